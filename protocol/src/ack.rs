@@ -1,0 +1,187 @@
+//! Which sequence numbers have been received: everything up to one number, and ranges beyond it.
+
+use std::collections::BTreeMap;
+
+use crate::limits::RECEIPT_RANGES_MAX;
+use crate::wire;
+
+/// A set of sequence numbers from 1, kept as a cumulative number and the ranges above it.
+///
+/// Invariant: `cumulative + 1` is not in the set, ranges are disjoint, not adjacent, and above it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeqSet {
+    cumulative: u64,
+    /// First seq of a range -> last seq.
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl SeqSet {
+    /// Every seq up to and including `cumulative`.
+    #[must_use]
+    pub const fn up_to(cumulative: u64) -> Self {
+        Self { cumulative, ranges: BTreeMap::new() }
+    }
+
+    /// The highest seq below which nothing is missing; 0 if even seq 1 is missing.
+    #[must_use]
+    pub const fn cumulative(&self) -> u64 {
+        self.cumulative
+    }
+
+    /// The ranges above the cumulative seq, ascending, both ends included.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().map(|(&first, &last)| (first, last))
+    }
+
+    /// Number of ranges above the cumulative seq.
+    #[must_use]
+    pub fn range_count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// The highest seq in the set, 0 if it is empty.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.ranges.last_key_value().map_or(self.cumulative, |(_, &last)| last)
+    }
+
+    /// Whether `seq` is in the set. Seq 0 never is.
+    #[must_use]
+    pub fn contains(&self, seq: u64) -> bool {
+        if seq == 0 {
+            return false;
+        }
+        seq <= self.cumulative
+            || self.ranges.range(..=seq).next_back().is_some_and(|(_, &last)| seq <= last)
+    }
+
+    /// Whether every seq of `first..=last` is in the set.
+    #[must_use]
+    pub fn contains_all(&self, first: u64, last: u64) -> bool {
+        first <= last
+            && first > 0
+            && (last <= self.cumulative
+                || self
+                    .ranges
+                    .range(..=first.max(self.cumulative + 1))
+                    .next_back()
+                    .is_some_and(|(&start, &end)| start <= first.max(self.cumulative + 1) && last <= end))
+    }
+
+    /// Adds one seq; says whether it is new.
+    pub fn insert(&mut self, seq: u64) -> bool {
+        if seq == 0 || self.contains(seq) {
+            return false;
+        }
+        self.insert_range(seq, seq);
+        true
+    }
+
+    /// Adds every seq of `first..=last`. Does nothing if `first` is 0 or above `last`.
+    pub fn insert_range(&mut self, first: u64, last: u64) {
+        if first == 0 || first > last || last <= self.cumulative {
+            return;
+        }
+        let (mut first, mut last) = (first.max(self.cumulative + 1), last);
+        // Swallow every range that touches the new one.
+        while let Some((&start, &end)) = self.ranges.range(..=last.saturating_add(1)).next_back() {
+            if end.saturating_add(1) < first {
+                break;
+            }
+            self.ranges.remove(&start);
+            first = first.min(start);
+            last = last.max(end);
+        }
+        if first == self.cumulative + 1 {
+            self.cumulative = last;
+        } else {
+            self.ranges.insert(first, last);
+        }
+    }
+
+    /// Adds every seq of another set.
+    pub fn union(&mut self, other: &Self) {
+        self.insert_range(1, other.cumulative);
+        for (first, last) in other.ranges() {
+            self.insert_range(first, last);
+        }
+    }
+
+    /// The missing seqs between the cumulative one and the highest, as ranges, at most `limit`.
+    #[must_use]
+    pub fn gaps(&self, limit: usize) -> Vec<(u64, u64)> {
+        let mut from = self.cumulative + 1;
+        let mut gaps = Vec::new();
+        for (first, last) in self.ranges().take(limit) {
+            gaps.push((from, first - 1));
+            from = last + 1;
+        }
+        gaps
+    }
+
+    /// The wire form: the cumulative seq and the lowest [`RECEIPT_RANGES_MAX`] ranges.
+    #[must_use]
+    pub fn to_wire(&self) -> (u64, Vec<wire::SeqRange>) {
+        let ranges = self
+            .ranges()
+            .take(RECEIPT_RANGES_MAX)
+            .map(|(first, last)| wire::SeqRange { first, last })
+            .collect();
+        (self.cumulative, ranges)
+    }
+
+    /// Reads the wire form. Ranges that make no sense are left out, more than
+    /// [`RECEIPT_RANGES_MAX`] are ignored: a receipt can only ever say less than it should.
+    #[must_use]
+    pub fn from_wire(cumulative: u64, ranges: &[wire::SeqRange]) -> Self {
+        let mut set = Self::up_to(cumulative.min(u64::MAX - 1));
+        for range in ranges.iter().take(RECEIPT_RANGES_MAX) {
+            if range.last < u64::MAX {
+                set.insert_range(range.first, range.last);
+            }
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_it_claims_to_be(inserts in proptest::collection::vec((1u64..60, 0u64..6), 0..40)) {
+            let mut set = SeqSet::default();
+            let mut model = BTreeSet::new();
+            for (first, len) in inserts {
+                set.insert_range(first, first + len);
+                model.extend(first..=first + len);
+                for seq in 0..70 {
+                    prop_assert_eq!(set.contains(seq), model.contains(&seq));
+                }
+                for first in 1..20 {
+                    for last in first..20 {
+                        prop_assert_eq!(set.contains_all(first, last), (first..=last).all(|seq| model.contains(&seq)));
+                    }
+                }
+                prop_assert_eq!(set.highest(), model.last().copied().unwrap_or(0));
+                prop_assert!(!set.contains(set.cumulative() + 1));
+                let (cumulative, ranges) = set.to_wire();
+                prop_assert_eq!(SeqSet::from_wire(cumulative, &ranges), set.clone());
+                let missing: BTreeSet<u64> = set.gaps(usize::MAX).into_iter().flat_map(|(a, b)| a..=b).collect();
+                let expected: BTreeSet<u64> = (1..set.highest()).filter(|seq| !model.contains(seq)).collect();
+                prop_assert_eq!(missing, expected);
+            }
+        }
+
+        #[test]
+        fn no_wire_form_panics(cumulative: u64, ranges in proptest::collection::vec((any::<u64>(), any::<u64>()), 0..40)) {
+            let ranges: Vec<_> = ranges.into_iter().map(|(first, last)| wire::SeqRange { first, last }).collect();
+            let set = SeqSet::from_wire(cumulative, &ranges);
+            prop_assert!(set.range_count() <= RECEIPT_RANGES_MAX);
+            let _ = (set.gaps(100), set.highest());
+        }
+    }
+}
