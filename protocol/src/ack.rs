@@ -19,7 +19,10 @@ impl SeqSet {
     /// Every seq up to and including `cumulative`.
     #[must_use]
     pub const fn up_to(cumulative: u64) -> Self {
-        Self { cumulative, ranges: BTreeMap::new() }
+        Self {
+            cumulative,
+            ranges: BTreeMap::new(),
+        }
     }
 
     /// The highest seq below which nothing is missing; 0 if even seq 1 is missing.
@@ -42,7 +45,9 @@ impl SeqSet {
     /// The highest seq in the set, 0 if it is empty.
     #[must_use]
     pub fn highest(&self) -> u64 {
-        self.ranges.last_key_value().map_or(self.cumulative, |(_, &last)| last)
+        self.ranges
+            .last_key_value()
+            .map_or(self.cumulative, |(_, &last)| last)
     }
 
     /// Whether `seq` is in the set. Seq 0 never is.
@@ -52,7 +57,11 @@ impl SeqSet {
             return false;
         }
         seq <= self.cumulative
-            || self.ranges.range(..=seq).next_back().is_some_and(|(_, &last)| seq <= last)
+            || self
+                .ranges
+                .range(..=seq)
+                .next_back()
+                .is_some_and(|(_, &last)| seq <= last)
     }
 
     /// Whether every seq of `first..=last` is in the set.
@@ -65,7 +74,9 @@ impl SeqSet {
                     .ranges
                     .range(..=first.max(self.cumulative + 1))
                     .next_back()
-                    .is_some_and(|(&start, &end)| start <= first.max(self.cumulative + 1) && last <= end))
+                    .is_some_and(|(&start, &end)| {
+                        start <= first.max(self.cumulative + 1) && last <= end
+                    }))
     }
 
     /// Adds one seq; says whether it is new.

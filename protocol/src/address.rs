@@ -43,7 +43,9 @@ impl FromStr for IdentityId {
         let checked = bech32::primitives::decode::CheckedHrpstring::new::<Bech32m>(text)
             .map_err(|_| AddressError::Malformed)?;
         if checked.hrp() != PREFIX {
-            return Err(AddressError::WrongPrefix { prefix: checked.hrp().to_string() });
+            return Err(AddressError::WrongPrefix {
+                prefix: checked.hrp().to_string(),
+            });
         }
         let bytes: Vec<u8> = checked.byte_iter().collect();
         Self::try_from(bytes.as_slice())
@@ -72,21 +74,32 @@ mod tests {
     #[test]
     fn an_address_is_pinned() {
         let text = IdentityId::from_bytes([0x11; 32]).to_string();
-        assert_eq!(text, "tin1zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygs8xmump");
+        assert_eq!(
+            text,
+            "tin1zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygs8xmump"
+        );
     }
 
     #[test]
     fn a_wrong_address_says_why() {
         let good = IdentityId::from_bytes([0x11; 32]).to_string();
         assert_eq!("".parse::<IdentityId>(), Err(AddressError::Malformed));
-        assert_eq!(good[..good.len() - 1].parse::<IdentityId>(), Err(AddressError::Malformed));
+        assert_eq!(
+            good[..good.len() - 1].parse::<IdentityId>(),
+            Err(AddressError::Malformed)
+        );
         let other = bech32::encode::<Bech32m>(Hrp::parse("nostr").unwrap(), &[1; 32]).unwrap();
         assert_eq!(
             other.parse::<IdentityId>(),
-            Err(AddressError::WrongPrefix { prefix: "nostr".into() })
+            Err(AddressError::WrongPrefix {
+                prefix: "nostr".into()
+            })
         );
         let short = bech32::encode::<Bech32m>(PREFIX, &[1; 31]).unwrap();
-        assert_eq!(short.parse::<IdentityId>(), Err(AddressError::WrongLength { len: 31 }));
+        assert_eq!(
+            short.parse::<IdentityId>(),
+            Err(AddressError::WrongLength { len: 31 })
+        );
     }
 
     proptest! {

@@ -62,7 +62,13 @@ impl DeviceCert {
         let expires_ms = now_ms.saturating_add(CERT_LIFETIME_MS);
         let body = body(&identity, &device, now_ms, expires_ms);
         let signature = key.sign(Label::DeviceCert, &[&body]);
-        Self { identity, device, created_ms: now_ms, expires_ms, signature }
+        Self {
+            identity,
+            device,
+            created_ms: now_ms,
+            expires_ms,
+            signature,
+        }
     }
 
     /// Reads a certificate and checks its signature. Its time is checked by
@@ -71,8 +77,9 @@ impl DeviceCert {
     /// # Errors
     /// [`CertError`] for a wrong length, an unknown version or a wrong signature.
     pub fn decode(bytes: &[u8]) -> Result<Self, CertError> {
-        let bytes: &[u8; CERT_LEN] =
-            bytes.try_into().map_err(|_| CertError::Length { len: bytes.len() })?;
+        let bytes: &[u8; CERT_LEN] = bytes
+            .try_into()
+            .map_err(|_| CertError::Length { len: bytes.len() })?;
         let (body, signature) = bytes.split_at(CERT_LEN - SIGNATURE_LEN);
         let version = body[0];
         if version != VERSION {
@@ -94,7 +101,12 @@ impl DeviceCert {
     /// The bytes that [`DeviceCert::decode`] reads.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = body(&self.identity, &self.device, self.created_ms, self.expires_ms);
+        let mut bytes = body(
+            &self.identity,
+            &self.device,
+            self.created_ms,
+            self.expires_ms,
+        );
         bytes.extend_from_slice(&self.signature);
         bytes
     }
@@ -106,7 +118,9 @@ impl DeviceCert {
     /// [`CertError::Expired`].
     pub fn check_time(&self, now_ms: u64) -> Result<(), CertError> {
         if now_ms >= self.expires_ms {
-            return Err(CertError::Expired { expires_ms: self.expires_ms });
+            return Err(CertError::Expired {
+                expires_ms: self.expires_ms,
+            });
         }
         Ok(())
     }
@@ -162,7 +176,10 @@ mod tests {
 
     #[test]
     fn a_certificate_is_pinned() {
-        assert_eq!(hex::encode(sample().encode()), "018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3940000018bcfe568000000019a89947800e7d7e22003959ca78138792d786c1c353c1141073045c9f054be3eca11bb7606e8815bb317f34535777930ca9617a218e808871b7cdae441dcf5247cf6e32003");
+        assert_eq!(
+            hex::encode(sample().encode()),
+            "018a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3940000018bcfe568000000019a89947800e7d7e22003959ca78138792d786c1c353c1141073045c9f054be3eca11bb7606e8815bb317f34535777930ca9617a218e808871b7cdae441dcf5247cf6e32003"
+        );
     }
 
     #[test]

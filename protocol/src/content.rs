@@ -179,7 +179,12 @@ impl Content {
         if content.seq == u64::MAX || (body != Body::Unknown && body.is_sequenced() != numbered) {
             return Err(ContentError::Seq { seq: content.seq });
         }
-        Ok(Self { msg_id, seq: content.seq, hlc: Hlc::from_u64(content.hlc), body })
+        Ok(Self {
+            msg_id,
+            seq: content.seq,
+            hlc: Hlc::from_u64(content.hlc),
+            body,
+        })
     }
 }
 
@@ -211,9 +216,12 @@ impl Body {
         match body {
             None => Ok(Self::Unknown),
             Some(Wire::Text(text)) => Ok(Self::Text(limited("text", text.text, TEXT_MAX)?)),
-            Some(Wire::Receipt(receipt)) => {
-                receipt.acks.iter().map(DeviceAck::from_wire).collect::<Result<_, _>>().map(Self::Receipt)
-            }
+            Some(Wire::Receipt(receipt)) => receipt
+                .acks
+                .iter()
+                .map(DeviceAck::from_wire)
+                .collect::<Result<_, _>>()
+                .map(Self::Receipt),
             Some(Wire::Resend(resend)) => Resend::from_wire(&resend).map(Self::Resend),
             Some(Wire::Reach(reach)) => Reach::from_wire(reach).map(Self::Reach),
             Some(Wire::ContactRequest(request)) => Ok(Self::ContactRequest(ContactRequest {
@@ -262,14 +270,20 @@ impl Resend {
     }
 
     fn from_wire(resend: &wire::Resend) -> Result<Self, ContentError> {
-        let env_ids = resend.env_ids.iter().take(RESEND_MAX).map(|id| EnvelopeId::try_from(id.as_slice()));
+        let env_ids = resend
+            .env_ids
+            .iter()
+            .take(RESEND_MAX)
+            .map(|id| EnvelopeId::try_from(id.as_slice()));
         Ok(Self {
             env_ids: env_ids.collect::<Result<_, _>>()?,
             ranges: resend
                 .ranges
                 .iter()
                 .take(RESEND_MAX)
-                .filter(|range| range.first > 0 && range.first <= range.last && range.last < u64::MAX)
+                .filter(|range| {
+                    range.first > 0 && range.first <= range.last && range.last < u64::MAX
+                })
                 .map(|range| (range.first, range.last))
                 .collect(),
         })
@@ -284,7 +298,11 @@ impl Reach {
             relay: self.relay.to_string(),
             queue: self.queue.to_vec(),
             write_token: self.write_token.to_vec(),
-            signal_servers: self.signal_servers.iter().map(ToString::to_string).collect(),
+            signal_servers: self
+                .signal_servers
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             signal_address: self.signal_address.to_vec(),
         }
     }
@@ -328,7 +346,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn content(seq: u64, body: Body) -> Content {
-        Content { msg_id: MsgId::from_u128(1), seq, hlc: Hlc::from_u64(2), body }
+        Content {
+            msg_id: MsgId::from_u128(1),
+            seq,
+            hlc: Hlc::from_u64(2),
+            body,
+        }
     }
 
     fn reach() -> Reach {
@@ -352,16 +375,33 @@ mod tests {
     #[test]
     fn every_kind_round_trips() {
         let received = SeqSet::up_to(4);
-        let ack = DeviceAck { device: DeviceId::from_bytes([9; 32]), received, read_up_to: 2 };
-        let resend = Resend { env_ids: vec![EnvelopeId::of(b"e")], ranges: vec![(3, 5)] };
-        let request = ContactRequest { name: "Ann".into(), text: "it's me".into(), reach: reach() };
+        let ack = DeviceAck {
+            device: DeviceId::from_bytes([9; 32]),
+            received,
+            read_up_to: 2,
+        };
+        let resend = Resend {
+            env_ids: vec![EnvelopeId::of(b"e")],
+            ranges: vec![(3, 5)],
+        };
+        let request = ContactRequest {
+            name: "Ann".into(),
+            text: "it's me".into(),
+            reach: reach(),
+        };
         for (seq, body) in [
             (1, Body::Text("hi".into())),
             (0, Body::Receipt(vec![ack])),
             (0, Body::Resend(resend)),
             (2, Body::Reach(reach())),
             (3, Body::ContactRequest(request)),
-            (4, Body::ContactAccept(ContactAccept { name: "Bob".into(), reach: reach() })),
+            (
+                4,
+                Body::ContactAccept(ContactAccept {
+                    name: "Bob".into(),
+                    reach: reach(),
+                }),
+            ),
         ] {
             let content = content(seq, body);
             assert_eq!(Content::decode(&content.encode()), Ok(content));
@@ -380,7 +420,10 @@ mod tests {
     fn limits_hold_and_say_so() {
         let long = content(1, Body::Text("x".repeat(TEXT_MAX + 1)));
         let error = Content::decode(&long.encode()).unwrap_err();
-        assert_eq!(error.to_string(), "text has 16385 bytes, at most 16384 are allowed");
+        assert_eq!(
+            error.to_string(),
+            "text has 16385 bytes, at most 16384 are allowed"
+        );
     }
 
     #[test]

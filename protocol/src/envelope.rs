@@ -121,8 +121,14 @@ mod tests {
     fn an_envelope_is_pinned() {
         let bytes = Envelope::Message(Bytes::from_static(b"\x01\x02")).encode();
         assert_eq!(hex::encode(&bytes), "0a020102");
-        let request = Request { welcome: Bytes::from_static(b"w"), message: Bytes::from_static(b"m") };
-        assert_eq!(hex::encode(Envelope::Request(request).encode()), "12060a017712016d");
+        let request = Request {
+            welcome: Bytes::from_static(b"w"),
+            message: Bytes::from_static(b"m"),
+        };
+        assert_eq!(
+            hex::encode(Envelope::Request(request).encode()),
+            "12060a017712016d"
+        );
     }
 
     #[test]
@@ -131,7 +137,10 @@ mod tests {
         let len = bytes.len();
         assert_eq!(
             Envelope::decode(bytes),
-            Err(EnvelopeError::TooLarge { len, max: ENVELOPE_MAX })
+            Err(EnvelopeError::TooLarge {
+                len,
+                max: ENVELOPE_MAX
+            })
         );
     }
 

@@ -43,7 +43,11 @@ impl Hlc {
     pub const fn next(self, now_ms: u64) -> Self {
         let now = Self::at_ms(now_ms);
         // A full counter runs over into the milliseconds, which keeps the order.
-        if now.0 > self.0 { now } else { Self(self.0.saturating_add(1)) }
+        if now.0 > self.0 {
+            now
+        } else {
+            Self(self.0.saturating_add(1))
+        }
     }
 
     /// The stamp of a remote message, cut back if the sender's clock is too far ahead.

@@ -192,7 +192,11 @@ impl ConversationId {
     /// The conversation between two people: the same on both sides, whoever asked first.
     #[must_use]
     pub fn direct(one: &IdentityId, other: &IdentityId) -> Self {
-        let (min, max) = if one <= other { (one, other) } else { (other, one) };
+        let (min, max) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
         Self(Label::DirectConversation.hash(&[min.as_bytes(), max.as_bytes()]))
     }
 }
@@ -215,9 +219,18 @@ mod tests {
 
     #[test]
     fn a_direct_conversation_is_the_same_from_both_sides() {
-        let (a, b) = (IdentityId::from_bytes([1; 32]), IdentityId::from_bytes([2; 32]));
-        assert_eq!(ConversationId::direct(&a, &b), ConversationId::direct(&b, &a));
-        assert_ne!(ConversationId::direct(&a, &b), ConversationId::direct(&a, &a));
+        let (a, b) = (
+            IdentityId::from_bytes([1; 32]),
+            IdentityId::from_bytes([2; 32]),
+        );
+        assert_eq!(
+            ConversationId::direct(&a, &b),
+            ConversationId::direct(&b, &a)
+        );
+        assert_ne!(
+            ConversationId::direct(&a, &b),
+            ConversationId::direct(&a, &a)
+        );
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Invite {
             body: bytes,
         };
         let encoded = format!("{SCHEME}{}", URL_SAFE_NO_PAD.encode(signed.encode_to_vec()));
-        Ok(Self { body, cert, encoded })
+        Ok(Self {
+            body,
+            cert,
+            encoded,
+        })
     }
 
     /// Whether the invite may be used at `now_ms`.
@@ -142,16 +146,23 @@ impl FromStr for Invite {
             return Err(InviteError::TooLong { len: text.len() });
         }
         let encoded = text.strip_prefix(SCHEME).ok_or(InviteError::Scheme)?;
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| InviteError::Malformed)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(encoded)
+            .map_err(|_| InviteError::Malformed)?;
         let signed =
             wire::SignedInvite::decode(bytes.as_slice()).map_err(|_| InviteError::Malformed)?;
         let cert = DeviceCert::decode(&signed.cert)?;
-        cert.device().verify(Label::Invite, &[&signed.body], &signed.signature)?;
+        cert.device()
+            .verify(Label::Invite, &[&signed.body], &signed.signature)?;
         let body = wire::InviteBody::decode(signed.body.as_slice())
             .map_err(|_| InviteError::Malformed)
             .and_then(body_from_wire)?;
         check_limits(&body)?;
-        Ok(Self { body, cert, encoded: text.to_owned() })
+        Ok(Self {
+            body,
+            cert,
+            encoded: text.to_owned(),
+        })
     }
 }
 
@@ -166,14 +177,20 @@ fn check_limits(body: &InviteBody) -> Result<(), InviteError> {
         return Err(InviteError::Limit { what: "name" });
     }
     if body.signal_servers.is_empty() || body.signal_servers.len() > SIGNAL_SERVERS_MAX {
-        return Err(InviteError::Limit { what: "number of signaling servers" });
+        return Err(InviteError::Limit {
+            what: "number of signaling servers",
+        });
     }
     Ok(())
 }
 
 fn body_to_wire(body: &InviteBody) -> wire::InviteBody {
     wire::InviteBody {
-        signal_servers: body.signal_servers.iter().map(ToString::to_string).collect(),
+        signal_servers: body
+            .signal_servers
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         relay: body.relay.to_string(),
         queue: body.queue.to_vec(),
         write_token: body.write_token.to_vec(),
@@ -228,8 +245,11 @@ mod tests {
 
     fn sample() -> Invite {
         let device = DeviceKey::from_seed(&[2; 32]);
-        let cert =
-            DeviceCert::issue(&IdentityKey::from_seed(&[1; 32]), device.device(), 1_950_000_000_000);
+        let cert = DeviceCert::issue(
+            &IdentityKey::from_seed(&[1; 32]),
+            device.device(),
+            1_950_000_000_000,
+        );
         Invite::sign(body(), cert, &device).unwrap()
     }
 
@@ -237,7 +257,10 @@ mod tests {
     fn a_link_is_pinned() {
         use sha2::{Digest, Sha256};
         let link = sample().to_string();
-        assert_eq!(hex::encode(Sha256::digest(link.as_bytes())), "fe68511898af289d080908a6a8cb2e526e8bed605409182b82e626852e27005b");
+        assert_eq!(
+            hex::encode(Sha256::digest(link.as_bytes())),
+            "fe68511898af289d080908a6a8cb2e526e8bed605409182b82e626852e27005b"
+        );
     }
 
     #[test]
@@ -250,7 +273,10 @@ mod tests {
     fn an_invite_ends() {
         let invite = sample();
         assert_eq!(invite.check_time(2_000_000_000_000 - 1), Ok(()));
-        assert_eq!(invite.check_time(2_000_000_000_000), Err(InviteError::Expired));
+        assert_eq!(
+            invite.check_time(2_000_000_000_000),
+            Err(InviteError::Expired)
+        );
     }
 
     #[test]
@@ -260,7 +286,10 @@ mod tests {
         let link = sample().to_string();
         assert!(link[..link.len() - 9].parse::<Invite>().is_err());
         let long = format!("tincan:{}", "A".repeat(INVITE_MAX));
-        assert!(matches!(long.parse::<Invite>(), Err(InviteError::TooLong { .. })));
+        assert!(matches!(
+            long.parse::<Invite>(),
+            Err(InviteError::TooLong { .. })
+        ));
     }
 
     proptest! {

@@ -126,7 +126,8 @@ impl SignalAddress {
 fn verify(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
     let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-    key.verify_strict(message, &signature).map_err(|_| BadSignature)
+    key.verify_strict(message, &signature)
+        .map_err(|_| BadSignature)
 }
 
 #[cfg(test)]
@@ -137,10 +138,23 @@ mod tests {
     fn a_signature_holds_for_its_label_and_parts_only() {
         let key = DeviceKey::from_seed(&[3; 32]);
         let signature = key.sign(Label::Offer, &[b"ab"]);
-        assert_eq!(key.device().verify(Label::Offer, &[b"ab"], &signature), Ok(()));
-        assert_eq!(key.device().verify(Label::Answer, &[b"ab"], &signature), Err(BadSignature));
-        assert_eq!(key.device().verify(Label::Offer, &[b"ac"], &signature), Err(BadSignature));
-        assert_eq!(key.device().verify(Label::Offer, &[b"ab"], &signature[..63]), Err(BadSignature));
+        assert_eq!(
+            key.device().verify(Label::Offer, &[b"ab"], &signature),
+            Ok(())
+        );
+        assert_eq!(
+            key.device().verify(Label::Answer, &[b"ab"], &signature),
+            Err(BadSignature)
+        );
+        assert_eq!(
+            key.device().verify(Label::Offer, &[b"ac"], &signature),
+            Err(BadSignature)
+        );
+        assert_eq!(
+            key.device()
+                .verify(Label::Offer, &[b"ab"], &signature[..63]),
+            Err(BadSignature)
+        );
     }
 
     #[test]
@@ -151,7 +165,10 @@ mod tests {
         let mut signature = [0; 64];
         signature[0] = 1;
         let device = DeviceId::from_bytes(neutral);
-        assert_eq!(device.verify(Label::Offer, &[b"x"], &signature), Err(BadSignature));
+        assert_eq!(
+            device.verify(Label::Offer, &[b"x"], &signature),
+            Err(BadSignature)
+        );
         assert!(SignalAddress::from_bytes(neutral).x25519().is_none());
     }
 

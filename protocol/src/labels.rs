@@ -60,7 +60,8 @@ impl Label {
     #[must_use]
     pub fn bytes(self, parts: &[&[u8]]) -> Vec<u8> {
         let text = self.text().as_bytes();
-        let mut bytes = Vec::with_capacity(1 + text.len() + parts.iter().map(|p| p.len()).sum::<usize>());
+        let mut bytes =
+            Vec::with_capacity(1 + text.len() + parts.iter().map(|p| p.len()).sum::<usize>());
         bytes.push(self.text_len());
         bytes.extend_from_slice(text);
         for part in parts {

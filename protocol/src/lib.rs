@@ -30,6 +30,6 @@ pub mod signal;
 pub mod wire;
 
 pub use ids::{
-    ConversationId, DeviceId, EnvelopeId, IdentityId, LinkSessionId, MsgId, QueueId, SignalAddress, TokenHash,
-    WriteToken,
+    ConversationId, DeviceId, EnvelopeId, IdentityId, LinkSessionId, MsgId, QueueId, SignalAddress,
+    TokenHash, WriteToken,
 };

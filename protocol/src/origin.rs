@@ -46,12 +46,18 @@ impl ServerUrl {
         if text.len() > URL_MAX {
             return Err(ServerUrlError::TooLong { len: text.len() });
         }
-        let url = Url::parse(text).map_err(|_| ServerUrlError::Malformed { text: text.to_owned() })?;
+        let url = Url::parse(text).map_err(|_| ServerUrlError::Malformed {
+            text: text.to_owned(),
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(ServerUrlError::Scheme { scheme: url.scheme().to_owned() });
+            return Err(ServerUrlError::Scheme {
+                scheme: url.scheme().to_owned(),
+            });
         }
         if !url.has_host() {
-            return Err(ServerUrlError::Malformed { text: text.to_owned() });
+            return Err(ServerUrlError::Malformed {
+                text: text.to_owned(),
+            });
         }
         let extras = !url.username().is_empty()
             || url.password().is_some()
@@ -66,7 +72,11 @@ impl ServerUrl {
     /// The WebSocket URL of an endpoint below this server.
     #[must_use]
     pub fn websocket(&self, endpoint: &str) -> String {
-        let scheme = if self.0.scheme() == "https" { "wss" } else { "ws" };
+        let scheme = if self.0.scheme() == "https" {
+            "wss"
+        } else {
+            "ws"
+        };
         let path = self.0.path().trim_end_matches('/');
         format!("{scheme}://{}{path}/{endpoint}", self.origin())
     }
@@ -84,7 +94,12 @@ impl ServerUrl {
     /// Host and port to connect to.
     #[must_use]
     pub fn host_and_port(&self) -> (String, u16) {
-        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = self
+            .0
+            .host_str()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
         (host, self.0.port_or_known_default().unwrap_or(443))
     }
 }

@@ -42,7 +42,9 @@ impl Phrase {
     /// Makes a phrase from 32 uniformly random bytes.
     #[must_use]
     pub fn from_entropy(entropy: [u8; 32]) -> Self {
-        Self { entropy: Zeroizing::new(entropy) }
+        Self {
+            entropy: Zeroizing::new(entropy),
+        }
     }
 
     /// Reads 24 words, in any case and with any white space between them.
@@ -50,18 +52,28 @@ impl Phrase {
     /// # Errors
     /// [`PhraseError`] says which word to look at.
     pub fn parse(text: &str) -> Result<Self, PhraseError> {
-        let text = Zeroizing::new(text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase());
+        let text = Zeroizing::new(
+            text.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .to_lowercase(),
+        );
         let found = text.split(' ').filter(|word| !word.is_empty()).count();
         if found != PHRASE_WORDS {
             return Err(PhraseError::WordCount { found });
         }
         let mnemonic = bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &text)
             .map_err(|error| match error {
-                bip39::Error::UnknownWord(index) => PhraseError::UnknownWord { position: index + 1 },
+                bip39::Error::UnknownWord(index) => PhraseError::UnknownWord {
+                    position: index + 1,
+                },
                 _ => PhraseError::Checksum,
             })?;
         let entropy = Zeroizing::new(mnemonic.to_entropy());
-        let entropy: [u8; 32] = entropy.as_slice().try_into().map_err(|_| PhraseError::Checksum)?;
+        let entropy: [u8; 32] = entropy
+            .as_slice()
+            .try_into()
+            .map_err(|_| PhraseError::Checksum)?;
         Ok(Self::from_entropy(entropy))
     }
 
@@ -124,10 +136,19 @@ mod tests {
 
     #[test]
     fn wrong_words_say_what_is_wrong() {
-        assert_eq!(Phrase::parse("one two").unwrap_err(), PhraseError::WordCount { found: 2 });
-        assert_eq!(Phrase::parse("").unwrap_err(), PhraseError::WordCount { found: 0 });
+        assert_eq!(
+            Phrase::parse("one two").unwrap_err(),
+            PhraseError::WordCount { found: 2 }
+        );
+        assert_eq!(
+            Phrase::parse("").unwrap_err(),
+            PhraseError::WordCount { found: 0 }
+        );
         let mut words: Vec<_> = std::iter::repeat_n("abandon", 24).collect();
-        assert_eq!(Phrase::parse(&words.join(" ")).unwrap_err(), PhraseError::Checksum);
+        assert_eq!(
+            Phrase::parse(&words.join(" ")).unwrap_err(),
+            PhraseError::Checksum
+        );
         words[6] = "abandonn";
         assert_eq!(
             Phrase::parse(&words.join(" ")).unwrap_err(),

@@ -8,7 +8,10 @@ use crate::origin::Origin;
 /// Signs a relay's challenge for one queue. The origin is the one the client dialed.
 #[must_use]
 pub fn prove(key: &QueueKey, nonce: &[u8; 32], origin: &Origin) -> [u8; SIGNATURE_LEN] {
-    key.sign(Label::RelayAuth, &[nonce, &origin.signed_bytes(), key.queue().as_bytes()])
+    key.sign(
+        Label::RelayAuth,
+        &[nonce, &origin.signed_bytes(), key.queue().as_bytes()],
+    )
 }
 
 /// Checks what [`prove`] made.
@@ -21,7 +24,11 @@ pub fn check(
     origin: &Origin,
     proof: &[u8],
 ) -> Result<(), BadSignature> {
-    queue.verify(Label::RelayAuth, &[nonce, &origin.signed_bytes(), queue.as_bytes()], proof)
+    queue.verify(
+        Label::RelayAuth,
+        &[nonce, &origin.signed_bytes(), queue.as_bytes()],
+        proof,
+    )
 }
 
 #[cfg(test)]
@@ -35,6 +42,14 @@ mod tests {
         let proof = prove(&key, &[7; 32], &here);
         assert_eq!(check(&key.queue(), &[7; 32], &here, &proof), Ok(()));
         assert!(check(&key.queue(), &[8; 32], &here, &proof).is_err());
-        assert!(check(&key.queue(), &[7; 32], &Origin::from_host_header("evil"), &proof).is_err());
+        assert!(
+            check(
+                &key.queue(),
+                &[7; 32],
+                &Origin::from_host_header("evil"),
+                &proof
+            )
+            .is_err()
+        );
     }
 }

@@ -31,7 +31,10 @@ pub fn seal(
     plaintext: &[u8],
     rng: &mut impl CryptoRngCore,
 ) -> Result<Vec<u8>, SealError> {
-    to.x25519().ok_or(SealError)?.seal(rng, plaintext).map_err(|_| SealError)
+    to.x25519()
+        .ok_or(SealError)?
+        .seal(rng, plaintext)
+        .map_err(|_| SealError)
 }
 
 /// Opens what was sealed to the address of `key`.
@@ -53,7 +56,10 @@ mod tests {
         let sealed = seal(&key.address(), b"offer", &mut OsRng).unwrap();
         assert_eq!(sealed.len(), b"offer".len() + OVERHEAD);
         assert_eq!(open(&key, &sealed).as_deref(), Ok(b"offer".as_slice()));
-        assert_eq!(open(&AddressKey::from_seed(&[5; 32]), &sealed), Err(OpenError));
+        assert_eq!(
+            open(&AddressKey::from_seed(&[5; 32]), &sealed),
+            Err(OpenError)
+        );
     }
 
     #[test]

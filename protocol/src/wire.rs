@@ -1,7 +1,11 @@
 //! The protobuf messages as `prost` made them from `proto/*.proto`, and how frames are read with
 //! their limits. `docs/wire.md` explains every field.
 
-#![allow(missing_docs, clippy::missing_errors_doc, reason = "generated; documented in the schema")]
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "generated; documented in the schema"
+)]
 
 use bytes::Bytes;
 use prost::Message;
@@ -38,7 +42,10 @@ pub trait Frame: Message + Default + Sized {
     /// [`FrameError`] for what is too large (before it is parsed) or malformed.
     fn read(bytes: Bytes) -> Result<Self, FrameError> {
         if bytes.len() > Self::MAX {
-            return Err(FrameError::TooLarge { len: bytes.len(), max: Self::MAX });
+            return Err(FrameError::TooLarge {
+                len: bytes.len(),
+                max: Self::MAX,
+            });
         }
         Self::decode(bytes).map_err(|_| FrameError::Malformed)
     }
@@ -74,9 +81,13 @@ mod tests {
 
     #[test]
     fn frames_are_pinned() {
-        let put = PeerFrame::from(peer_frame::Kind::Put(Put { envelope: Bytes::from_static(b"\x07") }));
+        let put = PeerFrame::from(peer_frame::Kind::Put(Put {
+            envelope: Bytes::from_static(b"\x07"),
+        }));
         assert_eq!(hex::encode(put.write()), "12030a0107");
-        let stored = PeerFrame::from(peer_frame::Kind::Stored(Stored { env_ids: vec![vec![1, 2]] }));
+        let stored = PeerFrame::from(peer_frame::Kind::Stored(Stored {
+            env_ids: vec![vec![1, 2]],
+        }));
         assert_eq!(hex::encode(stored.write()), "1a040a020102");
         let deposit = RelayRequest {
             id: 5,
@@ -103,7 +114,10 @@ mod tests {
         let bytes = Bytes::from(vec![0xff; FRAME_MAX + 1]);
         assert_eq!(
             PeerFrame::read(bytes),
-            Err(FrameError::TooLarge { len: FRAME_MAX + 1, max: FRAME_MAX })
+            Err(FrameError::TooLarge {
+                len: FRAME_MAX + 1,
+                max: FRAME_MAX
+            })
         );
     }
 

@@ -39,7 +39,9 @@ impl Person {
 
 fn sdp(fingerprint: u8) -> String {
     let digits = vec![format!("{fingerprint:02X}"); 32].join(":");
-    format!("v=0\r\na=fingerprint:sha-256 {digits}\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")
+    format!(
+        "v=0\r\na=fingerprint:sha-256 {digits}\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+    )
 }
 
 fn statement(from: &Person, to: &Person, offer: Option<&Statement>) -> Statement {
@@ -47,7 +49,11 @@ fn statement(from: &Person, to: &Person, offer: Option<&Statement>) -> Statement
     let (to_identity, to_device) = to.ids();
     Statement {
         session: LinkSessionId::from_bytes([1; 16]),
-        role: if offer.is_some() { Role::Answer } else { Role::Offer },
+        role: if offer.is_some() {
+            Role::Answer
+        } else {
+            Role::Offer
+        },
         from_identity,
         from_device,
         to_identity,
@@ -66,8 +72,18 @@ fn signed(statement: &Statement, from: &Person) -> SignedDescription {
     SignedDescription::sign(statement, sdp(0xab), &from.cert(), &from.device)
 }
 
-fn check(description: &SignedDescription, from: &Person, to: &Person, offer: Option<&Statement>) -> Result<VerifiedDescription, LinkError> {
-    let expected = Expected { me: to.ids(), from: from.ids(), now_ms: NOW_MS, offer };
+fn check(
+    description: &SignedDescription,
+    from: &Person,
+    to: &Person,
+    offer: Option<&Statement>,
+) -> Result<VerifiedDescription, LinkError> {
+    let expected = Expected {
+        me: to.ids(),
+        from: from.ids(),
+        now_ms: NOW_MS,
+        offer,
+    };
     verify(description, &expected, &mut SeenSessions::default())
 }
 
@@ -89,12 +105,18 @@ fn a_swapped_fingerprint_makes_no_session() {
     let (ann, bob) = (Person::new(1), Person::new(2));
     let mut description = signed(&statement(&ann, &bob, None), &ann);
     description.sdp = sdp(0xcd);
-    assert_eq!(check(&description, &ann, &bob, None).unwrap_err(), LinkError::SdpChanged);
+    assert_eq!(
+        check(&description, &ann, &bob, None).unwrap_err(),
+        LinkError::SdpChanged
+    );
     // Even a device that signs one certificate and shows another in its SDP gets nowhere.
     let mut lie = statement(&ann, &bob, None);
     lie.sdp_sha256 = Sha256::digest(sdp(0xcd)).into();
     let description = SignedDescription::sign(&lie, sdp(0xcd), &ann.cert(), &ann.device);
-    assert_eq!(check(&description, &ann, &bob, None).unwrap_err(), LinkError::Fingerprint);
+    assert_eq!(
+        check(&description, &ann, &bob, None).unwrap_err(),
+        LinkError::Fingerprint
+    );
 }
 
 #[test]
@@ -103,7 +125,12 @@ fn a_replayed_offer_makes_no_session() {
     let description = signed(&statement(&ann, &bob, None), &ann);
     let mut seen = SeenSessions::default();
     let mut at = |now_ms| {
-        let expected = Expected { me: bob.ids(), from: ann.ids(), now_ms, offer: None };
+        let expected = Expected {
+            me: bob.ids(),
+            from: ann.ids(),
+            now_ms,
+            offer: None,
+        };
         verify(&description, &expected, &mut seen).map(|_| ())
     };
     assert_eq!(at(NOW_MS), Ok(()));
@@ -117,8 +144,14 @@ fn a_replayed_offer_makes_no_session() {
 fn an_offer_for_or_from_somebody_else_makes_no_session() {
     let (ann, bob, eve) = (Person::new(1), Person::new(2), Person::new(3));
     let offer = signed(&statement(&ann, &bob, None), &ann);
-    assert_eq!(check(&offer, &ann, &eve, None).unwrap_err(), LinkError::Recipient);
-    assert!(matches!(check(&offer, &eve, &bob, None).unwrap_err(), LinkError::Signature(_)));
+    assert_eq!(
+        check(&offer, &ann, &eve, None).unwrap_err(),
+        LinkError::Recipient
+    );
+    assert!(matches!(
+        check(&offer, &eve, &bob, None).unwrap_err(),
+        LinkError::Signature(_)
+    ));
     // Eve claims to be Ann, with her own device and a certificate of her own.
     let mut claim = statement(&ann, &bob, None);
     claim.from_device = eve.device.device();
@@ -140,9 +173,15 @@ fn an_answer_to_another_offer_makes_no_session() {
     let mut other = offer.clone();
     other.nonce = [7; 32];
     let answer = signed(&statement(&bob, &ann, Some(&other)), &bob);
-    assert_eq!(check(&answer, &bob, &ann, Some(&offer)).unwrap_err(), LinkError::Bind);
+    assert_eq!(
+        check(&answer, &bob, &ann, Some(&offer)).unwrap_err(),
+        LinkError::Bind
+    );
     // An answer is no offer, and an offer no answer.
-    assert_eq!(check(&answer, &bob, &ann, None).unwrap_err(), LinkError::Role);
+    assert_eq!(
+        check(&answer, &bob, &ann, None).unwrap_err(),
+        LinkError::Role
+    );
 }
 
 proptest! {

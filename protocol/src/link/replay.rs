@@ -50,7 +50,9 @@ mod tests {
         let mut seen = SeenSessions::default();
         let device = DeviceId::from_bytes([1; 32]);
         let session = |n: usize| LinkSessionId::from_bytes((n as u128).to_be_bytes());
-        let taken = (0..1_000).filter(|&n| seen.note(device, session(n), 0)).count();
+        let taken = (0..1_000)
+            .filter(|&n| seen.note(device, session(n), 0))
+            .count();
         assert_eq!(taken, PER_DEVICE_MAX);
         assert!(seen.note(device, session(5_000), 2 * LINK_CLOCK_SKEW_MS + 1));
     }

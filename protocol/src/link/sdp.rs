@@ -39,7 +39,9 @@ pub fn fingerprint(sdp: &str) -> Result<[u8; 32], SdpError> {
     for line in lines(sdp) {
         // Attribute names are compared without case, so that a fingerprint line which some parser
         // would still read never goes unchecked here.
-        let Some(value) = attribute(line, "fingerprint:") else { continue };
+        let Some(value) = attribute(line, "fingerprint:") else {
+            continue;
+        };
         let fingerprint = parse(value).ok_or(SdpError::ForeignFingerprint)?;
         match found {
             None => found = Some(fingerprint),
@@ -51,7 +53,8 @@ pub fn fingerprint(sdp: &str) -> Result<[u8; 32], SdpError> {
 }
 
 fn check_media(sdp: &str) -> Result<(), SdpError> {
-    let mut sections = lines(sdp).filter(|line| line.trim_start().to_ascii_lowercase().starts_with("m="));
+    let mut sections =
+        lines(sdp).filter(|line| line.trim_start().to_ascii_lowercase().starts_with("m="));
     match (sections.next(), sections.next()) {
         (Some(section), None) if section.starts_with("m=application ") => Ok(()),
         _ => Err(SdpError::Media),
@@ -66,7 +69,8 @@ fn lines(sdp: &str) -> impl Iterator<Item = &str> {
 fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let line = line.trim_start();
     let (head, rest) = line.split_at_checked(2 + name.len())?;
-    head.eq_ignore_ascii_case(&format!("a={name}")).then_some(rest)
+    head.eq_ignore_ascii_case(&format!("a={name}"))
+        .then_some(rest)
 }
 
 /// `sha-256 AB:CD:...`
@@ -110,7 +114,10 @@ mod tests {
     #[test]
     fn what_could_hide_a_second_certificate_is_refused() {
         assert_eq!(fingerprint(&sdp(&[])), Err(SdpError::NoFingerprint));
-        assert_eq!(fingerprint(&sdp(&[digits(1), digits(2)])), Err(SdpError::TwoFingerprints));
+        assert_eq!(
+            fingerprint(&sdp(&[digits(1), digits(2)])),
+            Err(SdpError::TwoFingerprints)
+        );
         let media = sdp(&[digits(1)]) + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
         assert_eq!(fingerprint(&media), Err(SdpError::Media));
         for line in [
@@ -120,7 +127,11 @@ mod tests {
             " a=fingerprint:md5 00",
         ] {
             let text = format!("{}{line}\r\n", sdp(&[digits(1)]));
-            assert_eq!(fingerprint(&text), Err(SdpError::ForeignFingerprint), "{line}");
+            assert_eq!(
+                fingerprint(&text),
+                Err(SdpError::ForeignFingerprint),
+                "{line}"
+            );
         }
         let lone_return = sdp(&[digits(1)]) + "a=x\ra=fingerprint:sha-256 " + &digits(2);
         assert_eq!(fingerprint(&lone_return), Err(SdpError::TwoFingerprints));

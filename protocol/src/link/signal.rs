@@ -118,7 +118,9 @@ impl SignedDescription {
         let bytes = statement.encode();
         // `encode` begins with the label, and `sign` puts the label in front of its parts: sign
         // what follows the label, so that the signed bytes are exactly `encode`'s.
-        let after_label = bytes.get(statement.role.label().bytes(&[]).len()..).unwrap_or_default();
+        let after_label = bytes
+            .get(statement.role.label().bytes(&[]).len()..)
+            .unwrap_or_default();
         let signature = key.sign(statement.role.label(), &[after_label]);
         Self {
             signature: Opaque(signature.to_vec()),
@@ -129,9 +131,17 @@ impl SignedDescription {
     }
 
     /// Checks the signature by `device` over the statement's bytes under the label of `role`.
-    pub(super) fn check_signature(&self, role: Role, device: &DeviceId) -> Result<(), BadSignature> {
+    pub(super) fn check_signature(
+        &self,
+        role: Role,
+        device: &DeviceId,
+    ) -> Result<(), BadSignature> {
         let label = role.label().bytes(&[]);
-        let after_label = self.statement.0.strip_prefix(label.as_slice()).ok_or(BadSignature)?;
+        let after_label = self
+            .statement
+            .0
+            .strip_prefix(label.as_slice())
+            .ok_or(BadSignature)?;
         device.verify(role.label(), &[after_label], &self.signature.0)
     }
 }
@@ -142,7 +152,12 @@ impl SignedCandidate {
     pub fn sign(session: LinkSessionId, counter: u32, candidate: String, key: &DeviceKey) -> Self {
         let signed = candidate_bytes(&session, &key.device(), counter, &candidate);
         let signature = Opaque(key.sign(Label::Candidate, &[&signed]).to_vec());
-        Self { session, counter, candidate, signature }
+        Self {
+            session,
+            counter,
+            candidate,
+            signature,
+        }
     }
 
     /// Checks limits and signature.
@@ -151,10 +166,14 @@ impl SignedCandidate {
     /// [`LinkSignalError`].
     pub fn verify(&self, device: &DeviceId) -> Result<(), LinkSignalError> {
         if self.candidate.len() > CANDIDATE_MAX {
-            return Err(LinkSignalError::CandidateTooLong { len: self.candidate.len() });
+            return Err(LinkSignalError::CandidateTooLong {
+                len: self.candidate.len(),
+            });
         }
         if self.counter >= CANDIDATES_MAX {
-            return Err(LinkSignalError::TooManyCandidates { counter: self.counter });
+            return Err(LinkSignalError::TooManyCandidates {
+                counter: self.counter,
+            });
         }
         let signed = candidate_bytes(&self.session, device, self.counter, &self.candidate);
         Ok(device.verify(Label::Candidate, &[&signed], &self.signature.0)?)
@@ -204,13 +223,25 @@ mod tests {
         let session = LinkSessionId::from_bytes([1; 16]);
         let candidate = SignedCandidate::sign(session, 3, "candidate:1 1 udp".into(), &key);
         assert_eq!(candidate.verify(&key.device()), Ok(()));
-        assert!(candidate.verify(&DeviceKey::from_seed(&[2; 32]).device()).is_err());
-        let other = SignedCandidate { counter: 4, ..candidate.clone() };
+        assert!(
+            candidate
+                .verify(&DeviceKey::from_seed(&[2; 32]).device())
+                .is_err()
+        );
+        let other = SignedCandidate {
+            counter: 4,
+            ..candidate.clone()
+        };
         assert!(other.verify(&key.device()).is_err());
-        let other =
-            SignedCandidate { session: LinkSessionId::from_bytes([2; 16]), ..candidate.clone() };
+        let other = SignedCandidate {
+            session: LinkSessionId::from_bytes([2; 16]),
+            ..candidate.clone()
+        };
         assert!(other.verify(&key.device()).is_err());
-        let other = SignedCandidate { candidate: "candidate:2 1 udp".into(), ..candidate };
+        let other = SignedCandidate {
+            candidate: "candidate:2 1 udp".into(),
+            ..candidate
+        };
         assert!(other.verify(&key.device()).is_err());
     }
 
@@ -235,7 +266,10 @@ mod tests {
         let key = DeviceKey::from_seed(&[1; 32]);
         let bye = SignedBye::sign(LinkSessionId::from_bytes([1; 16]), &key);
         assert_eq!(bye.verify(&key.device()), Ok(()));
-        let other = SignedBye { session: LinkSessionId::from_bytes([2; 16]), ..bye };
+        let other = SignedBye {
+            session: LinkSessionId::from_bytes([2; 16]),
+            ..bye
+        };
         assert!(other.verify(&key.device()).is_err());
     }
 

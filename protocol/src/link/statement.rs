@@ -119,7 +119,10 @@ impl Statement {
             .into_iter()
             .find(|role| bytes.starts_with(&role.label().bytes(&[])))
             .ok_or(StatementError::Label)?;
-        let mut reader = Reader { rest: &bytes[role.label().bytes(&[]).len()..], len: bytes.len() };
+        let mut reader = Reader {
+            rest: &bytes[role.label().bytes(&[]).len()..],
+            len: bytes.len(),
+        };
         let session = LinkSessionId::from_bytes(reader.take()?);
         let [role_byte] = reader.take()?;
         if role_byte != role.byte() {
@@ -155,8 +158,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], StatementError> {
-        let (field, rest) =
-            self.rest.split_first_chunk::<N>().ok_or(StatementError::Length { len: self.len })?;
+        let (field, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(StatementError::Length { len: self.len })?;
         self.rest = rest;
         Ok(*field)
     }
@@ -206,9 +211,21 @@ mod tests {
     #[test]
     fn the_layout_is_pinned() {
         let expected = [
-            "15", &hex::encode("tincan/1 webrtc-offer"), &"01".repeat(16), "00",
-            &"02".repeat(32), &"03".repeat(32), &"04".repeat(32), &"05".repeat(32), &"06".repeat(32),
-            "0000000000000708", "0001", "0002", &"09".repeat(32), &"0a".repeat(32), &"0b".repeat(32),
+            "15",
+            &hex::encode("tincan/1 webrtc-offer"),
+            &"01".repeat(16),
+            "00",
+            &"02".repeat(32),
+            &"03".repeat(32),
+            &"04".repeat(32),
+            &"05".repeat(32),
+            &"06".repeat(32),
+            "0000000000000708",
+            "0001",
+            "0002",
+            &"09".repeat(32),
+            &"0a".repeat(32),
+            &"0b".repeat(32),
         ];
         assert_eq!(hex::encode(sample(Role::Offer).encode()), expected.concat());
     }
@@ -223,13 +240,22 @@ mod tests {
     #[test]
     fn other_lengths_labels_and_roles_are_refused() {
         let bytes = sample(Role::Offer).encode();
-        assert!(matches!(Statement::decode(&bytes[..bytes.len() - 1]), Err(StatementError::Length { .. })));
+        assert!(matches!(
+            Statement::decode(&bytes[..bytes.len() - 1]),
+            Err(StatementError::Length { .. })
+        ));
         let mut long = bytes.clone();
         long.push(0);
-        assert!(matches!(Statement::decode(&long), Err(StatementError::Length { .. })));
+        assert!(matches!(
+            Statement::decode(&long),
+            Err(StatementError::Length { .. })
+        ));
         let mut role = bytes.clone();
         role[22 + 16] = 1;
-        assert_eq!(Statement::decode(&role), Err(StatementError::Role { role: 1 }));
+        assert_eq!(
+            Statement::decode(&role),
+            Err(StatementError::Role { role: 1 })
+        );
         assert_eq!(Statement::decode(b""), Err(StatementError::Label));
     }
 

@@ -61,7 +61,9 @@ pub enum LinkError {
     #[error("description is addressed to somebody else")]
     Recipient,
     /// Clocks too far apart.
-    #[error("description was signed {skew_ms} ms away from now, at most {LINK_CLOCK_SKEW_MS} are allowed; check the clocks")]
+    #[error(
+        "description was signed {skew_ms} ms away from now, at most {LINK_CLOCK_SKEW_MS} are allowed; check the clocks"
+    )]
     Clock {
         /// Difference found.
         skew_ms: u64,
@@ -95,12 +97,19 @@ pub fn verify(
     expected: &Expected<'_>,
     seen: &mut SeenSessions,
 ) -> Result<VerifiedDescription, LinkError> {
-    let role = if expected.offer.is_some() { Role::Answer } else { Role::Offer };
+    let role = if expected.offer.is_some() {
+        Role::Answer
+    } else {
+        Role::Offer
+    };
     let statement = check_signed(description, role, expected)?;
     check_parties(&statement, expected)?;
     check_session(&statement, expected, seen)?;
     check_sdp(description, &statement)?;
-    Ok(VerifiedDescription { statement, sdp: description.sdp.clone() })
+    Ok(VerifiedDescription {
+        statement,
+        sdp: description.sdp.clone(),
+    })
 }
 
 /// Size, signature, certificate chain.
@@ -110,7 +119,10 @@ fn check_signed(
     expected: &Expected<'_>,
 ) -> Result<Statement, LinkError> {
     if description.sdp.len() > SDP_MAX {
-        return Err(SdpError::TooLarge { len: description.sdp.len() }.into());
+        return Err(SdpError::TooLarge {
+            len: description.sdp.len(),
+        }
+        .into());
     }
     let statement = Statement::decode(&description.statement.0)?;
     if statement.role != role {
@@ -147,7 +159,9 @@ fn check_session(
         return Err(LinkError::Clock { skew_ms });
     }
     if statement.proto_major != PROTO_MAJOR {
-        return Err(LinkError::Version { major: statement.proto_major });
+        return Err(LinkError::Version {
+            major: statement.proto_major,
+        });
     }
     if let Some(offer) = expected.offer {
         let bind: [u8; 32] = Sha256::digest(offer.encode()).into();

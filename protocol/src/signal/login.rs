@@ -29,17 +29,29 @@ pub struct AddressProof {
 #[must_use]
 pub fn prove_login(key: &AddressKey, nonce: &Nonce, origin: &Origin) -> AddressProof {
     let address = key.address();
-    let signature = key.sign(Label::SignalLogin, &[&signed_bytes(nonce, origin, &address)]);
-    AddressProof { address, signature: Opaque(signature.to_vec()) }
+    let signature = key.sign(
+        Label::SignalLogin,
+        &[&signed_bytes(nonce, origin, &address)],
+    );
+    AddressProof {
+        address,
+        signature: Opaque(signature.to_vec()),
+    }
 }
 
 /// Checks what [`prove_login`] made.
 ///
 /// # Errors
 /// [`BadSignature`] if the proof was made for another nonce, origin, version or address.
-pub fn check_login(proof: &AddressProof, nonce: &Nonce, origin: &Origin) -> Result<(), BadSignature> {
+pub fn check_login(
+    proof: &AddressProof,
+    nonce: &Nonce,
+    origin: &Origin,
+) -> Result<(), BadSignature> {
     let signed = signed_bytes(nonce, origin, &proof.address);
-    proof.address.verify(Label::SignalLogin, &[&signed], &proof.signature.0)
+    proof
+        .address
+        .verify(Label::SignalLogin, &[&signed], &proof.signature.0)
 }
 
 /// `nonce[32] | u16 length | origin | version u16 | address[32]`.

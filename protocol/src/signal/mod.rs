@@ -149,7 +149,9 @@ pub struct TurnCredentials {
 
 impl std::fmt::Debug for TurnCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TurnCredentials").field("urls", &self.urls).finish_non_exhaustive()
+        f.debug_struct("TurnCredentials")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,7 +174,10 @@ impl Serialize for Opaque {
 impl<'de> Deserialize<'de> for Opaque {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        URL_SAFE_NO_PAD.decode(text.as_ref()).map(Self).map_err(serde::de::Error::custom)
+        URL_SAFE_NO_PAD
+            .decode(text.as_ref())
+            .map(Self)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -202,8 +207,9 @@ pub fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, SignalMessageE
     if text.len() > SIGNAL_MESSAGE_MAX {
         return Err(SignalMessageError::TooLarge { len: text.len() });
     }
-    serde_json::from_str(text)
-        .map_err(|error| SignalMessageError::Malformed { reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| SignalMessageError::Malformed {
+        reason: error.to_string(),
+    })
 }
 
 /// The JSON text of a message.
@@ -211,8 +217,9 @@ pub fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, SignalMessageE
 /// # Errors
 /// [`SignalMessageError::TooLarge`] if it would not be accepted at the other end.
 pub fn encode<T: Serialize>(message: &T) -> Result<String, SignalMessageError> {
-    let text = serde_json::to_string(message)
-        .map_err(|error| SignalMessageError::Malformed { reason: error.to_string() })?;
+    let text = serde_json::to_string(message).map_err(|error| SignalMessageError::Malformed {
+        reason: error.to_string(),
+    })?;
     if text.len() > SIGNAL_MESSAGE_MAX {
         return Err(SignalMessageError::TooLarge { len: text.len() });
     }
@@ -229,13 +236,20 @@ mod tests {
     #[test]
     fn messages_are_pinned() {
         let address = SignalAddress::from_bytes([1; 32]);
-        let signal = ClientMessage::Signal { to: address, from: address, body: Opaque(vec![1, 2]) };
+        let signal = ClientMessage::Signal {
+            to: address,
+            from: address,
+            body: Opaque(vec![1, 2]),
+        };
         assert_eq!(
             encode(&signal).unwrap(),
             format!(r#"{{"type":"signal","to":"{ADDRESS}","from":"{ADDRESS}","body":"AQI"}}"#)
         );
         assert_eq!(encode(&ClientMessage::Ping).unwrap(), r#"{"type":"ping"}"#);
-        let presence = ServerMessage::Presence { address, online: true };
+        let presence = ServerMessage::Presence {
+            address,
+            online: true,
+        };
         assert_eq!(
             encode(&presence).unwrap(),
             format!(r#"{{"type":"presence","address":"{ADDRESS}","online":true}}"#)
@@ -247,14 +261,22 @@ mod tests {
         let text = " ".repeat(SIGNAL_MESSAGE_MAX + 1);
         assert_eq!(
             decode::<ClientMessage>(&text),
-            Err(SignalMessageError::TooLarge { len: SIGNAL_MESSAGE_MAX + 1 })
+            Err(SignalMessageError::TooLarge {
+                len: SIGNAL_MESSAGE_MAX + 1
+            })
         );
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_no_stack_overflow() {
-        let text = format!(r#"{{"type":"ping","x":{}"#, "[".repeat(SIGNAL_MESSAGE_MAX / 2));
-        assert!(matches!(decode::<ClientMessage>(&text), Err(SignalMessageError::Malformed { .. })));
+        let text = format!(
+            r#"{{"type":"ping","x":{}"#,
+            "[".repeat(SIGNAL_MESSAGE_MAX / 2)
+        );
+        assert!(matches!(
+            decode::<ClientMessage>(&text),
+            Err(SignalMessageError::Malformed { .. })
+        ));
     }
 
     proptest! {

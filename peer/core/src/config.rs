@@ -1,0 +1,81 @@
+//! What can be set, and the bounds of every buffer.
+
+use core::time::Duration;
+
+/// Envelopes on their way at once. With 512 KiB they keep a 50 ms path busy at 10 MB/s.
+pub const WINDOW_ENVELOPES: usize = 64;
+
+/// Bytes of envelopes on their way at once; also what the session keeps in memory of the outbox.
+pub const WINDOW_BYTES: usize = 512 * 1024;
+
+/// Contents that wait to be sealed, bytes. The caller seals after each batch, so this only bounds
+/// one batch.
+pub const UNSEALED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Messages held back for order. Their bodies are on disk; memory holds 24 bytes for each. Chosen
+/// above what 64 envelopes in flight can carry, so that an honest sender whose first envelope takes
+/// the slow path never overflows it.
+pub const HELD_MESSAGES: usize = 64 * 256;
+
+/// Bodies of held messages that stay in memory, bytes; beyond it they are read back from disk.
+pub const HELD_BYTES: usize = 2 * 1024 * 1024;
+
+/// Ranges of received seqs beyond the cumulative one. An honest sender makes at most one per
+/// envelope in flight; contents that would need more are dropped and asked for again.
+pub const RECEIVED_RANGES: usize = 256;
+
+/// Unreadable envelopes remembered until they have been asked for again.
+pub const RESEND_ASKS: usize = 256;
+
+/// Envelopes sealed again for one request.
+pub const RESEND_ENVELOPES: usize = 32;
+
+/// Gaps shown at once; further ones wait until these are filled.
+pub const GAPS: usize = 256;
+
+/// Messages given up in one pass.
+pub const EXPIRE_ENVELOPES: usize = 64;
+
+/// Timers of a session. The defaults are the protocol's; tests shorten some.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Without any `Stored` on a live link for this long, what is in flight goes to the relay as
+    /// well.
+    pub direct_patience: Duration,
+    /// Receipts wait this long for company.
+    pub receipt_delay: Duration,
+    /// A missing message holds back later ones at least this long.
+    pub gap_patience: Duration,
+    /// And at most this long, if the mailbox cannot be read to its end.
+    pub gap_limit: Duration,
+    /// First wait after a refused deposit; it doubles.
+    pub deposit_backoff_min: Duration,
+    /// Longest wait between two deposits of one envelope.
+    pub deposit_backoff_max: Duration,
+    /// The other side's "busy" holds an envelope back this long.
+    pub busy_delay: Duration,
+    /// Two requests of the other side to seal again are at least this far apart.
+    pub resend_interval: Duration,
+    /// A message that is not delivered within this time has failed, milliseconds of wall clock.
+    pub expiry_ms: u64,
+    /// How often expired messages are looked for.
+    pub expiry_check: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            direct_patience: Duration::from_secs(2),
+            receipt_delay: Duration::from_millis(500),
+            gap_patience: Duration::from_secs(2),
+            gap_limit: Duration::from_secs(30),
+            deposit_backoff_min: Duration::from_secs(1),
+            deposit_backoff_max: Duration::from_secs(5 * 60),
+            busy_delay: Duration::from_secs(1),
+            resend_interval: Duration::from_secs(1),
+            expiry_ms: 14 * 24 * 3600 * 1000,
+            expiry_check: Duration::from_secs(3600),
+        }
+    }
+}

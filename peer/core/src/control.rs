@@ -1,0 +1,136 @@
+//! Receipts and requests to seal again: contents without a seq. The newest says all that earlier
+//! ones said, so at most one envelope of them is on its way, and none is kept on disk: after a
+//! restart it is made again.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::limits::RESEND_MAX;
+
+use crate::config::RESEND_ASKS;
+use crate::outbox::Attempts;
+use crate::time::Instant;
+
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    /// When the next control envelope is to be sealed.
+    due: Option<Instant>,
+    /// The other side has not confirmed the newest receipt.
+    pub(crate) receipt_pending: bool,
+    /// Something changed after the envelope in flight was sealed.
+    changed: bool,
+    asks: VecDeque<EnvelopeId>,
+    ask_gaps: bool,
+    in_flight: Option<ControlEnvelope>,
+}
+
+/// A sealed control envelope.
+#[derive(Debug)]
+pub(crate) struct ControlEnvelope {
+    pub(crate) id: EnvelopeId,
+    pub(crate) envelope: Bytes,
+    pub(crate) attempts: Attempts,
+    asked: usize,
+}
+
+impl Control {
+    pub(crate) fn restore(receipt_pending: bool, asks: &[Bytes], now: Instant) -> Self {
+        let asks: VecDeque<_> = asks
+            .iter()
+            .filter_map(|id| EnvelopeId::try_from(id.as_ref()).ok())
+            .collect();
+        let due = (receipt_pending || !asks.is_empty()).then_some(now);
+        Self {
+            due,
+            receipt_pending,
+            asks,
+            ..Self::default()
+        }
+    }
+
+    /// There is something new to acknowledge.
+    pub(crate) fn receipt_at(&mut self, at: Instant) {
+        self.receipt_pending = true;
+        self.changed = true;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// An envelope could not be opened. Beyond the bound the oldest is forgotten: its messages show
+    /// up as a gap, and gaps are asked for as well.
+    pub(crate) fn ask(&mut self, id: EnvelopeId, now: Instant) {
+        if self.asks.len() == RESEND_ASKS {
+            self.asks.pop_front();
+        }
+        self.asks.push_back(id);
+        self.changed = true;
+        self.due = Some(now);
+    }
+
+    pub(crate) const fn ask_gaps(&mut self, now: Instant) {
+        self.ask_gaps = true;
+        self.changed = true;
+        self.due = Some(now);
+    }
+
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// What to ask for now: envelope ids, and whether gaps too.
+    pub(crate) fn take_asks(&mut self) -> (Vec<EnvelopeId>, bool) {
+        let ids = self.asks.iter().take(RESEND_MAX).copied().collect();
+        (ids, core::mem::take(&mut self.ask_gaps))
+    }
+
+    /// A control envelope was sealed; it replaces the one in flight.
+    pub(crate) fn sealed(&mut self, id: EnvelopeId, envelope: Bytes, asked: usize) {
+        self.due = None;
+        self.changed = false;
+        self.in_flight = Some(ControlEnvelope {
+            id,
+            envelope,
+            attempts: Attempts::default(),
+            asked,
+        });
+    }
+
+    /// The envelope with this id is stored; false if it is not a control envelope.
+    pub(crate) fn settle(&mut self, id: &EnvelopeId, now: Instant) -> bool {
+        if self
+            .in_flight
+            .as_ref()
+            .is_none_or(|envelope| envelope.id != *id)
+        {
+            return false;
+        }
+        let asked = self.in_flight.take().map_or(0, |envelope| envelope.asked);
+        self.asks.drain(..asked.min(self.asks.len()));
+        if !self.changed {
+            self.receipt_pending = false;
+        }
+        if !self.asks.is_empty() {
+            self.due = Some(now);
+        }
+        true
+    }
+
+    pub(crate) const fn in_flight_mut(&mut self) -> Option<&mut ControlEnvelope> {
+        self.in_flight.as_mut()
+    }
+
+    pub(crate) const fn in_flight(&self) -> Option<&ControlEnvelope> {
+        self.in_flight.as_ref()
+    }
+
+    pub(crate) fn asks(&self) -> Vec<Bytes> {
+        self.asks
+            .iter()
+            .map(|id| Bytes::copy_from_slice(id.as_bytes()))
+            .collect()
+    }
+}

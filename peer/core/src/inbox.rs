@@ -1,0 +1,293 @@
+//! What has been received of the other device, and the order in which it is shown.
+//!
+//! A message is durable and acknowledged as soon as it is received; this module only decides when
+//! it takes its place in the timeline. In order it does so at once. After a hole it is held until
+//! the hole is filled or given up; a hole that is given up becomes a gap, and what fills it later
+//! takes the place where it belongs.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::Content;
+use tincan_protocol::hlc::Hlc;
+
+use crate::config::{Config, GAPS, HELD_BYTES, HELD_MESSAGES, RECEIVED_RANGES};
+use crate::output::{Event, Output, Persist};
+use crate::recent::RecentContents;
+use crate::snapshot::GapRow;
+use crate::time::{Instant, Now};
+use crate::vault::{Vault, VaultError};
+
+/// Whether more of the own mailbox may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mailbox {
+    #[default]
+    Down,
+    Reading,
+    Drained,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) received: SeqSet,
+    pub(crate) next_shown: u64,
+    pub(crate) last_place: Hlc,
+    pub(crate) gaps: Vec<GapRow>,
+    pub(crate) mailbox: Mailbox,
+    /// Held seqs, with their bodies as far as they fit into memory.
+    held: BTreeMap<u64, Option<Bytes>>,
+    held_bytes: usize,
+    /// When the first held message began to wait.
+    hole_since: Option<Instant>,
+    recent: RecentContents,
+}
+
+impl Inbox {
+    pub(crate) fn new(
+        received: SeqSet,
+        next_shown: u64,
+        last_place: Hlc,
+        gaps: Vec<GapRow>,
+        held: Vec<u64>,
+        now: Instant,
+    ) -> Self {
+        let hole_since = (!held.is_empty()).then_some(now);
+        Self {
+            received,
+            next_shown,
+            last_place,
+            gaps,
+            mailbox: Mailbox::default(),
+            held: held.into_iter().map(|seq| (seq, None)).collect(),
+            held_bytes: 0,
+            hole_since,
+            recent: RecentContents::default(),
+        }
+    }
+
+    /// Takes a numbered content; what is known already changes nothing.
+    pub(crate) fn receive(
+        &mut self,
+        content: Content,
+        bytes: Bytes,
+        vault: &dyn Vault,
+        now: Now,
+        out: &mut VecDeque<Output>,
+    ) -> Result<(), VaultError> {
+        let seq = content.seq;
+        if self.received.contains(seq) {
+            if self.recent.contradicts(seq, &bytes) {
+                let what = "put two contents under one sequence number; the first is kept";
+                out.push_back(Output::Event(Event::Misbehaved { what }));
+            }
+            return Ok(());
+        }
+        if !self.has_room_for(seq) {
+            // Not received: it stays unacknowledged, shows up as a gap and is asked for.
+            return Ok(());
+        }
+        self.received.insert(seq);
+        self.recent.note(seq, &bytes);
+        if seq == self.next_shown {
+            self.show(content, bytes, now, out);
+            self.release(vault, now, out)?;
+        } else if seq < self.next_shown {
+            self.fill(content, bytes, out);
+        } else {
+            self.hold(seq, bytes, now.instant, out);
+        }
+        Ok(())
+    }
+
+    /// When a hole is given up.
+    pub(crate) fn give_up_at(&self, config: &Config) -> Option<Instant> {
+        if self.gaps.len() >= GAPS {
+            return None;
+        }
+        self.hole_since
+            .map(|since| since.after(self.patience(config)))
+    }
+
+    /// Turns a hole that has waited long enough into a gap. True if there was one.
+    pub(crate) fn give_up(
+        &mut self,
+        config: &Config,
+        vault: &dyn Vault,
+        now: Now,
+        out: &mut VecDeque<Output>,
+    ) -> Result<bool, VaultError> {
+        let overflow = self.held.len() >= HELD_MESSAGES && self.gaps.len() < GAPS;
+        if !overflow && self.give_up_at(config).is_none_or(|at| at > now.instant) {
+            return Ok(false);
+        }
+        let Some(&next) = self.held.keys().next() else {
+            return Ok(false);
+        };
+        let place = self.place_of_held(next, vault, now)?;
+        let (first, last) = (self.next_shown, next - 1);
+        self.gaps.push(GapRow {
+            first,
+            last,
+            place: place.as_u64(),
+        });
+        out.push_back(Output::Event(Event::Gap { first, last, place }));
+        self.next_shown = next;
+        self.release(vault, now, out)?;
+        Ok(true)
+    }
+
+    /// Keeps the bodies in memory within their bound. Only between calls, when everything held has
+    /// been written.
+    pub(crate) fn trim(&mut self) {
+        if self.held_bytes <= HELD_BYTES {
+            return;
+        }
+        for body in self.held.values_mut().rev() {
+            if let Some(bytes) = body.take() {
+                self.held_bytes -= bytes.len();
+            }
+            if self.held_bytes <= HELD_BYTES / 2 {
+                break;
+            }
+        }
+    }
+
+    /// The missing seqs, as asked for.
+    pub(crate) fn missing(&self, limit: usize) -> Vec<(u64, u64)> {
+        self.gaps
+            .iter()
+            .take(limit)
+            .map(|gap| (gap.first, gap.last))
+            .collect()
+    }
+
+    fn patience(&self, config: &Config) -> Duration {
+        match self.mailbox {
+            Mailbox::Drained => config.gap_patience,
+            Mailbox::Down | Mailbox::Reading => config.gap_limit,
+        }
+    }
+
+    fn has_room_for(&self, seq: u64) -> bool {
+        let extends = self.received.contains(seq - 1) || seq == self.received.cumulative() + 1;
+        let ranges_left = extends || self.received.range_count() < RECEIVED_RANGES;
+        let held_left = seq <= self.next_shown || self.held.len() < HELD_MESSAGES;
+        ranges_left && held_left
+    }
+
+    fn show(&mut self, content: Content, bytes: Bytes, now: Now, out: &mut VecDeque<Output>) {
+        let (seq, place) = (
+            content.seq,
+            content.hlc.clamped(now.unix_ms).max(self.last_place),
+        );
+        self.last_place = place;
+        self.next_shown = seq + 1;
+        out.push_back(Output::Persist(Persist::Incoming {
+            seq,
+            place,
+            content: bytes,
+        }));
+        out.push_back(Output::Event(Event::Received {
+            content,
+            place,
+            late: false,
+        }));
+    }
+
+    fn hold(&mut self, seq: u64, bytes: Bytes, now: Instant, out: &mut VecDeque<Output>) {
+        self.hole_since.get_or_insert(now);
+        self.held_bytes += bytes.len();
+        self.held.insert(seq, Some(bytes.clone()));
+        out.push_back(Output::Persist(Persist::Hold {
+            seq,
+            content: bytes,
+        }));
+    }
+
+    /// Shows the held messages that are next.
+    fn release(
+        &mut self,
+        vault: &dyn Vault,
+        now: Now,
+        out: &mut VecDeque<Output>,
+    ) -> Result<(), VaultError> {
+        while let Some(body) = self.held.remove(&self.next_shown) {
+            let seq = self.next_shown;
+            let bytes = match body {
+                Some(bytes) => {
+                    self.held_bytes -= bytes.len();
+                    bytes
+                }
+                None => read_held(seq, vault)?,
+            };
+            let content = decode_held(&bytes)?;
+            out.push_back(Output::Persist(Persist::Unhold { seq }));
+            self.show(content, bytes, now, out);
+        }
+        self.hole_since = if self.held.is_empty() {
+            None
+        } else {
+            // Another hole begins to wait now.
+            Some(now.instant)
+        };
+        Ok(())
+    }
+
+    /// Puts a late message where it belongs.
+    fn fill(&mut self, content: Content, bytes: Bytes, out: &mut VecDeque<Output>) {
+        let seq = content.seq;
+        let at = self
+            .gaps
+            .iter()
+            .position(|gap| gap.first <= seq && seq <= gap.last);
+        let place = at.map_or(self.last_place, |at| {
+            let gap = self.gaps.remove(at);
+            let rest = [(gap.first, seq - 1), (seq + 1, gap.last)];
+            for (first, last) in rest.into_iter().rev().filter(|(first, last)| first <= last) {
+                self.gaps.insert(
+                    at,
+                    GapRow {
+                        first,
+                        last,
+                        place: gap.place,
+                    },
+                );
+            }
+            Hlc::from_u64(gap.place)
+        });
+        out.push_back(Output::Persist(Persist::Incoming {
+            seq,
+            place,
+            content: bytes,
+        }));
+        out.push_back(Output::Event(Event::Received {
+            content,
+            place,
+            late: true,
+        }));
+    }
+
+    /// The place that a held message will take when it is shown next.
+    fn place_of_held(&self, seq: u64, vault: &dyn Vault, now: Now) -> Result<Hlc, VaultError> {
+        let bytes = match self.held.get(&seq).and_then(Clone::clone) {
+            Some(bytes) => bytes,
+            None => read_held(seq, vault)?,
+        };
+        Ok(decode_held(&bytes)?
+            .hlc
+            .clamped(now.unix_ms)
+            .max(self.last_place))
+    }
+}
+
+fn read_held(seq: u64, vault: &dyn Vault) -> Result<Bytes, VaultError> {
+    let missing = || VaultError(alloc::format!("held message {seq} is not in the store"));
+    vault.held(seq)?.ok_or_else(missing)
+}
+
+fn decode_held(bytes: &[u8]) -> Result<Content, VaultError> {
+    Content::decode(bytes)
+        .map_err(|error| VaultError(alloc::format!("held message cannot be read: {error}")))
+}

@@ -1,0 +1,197 @@
+//! The window: envelopes that are on their way to the other side or its relay.
+//!
+//! Everything older is stored elsewhere and waits for a receipt on disk; everything newer waits on
+//! disk until there is room. So memory does not grow with what is undelivered.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::ack::SeqSet;
+
+use crate::backoff::Backoff;
+use crate::config::{WINDOW_BYTES, WINDOW_ENVELOPES};
+use crate::output::WaitReason;
+use crate::time::Instant;
+use crate::vault::OutboxRow;
+
+/// One envelope on its way.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) id: EnvelopeId,
+    pub(crate) envelope: Bytes,
+    pub(crate) attempts: Attempts,
+    pub(crate) waiting: Option<WaitReason>,
+}
+
+/// Where one envelope has been handed to. Shared by the outbox and the control envelope.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    pub(crate) direct: Attempt,
+    pub(crate) deposit: Attempt,
+    pub(crate) backoff: Backoff,
+}
+
+/// One path's part in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    #[default]
+    Idle,
+    InFlight,
+    /// Not again before this.
+    NotBefore(Instant),
+    /// Not again on this link.
+    Refused,
+}
+
+impl Attempt {
+    pub(crate) fn may_start(self, now: Instant) -> bool {
+        match self {
+            Self::Idle => true,
+            Self::NotBefore(at) => at <= now,
+            Self::InFlight | Self::Refused => false,
+        }
+    }
+
+    pub(crate) const fn wake_at(self) -> Option<Instant> {
+        match self {
+            Self::NotBefore(at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    window: BTreeMap<u64, Entry>,
+    by_id: BTreeMap<EnvelopeId, u64>,
+    bytes: usize,
+    /// Envelopes from this seq on are not in the window.
+    next_load: u64,
+    /// One more than the last seq that is sealed.
+    end: u64,
+}
+
+impl Outbox {
+    /// After a restart: everything sealed before `end` may still be pending.
+    pub(crate) const fn new(end: u64) -> Self {
+        Self {
+            window: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            bytes: 0,
+            next_load: 1,
+            end,
+        }
+    }
+
+    /// Takes a newly sealed envelope; it stays on disk alone if there is no room or others wait
+    /// there already.
+    pub(crate) fn admit(&mut self, row: OutboxRow) {
+        let in_order = self.next_load == self.end;
+        self.end = row.last + 1;
+        if in_order && self.has_room() {
+            self.next_load = self.end;
+            self.insert(row);
+        }
+    }
+
+    /// Room in the window and envelopes on disk that could fill it.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.has_room() && self.next_load < self.end
+    }
+
+    /// From which seq, how many envelopes and how many bytes to load.
+    pub(crate) fn wanted(&self) -> (u64, usize, usize) {
+        (
+            self.next_load,
+            WINDOW_ENVELOPES - self.window.len(),
+            WINDOW_BYTES - self.bytes,
+        )
+    }
+
+    /// Takes what was loaded; nothing means that nothing more is pending.
+    pub(crate) fn loaded(&mut self, rows: Vec<OutboxRow>) {
+        if rows.is_empty() {
+            self.next_load = self.end;
+        }
+        for row in rows {
+            self.next_load = self.next_load.max(row.last + 1);
+            if !self.window.contains_key(&row.first) {
+                self.insert(row);
+            }
+        }
+    }
+
+    /// Pending envelopes from `first` on are looked for on disk again.
+    pub(crate) fn reload_from(&mut self, first: u64) {
+        self.next_load = self.next_load.min(first);
+        self.remove(first);
+    }
+
+    pub(crate) fn settle(&mut self, id: &EnvelopeId) -> Option<Entry> {
+        let first = *self.by_id.get(id)?;
+        self.remove(first)
+    }
+
+    /// Drops what a receipt covers.
+    pub(crate) fn drop_delivered(&mut self, delivered: &SeqSet) {
+        let covered: Vec<u64> = self
+            .window
+            .values()
+            .filter(|entry| delivered.contains_all(entry.first, entry.last))
+            .map(|entry| entry.first)
+            .collect();
+        for first in covered {
+            self.remove(first);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, first: u64) -> Option<Entry> {
+        let entry = self.window.remove(&first)?;
+        self.by_id.remove(&entry.id);
+        self.bytes -= entry.envelope.len();
+        Some(entry)
+    }
+
+    pub(crate) fn by_id(&mut self, id: &EnvelopeId) -> Option<&mut Entry> {
+        self.window.get_mut(self.by_id.get(id)?)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.window.values()
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.window.values_mut()
+    }
+
+    pub(crate) fn is_in_window(&self, first: u64) -> bool {
+        self.window.contains_key(&first)
+    }
+
+    fn has_room(&self) -> bool {
+        self.window.len() < WINDOW_ENVELOPES && self.bytes < WINDOW_BYTES
+    }
+
+    fn insert(&mut self, row: OutboxRow) {
+        let id = EnvelopeId::of(&row.envelope);
+        self.bytes += row.envelope.len();
+        self.by_id.insert(id, row.first);
+        let OutboxRow {
+            first,
+            last,
+            envelope,
+        } = row;
+        let entry = Entry {
+            first,
+            last,
+            id,
+            envelope,
+            attempts: Attempts::default(),
+            waiting: None,
+        };
+        self.window.insert(first, entry);
+    }
+}

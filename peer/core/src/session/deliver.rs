@@ -1,0 +1,352 @@
+//! The sending half: sealing, paths, acknowledgements, expiry.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::wire::NackReason;
+
+use super::Session;
+use crate::config::EXPIRE_ENVELOPES;
+use crate::input::RefusedDeposit;
+use crate::outbox::{Attempt, Attempts};
+use crate::output::{DeliveryState, Event, Output, Persist, SentVia, Transmit, WaitReason};
+use crate::time::{Instant, Now};
+use crate::vault::{OutboxRow, Vault, VaultError};
+
+impl Session {
+    pub(super) fn seal_contents(
+        &mut self,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        loop {
+            let contents = self.numbering.next_payload();
+            let (Some(first), Some(last)) = (contents.first(), contents.last()) else {
+                return Ok(());
+            };
+            let (first, last) = (first.seq, last.seq);
+            let payload = contents
+                .iter()
+                .map(|content| content.content.clone())
+                .collect();
+            let envelope = vault.seal(encode_payload(payload))?;
+            let id = EnvelopeId::of(&envelope);
+            self.outbox.admit(OutboxRow {
+                first,
+                last,
+                envelope: envelope.clone(),
+            });
+            let created_ms = now.unix_ms;
+            self.persist(Persist::Outgoing {
+                first,
+                last,
+                id,
+                envelope,
+                created_ms,
+                contents,
+            });
+        }
+    }
+
+    /// Fills the window from disk; not where something was just sealed, because that is not on disk
+    /// before its `Persist` has been polled. `poll_timeout` then asks for another call at once.
+    pub(super) fn load(&mut self, vault: &dyn Vault) -> Result<(), VaultError> {
+        while self.outbox.wants_more() && !self.resealed {
+            let (from_seq, max_count, max_bytes) = self.outbox.wanted();
+            self.outbox
+                .loaded(vault.pending(from_seq, max_count, max_bytes)?);
+        }
+        Ok(())
+    }
+
+    /// Hands every envelope of the window to the paths that it should be on.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        let Self {
+            outbox,
+            control,
+            paths,
+            outputs,
+            ..
+        } = self;
+        let entries = outbox
+            .entries_mut()
+            .map(|entry| (entry.id, &entry.envelope, &mut entry.attempts));
+        let control = control
+            .in_flight_mut()
+            .map(|control| (control.id, &control.envelope, &mut control.attempts));
+        for (id, envelope, attempts) in entries.chain(control) {
+            if paths.link_up && attempts.direct.may_start(now) {
+                attempts.direct = Attempt::InFlight;
+                paths.put(now);
+                let envelope = envelope.clone();
+                outputs.push_back(Output::Transmit(Transmit::Put { id, envelope }));
+            }
+            let refused = attempts.direct == Attempt::Refused && paths.relay_up;
+            if (paths.use_relay() || refused) && attempts.deposit.may_start(now) {
+                attempts.deposit = Attempt::InFlight;
+                let envelope = envelope.clone();
+                outputs.push_back(Output::Transmit(Transmit::Deposit { id, envelope }));
+            }
+        }
+    }
+
+    pub(super) fn link_up(&mut self, now: Instant) {
+        self.paths.link_up();
+        self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
+        if !self.inbox.gaps.is_empty() {
+            self.control.ask_gaps(now);
+        }
+    }
+
+    pub(super) fn link_down(&mut self) {
+        self.paths.link_down();
+        self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
+    }
+
+    pub(super) fn relay_down(&mut self) {
+        self.paths.relay_up = false;
+        self.each_attempt(|attempts| {
+            if attempts.deposit == Attempt::InFlight {
+                attempts.deposit = Attempt::Idle;
+            }
+        });
+    }
+
+    /// The other side has an envelope.
+    pub(super) fn stored(&mut self, id: &EnvelopeId, now: Instant) {
+        self.settled(id, SentVia::Peer, now);
+        let waiting = self
+            .outbox
+            .entries()
+            .any(|entry| entry.attempts.direct == Attempt::InFlight)
+            || self
+                .control
+                .in_flight()
+                .is_some_and(|control| control.attempts.direct == Attempt::InFlight);
+        self.paths.progress(now, waiting);
+    }
+
+    /// The relay has an envelope.
+    pub(super) fn deposited(&mut self, id: &EnvelopeId, now: Instant) {
+        self.settled(id, SentVia::Relay, now);
+    }
+
+    fn settled(&mut self, id: &EnvelopeId, via: SentVia, now: Instant) {
+        if let Some(entry) = self.outbox.settle(id) {
+            let (first, last) = (entry.first, entry.last);
+            self.persist(Persist::OutboxStored { first, via });
+            let state = match via {
+                SentVia::Peer => DeliveryState::SentToPeer,
+                SentVia::Relay => DeliveryState::SentToRelay,
+            };
+            self.outputs
+                .push_back(Output::Event(Event::State { first, last, state }));
+        } else if self.control.settle(id, now) {
+            self.dirty = true;
+        }
+    }
+
+    pub(super) fn nack(&mut self, id: &EnvelopeId, reason: NackReason, now: Instant) {
+        let busy = now.after(self.config.busy_delay);
+        let attempt = match reason {
+            NackReason::Busy => Attempt::NotBefore(busy),
+            NackReason::Invalid | NackReason::Unspecified => Attempt::Refused,
+        };
+        if let Some(entry) = self.outbox.by_id(id) {
+            entry.attempts.direct = attempt;
+            let (first, last) = (entry.first, entry.last);
+            self.wait_for(first, last, WaitReason::RefusedByPeer);
+        } else if let Some(control) = self.control.in_flight_mut().filter(|c| c.id == *id) {
+            control.attempts.direct = attempt;
+        }
+    }
+
+    pub(super) fn deposit_refused(
+        &mut self,
+        id: &EnvelopeId,
+        reason: RefusedDeposit,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) {
+        let (min, max) = (
+            self.config.deposit_backoff_min,
+            self.config.deposit_backoff_max,
+        );
+        let Self {
+            outbox,
+            control,
+            rng,
+            ..
+        } = self;
+        let entry = outbox.by_id(id);
+        let range = entry.as_ref().map(|entry| (entry.first, entry.last));
+        let attempts = match entry {
+            Some(entry) => &mut entry.attempts,
+            None => match control.in_flight_mut().filter(|control| control.id == *id) {
+                Some(control) => &mut control.attempts,
+                None => return,
+            },
+        };
+        let wait = attempts
+            .backoff
+            .next(min, max, rng)
+            .max(retry_after.unwrap_or_default());
+        attempts.deposit = Attempt::NotBefore(now.after(wait.min(max)));
+        if let Some((first, last)) = range {
+            let reason = match reason {
+                RefusedDeposit::QueueFull => WaitReason::QueueFull,
+                RefusedDeposit::Rejected => WaitReason::Rejected,
+                RefusedDeposit::Unavailable => WaitReason::RelayUnavailable,
+            };
+            self.wait_for(first, last, reason);
+        }
+    }
+
+    /// Tells the person why, once.
+    fn wait_for(&mut self, first: u64, last: u64, reason: WaitReason) {
+        let Some(entry) = self.outbox.entries_mut().find(|entry| entry.first == first) else {
+            return;
+        };
+        if entry.waiting.replace(reason) != Some(reason) {
+            self.outputs.push_back(Output::Event(Event::Waiting {
+                first,
+                last,
+                reason,
+            }));
+        }
+    }
+
+    /// A receipt: what the other side has received and shown of ours.
+    pub(super) fn acknowledged(&mut self, received: &SeqSet, read_up_to: u64) {
+        let last_sent = self.numbering.next_seq - 1;
+        if received.highest() > last_sent || read_up_to > last_sent {
+            let what = "acknowledged messages that were never sent";
+            self.outputs
+                .push_back(Output::Event(Event::Misbehaved { what }));
+            return;
+        }
+        self.delivered_by_receipt(received);
+        if read_up_to > self.read_by_peer {
+            let first = self.read_by_peer + 1;
+            self.read_by_peer = read_up_to;
+            self.dirty = true;
+            let state = DeliveryState::Read;
+            self.outputs.push_back(Output::Event(Event::State {
+                first,
+                last: read_up_to,
+                state,
+            }));
+        }
+    }
+
+    fn delivered_by_receipt(&mut self, received: &SeqSet) {
+        let new = difference(received, &self.delivered);
+        if new.is_empty() {
+            return;
+        }
+        self.delivered.union(received);
+        self.dirty = true;
+        self.outbox.drop_delivered(&self.delivered);
+        self.persist(Persist::Delivered {
+            delivered: self.delivered.clone(),
+        });
+        for (first, last) in new {
+            let state = DeliveryState::Delivered;
+            self.outputs
+                .push_back(Output::Event(Event::State { first, last, state }));
+        }
+    }
+
+    /// Seals contents of the outbox again; they keep their ids and seqs.
+    pub(super) fn reseal(
+        &mut self,
+        first: u64,
+        last: u64,
+        vault: &mut dyn Vault,
+    ) -> Result<(), VaultError> {
+        let contents: Vec<Bytes> = vault.sent_contents(first, last)?;
+        let envelope = vault.seal(encode_payload(contents))?;
+        let id = EnvelopeId::of(&envelope);
+        self.outbox.reload_from(first);
+        self.resealed = true;
+        self.persist(Persist::Resealed {
+            first,
+            id,
+            envelope,
+        });
+        Ok(())
+    }
+
+    /// Gives up what is too old.
+    pub(super) fn expire(&mut self, vault: &dyn Vault, now: Now) -> Result<(), VaultError> {
+        if now.instant < self.expiry_at {
+            return Ok(());
+        }
+        self.expiry_at = now.instant.after(self.config.expiry_check);
+        let before = now.unix_ms.saturating_sub(self.config.expiry_ms);
+        let expired = vault.created_before(before, EXPIRE_ENVELOPES)?;
+        if expired.len() == EXPIRE_ENVELOPES {
+            // More may be waiting: go on soon, so that one pass stays short.
+            self.expiry_at = now.instant.after(Duration::from_millis(1));
+        }
+        for (first, last) in expired {
+            self.outbox.remove(first);
+            self.failed.insert_range(first, last);
+            self.dirty = true;
+            self.persist(Persist::Expired { first });
+            let state = DeliveryState::Failed;
+            self.outputs
+                .push_back(Output::Event(Event::State { first, last, state }));
+        }
+        Ok(())
+    }
+
+    fn each_attempt(&mut self, change: impl Fn(&mut Attempts)) {
+        for entry in self.outbox.entries_mut() {
+            change(&mut entry.attempts);
+        }
+        if let Some(control) = self.control.in_flight_mut() {
+            change(&mut control.attempts);
+        }
+    }
+}
+
+/// The ranges of `set` that are not in `other`.
+fn difference(set: &SeqSet, other: &SeqSet) -> Vec<(u64, u64)> {
+    let start = |set: &SeqSet| (set.cumulative() > 0).then_some((1, set.cumulative()));
+    let known: Vec<_> = start(other).into_iter().chain(other.ranges()).collect();
+    let mut new = Vec::new();
+    for (mut first, last) in start(set).into_iter().chain(set.ranges()) {
+        for &(known_first, known_last) in &known {
+            if known_last < first || known_first > last {
+                continue;
+            }
+            if first < known_first {
+                new.push((first, known_first - 1));
+            }
+            first = known_last + 1;
+        }
+        if first <= last {
+            new.push((first, last));
+        }
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_what_is_new() {
+        let mut old = SeqSet::up_to(3);
+        old.insert_range(6, 7);
+        let mut new = SeqSet::up_to(8);
+        new.insert_range(11, 12);
+        assert_eq!(difference(&new, &old), [(4, 5), (8, 8), (11, 12)]);
+        assert_eq!(difference(&old, &new), []);
+    }
+}

@@ -1,0 +1,352 @@
+//! The session: one conversation's delivery between this device and another.
+
+mod deliver;
+mod receive;
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::Body;
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::{DeviceId, MsgId};
+
+use crate::config::Config;
+use crate::control::Control;
+use crate::inbox::{Inbox, Mailbox};
+use crate::input::Input;
+use crate::numbering::Numbering;
+use crate::outbox::Outbox;
+use crate::output::{DeliveryState, Output, Persist, WaitReason};
+use crate::paths::Paths;
+use crate::rng::SplitMix64;
+use crate::snapshot::{Snapshot, to_rows};
+use crate::time::{Instant, Now};
+use crate::vault::{Vault, VaultError};
+
+/// Between which two devices a session delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAt {
+    /// This device.
+    pub local: DeviceId,
+    /// The other one.
+    pub remote: DeviceId,
+}
+
+/// Why a content cannot be sent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Larger than an envelope can carry.
+    #[error("content has {len} bytes, at most {max} are allowed")]
+    TooLarge {
+        /// Length found, in bytes.
+        len: usize,
+        /// Length allowed, in bytes.
+        max: usize,
+    },
+    /// Too much waits to be sealed: call [`Session::flush`] first.
+    #[error("too much waits to be sealed")]
+    Busy,
+    /// Receipts and the like are the session's own business.
+    #[error("contents of this kind are sent by the session itself")]
+    NotSequenced,
+}
+
+/// The state machine. After each call, [`Session::poll_output`] is called until it returns `None`.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    devices: DeviceAt,
+    rng: SplitMix64,
+    numbering: Numbering,
+    outbox: Outbox,
+    inbox: Inbox,
+    control: Control,
+    paths: Paths,
+    delivered: SeqSet,
+    failed: SeqSet,
+    read_by_peer: u64,
+    read_up_to: u64,
+    expiry_at: Instant,
+    resent_at: Option<Instant>,
+    /// This call has sealed something of the outbox again.
+    resealed: bool,
+    outputs: VecDeque<Output>,
+    /// The snapshot changed since it was last given out.
+    dirty: bool,
+}
+
+impl Session {
+    /// A new conversation. `seed` is for jitter only.
+    #[must_use]
+    pub fn new(config: Config, devices: DeviceAt, seed: u64, now: Now) -> Self {
+        let snapshot = Snapshot {
+            next_seq: 1,
+            next_shown: 1,
+            ..Snapshot::default()
+        };
+        Self::build(
+            config,
+            devices,
+            seed,
+            &snapshot,
+            alloc::vec::Vec::new(),
+            now,
+        )
+    }
+
+    /// A conversation as it was left: from its last snapshot and what the store still holds.
+    ///
+    /// # Errors
+    /// [`VaultError`] if the store cannot be read.
+    pub fn restore(
+        config: Config,
+        devices: DeviceAt,
+        seed: u64,
+        snapshot: &Snapshot,
+        vault: &dyn Vault,
+        now: Now,
+    ) -> Result<Self, VaultError> {
+        let held = vault.held_seqs()?;
+        Ok(Self::build(config, devices, seed, snapshot, held, now))
+    }
+
+    fn build(
+        config: Config,
+        devices: DeviceAt,
+        seed: u64,
+        snapshot: &Snapshot,
+        held: alloc::vec::Vec<u64>,
+        now: Now,
+    ) -> Self {
+        Self {
+            config,
+            devices,
+            rng: SplitMix64::new(seed),
+            numbering: Numbering::new(snapshot.next_seq.max(1), Hlc::from_u64(snapshot.hlc)),
+            outbox: Outbox::new(snapshot.next_seq.max(1)),
+            inbox: Inbox::new(
+                snapshot.received_set(),
+                snapshot.next_shown.max(1),
+                Hlc::from_u64(snapshot.last_place),
+                snapshot.gaps.clone(),
+                held,
+                now.instant,
+            ),
+            control: Control::restore(snapshot.receipt_pending, &snapshot.resend_asks, now.instant),
+            paths: Paths::default(),
+            delivered: snapshot.delivered_set(),
+            failed: snapshot.failed_set(),
+            read_by_peer: snapshot.read_by_peer,
+            read_up_to: snapshot.read_up_to,
+            expiry_at: now.instant,
+            resent_at: None,
+            resealed: false,
+            outputs: VecDeque::new(),
+            dirty: false,
+        }
+    }
+
+    /// Numbers a content; it is sealed, together with others, by the next [`Session::flush`].
+    ///
+    /// # Errors
+    /// [`SendError`]; no seq is used up.
+    pub fn send(&mut self, msg_id: MsgId, body: Body, now: Now) -> Result<u64, SendError> {
+        let seq = self.numbering.assign(msg_id, body, now.unix_ms)?;
+        self.dirty = true;
+        Ok(seq)
+    }
+
+    /// Seals everything that was sent since the last call.
+    ///
+    /// # Errors
+    /// [`VaultError`]: drop the session and restore it.
+    pub fn flush(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
+        self.seal_contents(vault, now)?;
+        self.transmit(now.instant);
+        Ok(())
+    }
+
+    /// Takes note of something that happened.
+    ///
+    /// # Errors
+    /// [`VaultError`]: drop the session and restore it.
+    pub fn handle_input(
+        &mut self,
+        input: Input,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        self.inbox.trim();
+        self.resealed = false;
+        match input {
+            Input::LinkUp => self.link_up(now.instant),
+            Input::LinkDown => self.link_down(),
+            Input::RelayUp => self.paths.relay_up = true,
+            Input::RelayDown => self.relay_down(),
+            Input::MailboxUp => self.inbox.mailbox = Mailbox::Reading,
+            Input::MailboxDrained => self.inbox.mailbox = Mailbox::Drained,
+            Input::MailboxDown => self.inbox.mailbox = Mailbox::Down,
+            Input::Envelope { via, envelope } => self.receive(via, envelope, vault, now)?,
+            Input::Stored { id } => self.stored(&id, now.instant),
+            Input::Nack { id, reason } => self.nack(&id, reason, now.instant),
+            Input::Deposited { id } => self.deposited(&id, now.instant),
+            Input::DepositRefused {
+                id,
+                reason,
+                retry_after,
+            } => {
+                self.deposit_refused(&id, reason, retry_after, now.instant);
+            }
+            Input::Read { up_to } => self.read(up_to, now.instant),
+        }
+        self.load(vault)?;
+        self.seal_control(vault, now)?;
+        self.transmit(now.instant);
+        Ok(())
+    }
+
+    /// Does what [`Session::poll_timeout`] announced. Calling it early or late is harmless.
+    ///
+    /// # Errors
+    /// [`VaultError`]: drop the session and restore it.
+    pub fn handle_timeout(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
+        self.inbox.trim();
+        self.resealed = false;
+        self.paths
+            .check_stall(self.config.direct_patience, now.instant);
+        while self
+            .inbox
+            .give_up(&self.config, vault, now, &mut self.outputs)?
+        {
+            self.dirty = true;
+            self.control.ask_gaps(now.instant);
+        }
+        self.expire(vault, now)?;
+        self.load(vault)?;
+        self.seal_control(vault, now)?;
+        self.transmit(now.instant);
+        Ok(())
+    }
+
+    /// The next thing to do, `None` if there is nothing more.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        // The snapshot goes in front of the first thing that leaves, and so in front of everything
+        // that depends on it.
+        let leaving = !matches!(self.outputs.front(), Some(Output::Persist(_)));
+        if self.dirty && leaving {
+            self.dirty = false;
+            return Some(Output::Persist(Persist::Snapshot(self.snapshot())));
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When [`Session::handle_timeout`] should be called, and what for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let control_due = if self.paths.any() {
+            self.control.due()
+        } else {
+            None
+        };
+        let attempts = self.outbox.entries().map(|entry| &entry.attempts);
+        let attempts = attempts.chain(self.control.in_flight().map(|control| &control.attempts));
+        let retry = attempts
+            .flat_map(|attempts| {
+                let direct = attempts.direct.wake_at().filter(|_| self.paths.link_up);
+                let deposit = attempts
+                    .deposit
+                    .wake_at()
+                    .filter(|_| self.paths.use_relay());
+                direct.into_iter().chain(deposit)
+            })
+            .min();
+        let load = self.outbox.wants_more().then_some(Instant::from_micros(0));
+        [
+            (load, "load outbox"),
+            (
+                self.paths.stall_at(self.config.direct_patience),
+                "link stalled",
+            ),
+            (control_due, "receipt"),
+            (retry, "retry"),
+            (self.inbox.give_up_at(&self.config), "gap"),
+            (Some(self.expiry_at), "expiry"),
+        ]
+        .into_iter()
+        .filter_map(|(at, reason)| at.map(|at| (at, reason)))
+        .min()
+    }
+
+    /// How far an own message has come, as far as this session knows without the outbox: `None`
+    /// means that it is pending or stored somewhere, which the outbox's row says.
+    #[must_use]
+    pub fn state_of(&self, seq: u64) -> Option<DeliveryState> {
+        if self.delivered.contains(seq) {
+            let read = seq <= self.read_by_peer;
+            return Some(if read {
+                DeliveryState::Read
+            } else {
+                DeliveryState::Delivered
+            });
+        }
+        self.failed.contains(seq).then_some(DeliveryState::Failed)
+    }
+
+    /// Why the oldest undelivered envelope in the window waits, with its first and last seq.
+    #[must_use]
+    pub fn waiting(&self) -> Option<(u64, u64, WaitReason)> {
+        let entry = self.outbox.entries().next()?;
+        let reason = entry.waiting.unwrap_or(if self.paths.any() {
+            WaitReason::InFlight
+        } else {
+            WaitReason::NoPath
+        });
+        Some((entry.first, entry.last, reason))
+    }
+
+    /// The next seq this device will give out.
+    #[must_use]
+    pub const fn next_seq(&self) -> u64 {
+        self.numbering.next_seq
+    }
+
+    /// Up to where the other side's messages have taken their places.
+    #[must_use]
+    pub const fn shown_up_to(&self) -> u64 {
+        self.inbox.next_shown - 1
+    }
+
+    /// Between which devices this session delivers.
+    #[must_use]
+    pub const fn devices(&self) -> DeviceAt {
+        self.devices
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            next_seq: self.numbering.next_seq,
+            hlc: self.numbering.hlc.as_u64(),
+            delivered: to_rows(&self.delivered),
+            read_by_peer: self.read_by_peer,
+            failed: to_rows(&self.failed),
+            received: to_rows(&self.inbox.received),
+            next_shown: self.inbox.next_shown,
+            last_place: self.inbox.last_place.as_u64(),
+            read_up_to: self.read_up_to,
+            gaps: self.inbox.gaps.clone(),
+            resend_asks: self.control.asks(),
+            receipt_pending: self.control.receipt_pending,
+        }
+    }
+
+    fn persist(&mut self, row: Persist) {
+        self.outputs.push_back(Output::Persist(row));
+    }
+
+    fn receipt_in(&mut self, delay: Duration, now: Instant) {
+        self.dirty = true;
+        self.control.receipt_at(now.after(delay));
+    }
+}

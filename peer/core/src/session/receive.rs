@@ -1,0 +1,210 @@
+//! The receiving half: envelopes in, acknowledgements, receipts and resend requests out.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::MsgId;
+use tincan_protocol::content::{Body, Content, DeviceAck, Resend};
+use tincan_protocol::envelope::{decode_payload, encode_payload};
+use tincan_protocol::limits::RESEND_MAX;
+use tincan_protocol::wire::NackReason;
+
+use super::Session;
+use crate::config::RESEND_ENVELOPES;
+use crate::input::Via;
+use crate::output::{Event, Output, Persist, Transmit};
+use crate::time::{Instant, Now};
+use crate::vault::{OpenError, Vault, VaultError};
+
+impl Session {
+    pub(super) fn receive(
+        &mut self,
+        via: Via,
+        envelope: Bytes,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        let id = EnvelopeId::of(&envelope);
+        if vault.is_seen(&id)? {
+            self.acknowledge(via, id);
+            return Ok(());
+        }
+        match vault.open(&envelope) {
+            Ok(opened) if opened.sender == self.devices.remote => {
+                self.apply(opened.payload, vault, now)?;
+            }
+            Ok(_) => self.misbehaved("sealed a message as a device that is not its own"),
+            Err(OpenError::KeyGone) => {
+                self.dirty = true;
+                self.control.ask(id, now.instant);
+            }
+            Err(OpenError::Invalid) => {
+                self.refuse(via, id);
+                return Ok(());
+            }
+            Err(OpenError::Vault(error)) => return Err(error),
+        }
+        self.persist(Persist::Seen { id });
+        self.acknowledge(via, id);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, via: Via, id: EnvelopeId) {
+        let transmit = match via {
+            Via::Link => Transmit::Stored { id },
+            Via::Mailbox { index } => Transmit::AckMailbox { index },
+        };
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+
+    /// What nobody can ever open is not kept: a mailbox is rid of it, a link is told.
+    fn refuse(&mut self, via: Via, id: EnvelopeId) {
+        let transmit = match via {
+            Via::Link => Transmit::Nack {
+                id,
+                reason: NackReason::Invalid,
+            },
+            Via::Mailbox { index } => Transmit::AckMailbox { index },
+        };
+        self.outputs.push_back(Output::Transmit(transmit));
+    }
+
+    fn apply(&mut self, payload: Bytes, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
+        let Ok(contents) = decode_payload(payload) else {
+            self.misbehaved("sent a payload that cannot be read");
+            return Ok(());
+        };
+        for bytes in contents {
+            match Content::decode(&bytes) {
+                Ok(content) if content.seq > 0 => {
+                    self.inbox
+                        .receive(content, bytes, vault, now, &mut self.outputs)?;
+                    // Also for what is known already: its sender may not know that we have it.
+                    self.receipt_in(self.config.receipt_delay, now.instant);
+                }
+                Ok(content) => self.apply_control(content.body, vault, now)?,
+                Err(_) => self.misbehaved("sent a content that cannot be read"),
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_control(
+        &mut self,
+        body: Body,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        match body {
+            Body::Receipt(acks) => {
+                let local = self.devices.local;
+                for ack in acks.iter().filter(|ack| ack.device == local) {
+                    self.acknowledged(&ack.received, ack.read_up_to);
+                }
+            }
+            Body::Resend(resend) => self.resend(&resend, vault, now.instant)?,
+            // Of a later version, and without a seq: nothing that could be kept.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The other side asks for envelopes to be sealed again. Bounded and paced, because sealing
+    /// costs us more than asking costs them.
+    fn resend(
+        &mut self,
+        resend: &Resend,
+        vault: &mut dyn Vault,
+        now: Instant,
+    ) -> Result<(), VaultError> {
+        let too_soon = self
+            .resent_at
+            .is_some_and(|at| now.since(at) < self.config.resend_interval);
+        if too_soon {
+            return Ok(());
+        }
+        self.resent_at = Some(now);
+        let mut envelopes = Vec::new();
+        for id in &resend.env_ids {
+            envelopes.extend(vault.find_envelope(id)?);
+        }
+        for &(first, last) in &resend.ranges {
+            let max = RESEND_ENVELOPES.saturating_sub(envelopes.len());
+            let found = vault.find_range(first, last, max)?;
+            // What is in the window is on its way already.
+            envelopes.extend(
+                found
+                    .into_iter()
+                    .filter(|row| !self.outbox.is_in_window(row.0)),
+            );
+        }
+        envelopes.sort_unstable();
+        envelopes.dedup();
+        envelopes.truncate(RESEND_ENVELOPES);
+        for (first, last) in envelopes {
+            self.reseal(first, last, vault)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the receipt and what must be asked for, if it is time and there is a path.
+    pub(super) fn seal_control(
+        &mut self,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        if !self.control.is_due(now.instant) || !self.paths.any() {
+            return Ok(());
+        }
+        let ack = DeviceAck {
+            device: self.devices.remote,
+            received: self.inbox.received.clone(),
+            read_up_to: self.read_up_to,
+        };
+        let mut contents = alloc::vec![self.control_content(Body::Receipt(alloc::vec![ack]), now)];
+        let (env_ids, ask_gaps) = self.control.take_asks();
+        let asked = env_ids.len();
+        let ranges = if ask_gaps {
+            self.inbox.missing(RESEND_MAX)
+        } else {
+            Vec::new()
+        };
+        if asked > 0 || !ranges.is_empty() {
+            contents.push(self.control_content(Body::Resend(Resend { env_ids, ranges }), now));
+        }
+        let envelope = vault.seal(encode_payload(contents))?;
+        self.control
+            .sealed(EnvelopeId::of(&envelope), envelope, asked);
+        // The ratchet moved: the snapshot's commit makes that durable before the envelope leaves.
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn control_content(&mut self, body: Body, now: Now) -> Bytes {
+        // Contents without a seq are not shown and not kept, so their id only has to be there.
+        let msg_id =
+            MsgId::from_u128(u128::from(self.rng.next()) << 64 | u128::from(self.rng.next()));
+        let hlc = self.numbering.hlc.next(now.unix_ms);
+        Content {
+            msg_id,
+            seq: 0,
+            hlc,
+            body,
+        }
+        .encode()
+    }
+
+    /// The person has been shown messages of the other side.
+    pub(super) fn read(&mut self, up_to: u64, now: Instant) {
+        let up_to = up_to.min(self.inbox.next_shown - 1);
+        if up_to > self.read_up_to {
+            self.read_up_to = up_to;
+            self.receipt_in(self.config.receipt_delay, now);
+        }
+    }
+
+    fn misbehaved(&mut self, what: &'static str) {
+        self.outputs
+            .push_back(Output::Event(Event::Misbehaved { what }));
+    }
+}

@@ -1,0 +1,109 @@
+//! What a session is rebuilt from after a restart, besides the outbox and the held messages.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use tincan_protocol::ack::SeqSet;
+
+/// One row per conversation, replaced in every transaction that changes it. A protobuf message, so
+/// that later versions can add to it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Snapshot {
+    /// The next seq to give out.
+    #[prost(uint64, tag = "1")]
+    pub next_seq: u64,
+    /// The last clock stamp given out.
+    #[prost(uint64, tag = "2")]
+    pub hlc: u64,
+    /// What the other side has received of ours.
+    #[prost(message, repeated, tag = "3")]
+    pub delivered: Vec<RangeRow>,
+    /// Up to where the other side has shown ours.
+    #[prost(uint64, tag = "4")]
+    pub read_by_peer: u64,
+    /// Ours that were not delivered in time.
+    #[prost(message, repeated, tag = "5")]
+    pub failed: Vec<RangeRow>,
+    /// What we have received of theirs.
+    #[prost(message, repeated, tag = "6")]
+    pub received: Vec<RangeRow>,
+    /// The next of theirs to take its place in the timeline.
+    #[prost(uint64, tag = "7")]
+    pub next_shown: u64,
+    /// Place of the last of theirs in the timeline.
+    #[prost(uint64, tag = "8")]
+    pub last_place: u64,
+    /// Up to where theirs have been shown to the person.
+    #[prost(uint64, tag = "9")]
+    pub read_up_to: u64,
+    /// Theirs that are missing although later ones are in the timeline.
+    #[prost(message, repeated, tag = "10")]
+    pub gaps: Vec<GapRow>,
+    /// Envelopes that could not be opened and have not been asked for yet.
+    #[prost(bytes = "bytes", repeated, tag = "11")]
+    pub resend_asks: Vec<Bytes>,
+    /// The other side does not know all of `received` and `read_up_to` yet.
+    #[prost(bool, tag = "12")]
+    pub receipt_pending: bool,
+}
+
+/// A range of seqs, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct RangeRow {
+    /// First seq.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// Last seq.
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+}
+
+/// Missing messages and where they belong.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct GapRow {
+    /// First missing seq.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// Last missing seq.
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+    /// Place in the timeline.
+    #[prost(uint64, tag = "3")]
+    pub place: u64,
+}
+
+impl Snapshot {
+    /// What is delivered, as a set.
+    #[must_use]
+    pub fn delivered_set(&self) -> SeqSet {
+        to_set(&self.delivered)
+    }
+
+    /// What has failed, as a set.
+    #[must_use]
+    pub fn failed_set(&self) -> SeqSet {
+        to_set(&self.failed)
+    }
+
+    /// What has been received, as a set.
+    #[must_use]
+    pub fn received_set(&self) -> SeqSet {
+        to_set(&self.received)
+    }
+}
+
+pub(crate) fn to_rows(set: &SeqSet) -> Vec<RangeRow> {
+    let start = (set.cumulative() > 0).then_some((1, set.cumulative()));
+    start
+        .into_iter()
+        .chain(set.ranges())
+        .map(|(first, last)| RangeRow { first, last })
+        .collect()
+}
+
+fn to_set(rows: &[RangeRow]) -> SeqSet {
+    let mut set = SeqSet::default();
+    for row in rows {
+        set.insert_range(row.first, row.last);
+    }
+    set
+}
