@@ -77,6 +77,12 @@ impl Phrase {
         Ok(Self::from_entropy(entropy))
     }
 
+    /// The entropy, for the encrypted store.
+    #[must_use]
+    pub fn entropy(&self) -> &[u8; 32] {
+        &self.entropy
+    }
+
     /// The words, separated by single spaces.
     #[must_use]
     pub fn words(&self) -> Zeroizing<String> {

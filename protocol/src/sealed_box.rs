@@ -4,6 +4,7 @@
 //! Montgomery form of the address key. The box itself says nothing about its sender: what is inside
 //! is signed by the sender's device.
 
+pub use crypto_box::aead::OsRng;
 use crypto_box::aead::rand_core::CryptoRngCore;
 
 use crate::ids::SignalAddress;
@@ -48,7 +49,6 @@ pub fn open(key: &AddressKey, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_box::aead::OsRng;
 
     #[test]
     fn only_the_address_opens_it() {

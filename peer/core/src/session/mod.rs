@@ -306,6 +306,20 @@ impl Session {
         Some((entry.first, entry.last, reason))
     }
 
+    /// The device is about to go: what is owed to the other side is due now.
+    pub fn hasten(&mut self, now: Instant) {
+        if self.control.receipt_pending {
+            self.control.receipt_at(now);
+        }
+    }
+
+    /// Whether the other side, or its relay, has everything that is owed to it, or cannot be
+    /// reached: nothing would be gained by staying.
+    #[must_use]
+    pub fn owes_nothing(&self) -> bool {
+        !self.paths.any() || (self.control.due().is_none() && self.control.in_flight().is_none())
+    }
+
     /// The next seq this device will give out.
     #[must_use]
     pub const fn next_seq(&self) -> u64 {

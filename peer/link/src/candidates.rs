@@ -1,0 +1,286 @@
+//! ICE candidates on their way out (counted, signed) and in (checked, held back).
+//!
+//! What comes in is signed by an accepted contact, and still only what a link needs is taken: UDP,
+//! an address and not a name (a name would have this machine ask a resolver of somebody else's
+//! choice), and no address that stands for many machines or for this one.
+
+use std::net::IpAddr;
+
+use tincan_protocol::keys::DeviceKey;
+use tincan_protocol::limits::{CANDIDATE_MAX, CANDIDATES_MAX};
+use tincan_protocol::link::{LinkSignalError, SignedCandidate};
+use tincan_protocol::{DeviceId, LinkSessionId};
+
+/// Signs the candidates that were gathered here.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    session: LinkSessionId,
+    counter: u32,
+    /// Whether the address behind a relayed candidate must stay unknown.
+    hide_base: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(session: LinkSessionId, hide_base: bool) -> Self {
+        Self {
+            session,
+            counter: 0,
+            hide_base,
+        }
+    }
+
+    /// The signal for a gathered candidate, or `None` if it is of no use to the other side or one
+    /// too many.
+    pub(crate) fn sign(&mut self, line: String, key: &DeviceKey) -> Option<SignedCandidate> {
+        let address = Line::parse(&line)?.address;
+        if address.is_unspecified() || self.counter >= CANDIDATES_MAX {
+            return None;
+        }
+        let line = if self.hide_base {
+            without_base(&line)
+        } else {
+            line
+        };
+        if line.len() > CANDIDATE_MAX {
+            return None;
+        }
+        let candidate = SignedCandidate::sign(self.session, self.counter, line, key);
+        self.counter += 1;
+        Some(candidate)
+    }
+}
+
+/// Checks the other side's candidates and holds them back until its description has been taken.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    session: LinkSessionId,
+    device: DeviceId,
+    loopback: bool,
+    /// Counters seen; [`CANDIDATES_MAX`] is below 64.
+    seen: u64,
+    waiting: Option<Vec<String>>,
+}
+
+/// Why a candidate is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("it belongs to another session")]
+    Session,
+    #[error(transparent)]
+    Signed(#[from] LinkSignalError),
+    #[error("its counter was used before")]
+    Repeated,
+    #[error("it is not a UDP address of one other machine")]
+    Address,
+}
+
+impl Incoming {
+    pub(crate) fn new(session: LinkSessionId, device: DeviceId, loopback: bool) -> Self {
+        Self {
+            session,
+            device,
+            loopback,
+            seen: 0,
+            waiting: Some(Vec::new()),
+        }
+    }
+
+    /// Takes a candidate; the answer is what may be handed to ICE now.
+    pub(crate) fn take(&mut self, candidate: SignedCandidate) -> Result<Option<String>, Refused> {
+        if candidate.session != self.session {
+            return Err(Refused::Session);
+        }
+        candidate.verify(&self.device)?;
+        let bit = 1u64.checked_shl(candidate.counter).unwrap_or(0);
+        if self.seen & bit != 0 {
+            return Err(Refused::Repeated);
+        }
+        let line = Line::parse(&candidate.candidate).ok_or(Refused::Address)?;
+        if !line.is_usable(self.loopback) {
+            return Err(Refused::Address);
+        }
+        self.seen |= bit;
+        match &mut self.waiting {
+            Some(waiting) => {
+                waiting.push(candidate.candidate);
+                Ok(None)
+            }
+            None => Ok(Some(candidate.candidate)),
+        }
+    }
+
+    /// The other side's description has been taken: what was held back may be used.
+    pub(crate) fn release(&mut self) -> Vec<String> {
+        self.waiting.take().unwrap_or_default()
+    }
+}
+
+/// The part of a candidate line (RFC 8839, 5.1) that decides whether it is of use:
+/// `candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE ...`
+struct Line {
+    udp: bool,
+    address: IpAddr,
+    port: u16,
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line
+            .strip_prefix("candidate:")
+            .unwrap_or(line)
+            .split_ascii_whitespace();
+        let transport = fields.nth(2)?;
+        let address = fields.nth(1)?.parse().ok()?;
+        let port = fields.next()?.parse().ok()?;
+        (fields.next()? == "typ").then_some(())?;
+        Some(Self {
+            udp: transport.eq_ignore_ascii_case("udp"),
+            address,
+            port,
+        })
+    }
+
+    fn is_usable(&self, loopback: bool) -> bool {
+        let address = self.address.to_canonical();
+        let many = address.is_multicast() || address.is_unspecified() || is_broadcast(address);
+        self.udp && self.port != 0 && !many && (loopback || !address.is_loopback())
+    }
+}
+
+fn is_broadcast(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+/// The line with `raddr` and `rport` blanked, as RFC 8839 (5.1) allows for privacy.
+fn without_base(line: &str) -> String {
+    let mut fields: Vec<&str> = line.split(' ').collect();
+    for at in 1..fields.len() {
+        match fields[at - 1] {
+            "raddr" => fields[at] = "0.0.0.0",
+            "rport" => fields[at] = "0",
+            _ => {}
+        }
+    }
+    fields.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SESSION: LinkSessionId = LinkSessionId::from_bytes([1; 16]);
+    const HOST: &str = "candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host";
+    const RELAY: &str =
+        "candidate:1 1 udp 1 198.51.100.7 4000 typ relay raddr 192.168.1.5 rport 5000";
+
+    fn key() -> DeviceKey {
+        DeviceKey::from_seed(&[7; 32])
+    }
+
+    fn incoming() -> Incoming {
+        Incoming::new(SESSION, key().device(), false)
+    }
+
+    fn signed(counter: u32, line: &str) -> SignedCandidate {
+        SignedCandidate::sign(SESSION, counter, line.into(), &key())
+    }
+
+    #[test]
+    fn candidates_wait_for_the_description_and_then_pass() {
+        let mut incoming = incoming();
+        assert!(matches!(incoming.take(signed(1, HOST)), Ok(None)));
+        assert!(matches!(incoming.take(signed(0, RELAY)), Ok(None)));
+        assert_eq!(incoming.release(), [HOST, RELAY]);
+        assert!(matches!(incoming.take(signed(2, HOST)), Ok(Some(line)) if line == HOST));
+    }
+
+    #[test]
+    fn a_replayed_a_foreign_and_a_forged_candidate_are_refused() {
+        let mut incoming = incoming();
+        assert!(incoming.take(signed(0, HOST)).is_ok());
+        assert!(matches!(
+            incoming.take(signed(0, HOST)),
+            Err(Refused::Repeated)
+        ));
+        let other = LinkSessionId::from_bytes([2; 16]);
+        let foreign = SignedCandidate::sign(other, 1, HOST.into(), &key());
+        assert!(matches!(incoming.take(foreign), Err(Refused::Session)));
+        let forged = SignedCandidate {
+            candidate: RELAY.into(),
+            ..signed(1, HOST)
+        };
+        assert!(matches!(incoming.take(forged), Err(Refused::Signed(_))));
+    }
+
+    #[test]
+    fn only_a_udp_address_of_one_other_machine_is_taken() {
+        for line in [
+            "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype passive",
+            "candidate:1 1 udp 1 somewhere.example 9 typ host",
+            "candidate:1 1 udp 1 0b5e.local 9 typ host",
+            "candidate:1 1 udp 1 127.0.0.1 9 typ host",
+            "candidate:1 1 udp 1 ::ffff:127.0.0.1 9 typ host",
+            "candidate:1 1 udp 1 255.255.255.255 9 typ host",
+            "candidate:1 1 udp 1 224.0.0.251 9 typ host",
+            "candidate:1 1 udp 1 ff02::fb 9 typ host",
+            "candidate:1 1 udp 1 192.0.2.1 0 typ host",
+            "candidate:1 1 udp 1 192.0.2.1 70000 typ host",
+            "",
+        ] {
+            assert!(
+                matches!(incoming().take(signed(0, line)), Err(Refused::Address)),
+                "{line}"
+            );
+        }
+        let mut loopback = Incoming::new(SESSION, key().device(), true);
+        assert!(
+            loopback
+                .take(signed(0, "candidate:1 1 udp 1 127.0.0.1 9 typ host"))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn at_most_the_protocols_number_of_candidates_leaves() {
+        let mut outgoing = Outgoing::new(SESSION, false);
+        let counters: Vec<u32> = (0..100)
+            .filter_map(|_| Some(outgoing.sign(HOST.into(), &key())?.counter))
+            .collect();
+        assert_eq!(counters, Vec::from_iter(0..CANDIDATES_MAX));
+    }
+
+    #[test]
+    fn a_relayed_candidate_can_hide_the_address_behind_it() {
+        let hidden = Outgoing::new(SESSION, true)
+            .sign(RELAY.into(), &key())
+            .unwrap();
+        assert!(
+            !hidden.candidate.contains("192.168"),
+            "{}",
+            hidden.candidate
+        );
+        assert!(hidden.candidate.ends_with("raddr 0.0.0.0 rport 0"));
+        let open = Outgoing::new(SESSION, false)
+            .sign(RELAY.into(), &key())
+            .unwrap();
+        assert_eq!(open.candidate, RELAY);
+    }
+
+    #[test]
+    fn an_unspecified_address_helps_nobody() {
+        let line = "candidate:1 1 udp 1 0.0.0.0 4000 typ host";
+        assert_eq!(
+            Outgoing::new(SESSION, false).sign(line.into(), &key()),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in "(candidate:|udp |typ |raddr |[0-9a-f.: é]){0,30}") {
+            let _ = Outgoing::new(SESSION, true).sign(line.clone(), &key());
+            let _ = incoming().take(signed(0, &line));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A peer connection: made for one session, closed once, never reused.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::ice::mdns::MulticastDnsMode;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceCandidateType, RTCIceServer, RTCIceTransportPolicy, RTCSessionDescription, SettingEngine,
+    SettingEngineBuilder, StatsSelector,
+};
+
+use super::TransportError;
+use super::channel::{Channel, LABEL};
+use super::notices::{Notice, Notifier};
+use super::runtime::{PassRuntime, Relaying};
+use crate::config::{IcePolicy, IceServer, LinkConfig};
+
+/// Time between two connectivity checks of a pair. RFC 8445's 50 ms: a direct connection comes
+/// about after three of them (webrtc's default of 200 ms makes that 605 ms).
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Checks of a pair before it is given up: 10 s. The answering side begins before the offering side
+/// has the answer, and webrtc's default of 7 would be over before a slow signaling server has
+/// delivered it.
+const CHECKS_MAX: u16 = 200;
+
+/// Nothing heard on the path for this long means that it is gone. The other side is asked every
+/// [`KEEPALIVE`]; three questions may be lost, which is a phone changing its cell.
+const PATH_LOST_AFTER: Duration = Duration::from_secs(8);
+
+/// From lost to given up; the link is closed when the path is lost, so this only ends ICE.
+const FAILED_AFTER: Duration = Duration::from_secs(12);
+
+/// Time between two consent checks (RFC 7675 allows up to 5 s on average).
+const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// How the two sides are connected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Path {
+    /// Through a TURN server, of either side.
+    pub(crate) relayed: bool,
+    /// What the connectivity checks measured last.
+    pub(crate) round_trip: Option<Duration>,
+}
+
+/// See the module.
+pub(crate) struct Connection {
+    inner: Option<Arc<dyn PeerConnection>>,
+    relaying: Arc<Relaying>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("relaying", &self.relaying)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Binds sockets and makes a fresh certificate.
+    pub(crate) async fn open(
+        config: &LinkConfig,
+        notices: mpsc::Sender<Notice>,
+    ) -> Result<Self, TransportError> {
+        let relaying = Arc::new(Relaying::default());
+        // Also while connecting: checks through the relay are answered in one pass instead of four.
+        relaying.set(config.may_relay());
+        let inner = PeerConnectionBuilder::new()
+            .with_configuration(configuration(config).build())
+            .with_setting_engine(settings(config))
+            .with_runtime(Arc::new(PassRuntime::new(Arc::clone(&relaying))))
+            .with_handler(Arc::new(Notifier::new(notices)))
+            .with_udp_addrs(local_addresses(config.loopback))
+            .build()
+            .await
+            .map_err(TransportError::doing("open a connection"))?;
+        Ok(Self {
+            inner: Some(Arc::new(inner)),
+            relaying,
+        })
+    }
+
+    fn inner(&self) -> Result<&Arc<dyn PeerConnection>, TransportError> {
+        self.inner.as_ref().ok_or_else(|| {
+            TransportError::doing("use a closed connection")(
+                webrtc::error::Error::ErrConnectionClosed,
+            )
+        })
+    }
+
+    /// Opens the channel that the offer will speak of.
+    pub(crate) async fn create_channel(&self) -> Result<Channel, TransportError> {
+        let channel = self.inner()?.create_data_channel(LABEL, None).await;
+        channel
+            .map(Channel::new)
+            .map_err(TransportError::doing("open a channel"))
+    }
+
+    /// Makes an offer. Gathering begins, and candidates come as notices; the SDP has none.
+    pub(crate) async fn create_offer(&self) -> Result<String, TransportError> {
+        let failed = |error| TransportError::doing("make an offer")(error);
+        let offer = self.inner()?.create_offer(None).await.map_err(failed)?;
+        let sdp = offer.sdp.clone();
+        self.inner()?
+            .set_local_description(offer)
+            .await
+            .map_err(failed)?;
+        Ok(sdp)
+    }
+
+    /// Takes an offer and makes the answer. Gathering and checks begin.
+    pub(crate) async fn answer(&self, offer: String) -> Result<String, TransportError> {
+        let failed = |error| TransportError::doing("answer the offer")(error);
+        let offer = RTCSessionDescription::offer(offer).map_err(failed)?;
+        self.inner()?
+            .set_remote_description(offer)
+            .await
+            .map_err(failed)?;
+        let answer = self.inner()?.create_answer(None).await.map_err(failed)?;
+        let sdp = answer.sdp.clone();
+        self.inner()?
+            .set_local_description(answer)
+            .await
+            .map_err(failed)?;
+        Ok(sdp)
+    }
+
+    /// Takes the answer. Checks begin.
+    pub(crate) async fn take_answer(&self, answer: String) -> Result<(), TransportError> {
+        let failed = |error| TransportError::doing("use the answer")(error);
+        let answer = RTCSessionDescription::answer(answer).map_err(failed)?;
+        self.inner()?
+            .set_remote_description(answer)
+            .await
+            .map_err(failed)
+    }
+
+    /// Tries one more way to the other side. Only after its description has been taken.
+    pub(crate) async fn add_candidate(&self, candidate: String) -> Result<(), TransportError> {
+        let candidate = RTCIceCandidateInit {
+            candidate,
+            ..RTCIceCandidateInit::default()
+        };
+        let added = self.inner()?.add_ice_candidate(candidate).await;
+        added.map_err(TransportError::doing("add a candidate"))
+    }
+
+    /// SHA-256 of the certificate that the other side showed; `None` before the DTLS handshake.
+    pub(crate) async fn remote_fingerprint(&self) -> Option<[u8; 32]> {
+        let transport = self.inner.as_ref()?.sctp().await?.transport();
+        let certificates = transport.get_remote_certificates().await.ok()?;
+        certificates
+            .first()
+            .map(|certificate| Sha256::digest(certificate).into())
+    }
+
+    /// The path in use, once there is one. From then on extra passes are made only for a relayed
+    /// one.
+    pub(crate) async fn settle_path(&self) -> Option<Path> {
+        let inner = self.inner.as_ref()?;
+        let ice = inner.sctp().await?.transport().ice_transport();
+        let pair = ice.get_selected_candidate_pair().await.ok()??;
+        let is_relay = |candidate_type| candidate_type == RTCIceCandidateType::Relay;
+        self.relaying.set(is_relay(pair.local().typ));
+        let report = inner.get_stats(Instant::now(), StatsSelector::None).await;
+        let round_trip = report
+            .candidate_pairs()
+            .filter(|pair| pair.nominated && pair.current_round_trip_time > 0.0)
+            .map(|pair| Duration::from_secs_f64(pair.current_round_trip_time.min(60.0)))
+            .min();
+        let relayed = is_relay(pair.local().typ) || is_relay(pair.remote().typ);
+        Some(Path {
+            relayed,
+            round_trip,
+        })
+    }
+
+    /// Ends the connection and releases sockets, tasks and TURN allocations.
+    pub(crate) async fn close(mut self) {
+        if let Some(inner) = self.inner.take() {
+            close(inner, &self.relaying).await;
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// A connection that is dropped unclosed keeps its sockets and its driver for ever, so the rare
+    /// ways past [`Connection::close`] (a runtime that shuts down, a panic) end here.
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let relaying = Arc::clone(&self.relaying);
+            runtime.spawn(async move { close(inner, &relaying).await });
+        }
+    }
+}
+
+async fn close(inner: Arc<dyn PeerConnection>, relaying: &Relaying) {
+    // `close` gives the driver 100 ms to release the TURN allocations, by a sleep that must be real.
+    relaying.set(false);
+    if let Err(error) = inner.close().await {
+        tracing::debug!(%error, "connection did not close in order");
+    }
+}
+
+fn configuration(config: &LinkConfig) -> RTCConfigurationBuilder {
+    let servers = config.ice_servers.iter().map(ice_server).collect();
+    let policy = match config.policy {
+        IcePolicy::All => RTCIceTransportPolicy::All,
+        IcePolicy::RelayOnly => RTCIceTransportPolicy::Relay,
+    };
+    RTCConfigurationBuilder::new()
+        .with_ice_servers(servers)
+        .with_ice_transport_policy(policy)
+}
+
+fn ice_server(server: &IceServer) -> RTCIceServer {
+    let IceServer {
+        urls,
+        username,
+        credential,
+    } = server.clone();
+    RTCIceServer {
+        urls,
+        username,
+        credential,
+    }
+}
+
+fn settings(config: &LinkConfig) -> SettingEngine {
+    let settings = SettingEngineBuilder::new()
+        .with_ice_timeouts(Some(PATH_LOST_AFTER), Some(FAILED_AFTER), Some(KEEPALIVE))
+        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_MAX))
+        .with_include_loopback_candidate(config.loopback)
+        // It would bind a multicast socket, which a host without a default route cannot, and resolve
+        // names that the other side chose.
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled);
+    // With other paths possible, a relayed one waits 2 s (webrtc's default) for a better one: what
+    // is nominated stays.
+    match config.policy {
+        IcePolicy::All => settings.build(),
+        IcePolicy::RelayOnly => settings
+            .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+            .build(),
+    }
+}
+
+/// Where to bind: a wildcard stands for every interface, but IPv4 alone has one on every machine.
+fn local_addresses(loopback: bool) -> Vec<SocketAddr> {
+    if loopback {
+        return vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    }
+    let mut addresses = vec![SocketAddr::from(([0, 0, 0, 0], 0))];
+    addresses.extend(global_ipv6().map(|ip| SocketAddr::new(ip, 0)));
+    addresses
+}
+
+/// The address that this machine would use towards the IPv6 internet, if there is one. Connecting a
+/// UDP socket asks the routing table and sends nothing; the address is from the documentation range
+/// (RFC 3849).
+fn global_ipv6() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("[::]:0").ok()?;
+    socket.connect("[2001:db8::1]:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
+}

@@ -1,0 +1,153 @@
+//! What callers of [`crate::Peer`] want.
+
+use tincan_protocol::content::Body;
+use tincan_protocol::invite::Invite;
+use tincan_protocol::{IdentityId, MsgId};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::error::{AcceptError, AddError, InviteError, SendError};
+use crate::status::StatusReport;
+use crate::store::{ContactState, ConversationNo};
+
+/// The way an answer takes.
+#[derive(Debug)]
+pub(crate) struct Reply<T>(Option<oneshot::Sender<T>>);
+
+impl<T> Reply<T> {
+    pub(crate) fn new() -> (Self, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    /// For what nobody asked.
+    pub(super) const fn nobody() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn send(self, value: T) {
+        if let Some(sender) = self.0 {
+            // Nobody may be left to hear it.
+            let _ = sender.send(value);
+        }
+    }
+}
+
+/// A wish to become somebody's contact.
+#[derive(Debug)]
+pub(crate) struct AddRequest {
+    pub(crate) invite: Invite,
+    pub(crate) name: Option<String>,
+    pub(crate) text: String,
+}
+
+/// One wish. Answers come after the commit.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send { to: ConversationNo, texts: Vec<String>, reply: Reply<Result<Vec<MsgId>, SendError>> },
+    Invite { max_uses: u32, lifetime_ms: u64, reply: Reply<Result<Invite, InviteError>> },
+    Add { request: Box<AddRequest>, reply: Reply<Result<IdentityId, AddError>> },
+    Accept { who: IdentityId, reply: Reply<Result<(), AcceptError>> },
+    Reject { who: IdentityId, reply: Reply<Result<(), AcceptError>> },
+    /// Messages up to this seq have been shown.
+    Read { no: ConversationNo, up_to: u64 },
+    SetCursor { name: String, cursor: u64, reply: Reply<()> },
+    Status { reply: Reply<StatusReport> },
+    Shutdown { reply: Reply<()> },
+}
+
+impl Driver {
+    pub(super) fn handle_command(&mut self, command: Command) -> Result<(), DriverError> {
+        match command {
+            Command::Send { to, texts, reply } => {
+                let result = self.send(to, texts)?;
+                self.answer(reply, result);
+                Ok(())
+            }
+            Command::Invite { max_uses, lifetime_ms, reply } => {
+                let result = self.make_invite(max_uses, lifetime_ms)?;
+                self.answer(reply, result);
+                Ok(())
+            }
+            Command::Add { request, reply } => {
+                self.begin_add(*request, reply);
+                Ok(())
+            }
+            Command::Accept { who, reply } => {
+                let result = self.accept(&who)?;
+                self.answer(reply, result);
+                Ok(())
+            }
+            Command::Reject { who, reply } => {
+                let result = self.reject(&who)?;
+                self.answer(reply, result);
+                Ok(())
+            }
+            Command::Read { no, up_to } => {
+                self.session_input(no, tincan_core::Input::Read { up_to })
+            }
+            Command::SetCursor { name, cursor, reply } => {
+                self.turn.batch()?.put_cursor(&name, cursor)?;
+                self.answer(reply, ());
+                Ok(())
+            }
+            Command::Status { reply } => {
+                reply.send(self.status());
+                Ok(())
+            }
+            Command::Shutdown { reply } => {
+                self.begin_end(reply);
+                Ok(())
+            }
+        }
+    }
+
+    /// Numbers the texts; they are sealed together at the end of the turn, and the caller learns
+    /// their ids when they are durable.
+    fn send(
+        &mut self,
+        to: ConversationNo,
+        texts: Vec<String>,
+    ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
+        let state = self.conversations.get(&to).map(|conversation| &conversation.row.state);
+        match state {
+            Some(ContactState::Accepted | ContactState::Requesting(_)) => {}
+            Some(ContactState::Asked { .. }) => return Ok(Err(SendError::NotAccepted)),
+            Some(ContactState::Blocked) => return Ok(Err(SendError::Blocked)),
+            None => return Ok(Err(SendError::UnknownContact)),
+        }
+        let mut ids = Vec::with_capacity(texts.len());
+        for text in texts {
+            let id = Uuid::now_v7();
+            self.number(to, id, Body::Text(text))?;
+            ids.push(id);
+        }
+        Ok(Ok(ids))
+    }
+
+    /// Gives a content its number, and seals what waits where there is no more room for it.
+    pub(super) fn number(&mut self, no: ConversationNo, id: MsgId, body: Body) -> Result<(), DriverError> {
+        let now = self.clock.now();
+        for attempt in 0..2 {
+            let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+            conversation.unsealed = true;
+            match conversation.session.send(id, body.clone(), now) {
+                Ok(_) => return Ok(()),
+                Err(tincan_core::SendError::Busy) if attempt == 0 => {
+                    self.with_session(no, None, tincan_core::Session::flush)?;
+                }
+                // Limits are checked before, so this is a defect; the caller's texts before this
+                // one are numbered, and dropping the turn is the only way to take them back.
+                Err(error) => return Err(DriverError::Mls(format!("content not sent: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers after the commit.
+    pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        self.after(After::Reply(Box::new(move || reply.send(value))));
+    }
+}

@@ -1,0 +1,31 @@
+//! One conversation in memory.
+
+use tincan_core::{Instant, Session};
+
+use super::links::LinkSlot;
+use crate::store::{ContactRow, ContactState};
+
+/// See the module.
+pub(super) struct Conversation {
+    pub(super) row: ContactRow,
+    pub(super) session: Session,
+    pub(super) link: LinkSlot,
+    /// Whether somebody holds the contact's signal address now.
+    pub(super) online: bool,
+    /// Contents were sent and are not sealed yet.
+    pub(super) unsealed: bool,
+}
+
+impl Conversation {
+    pub(super) fn new(row: ContactRow, session: Session) -> Self {
+        Self { row, session, link: LinkSlot::default(), online: false, unsealed: false }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout().map(|(at, _)| at)
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.row.state == ContactState::Accepted
+    }
+}

@@ -1,0 +1,482 @@
+//! Direct links: who offers, what happens when both do, when it is tried again.
+//!
+//! | slot | event -> next |
+//! |---|---|
+//! | idle | contact online and it is our turn -> starting (offer); an offer -> starting (answer) |
+//! | starting | the link's task is there -> connecting; it failed -> idle, later again |
+//! | connecting | up -> up; down -> idle, later again; an offer of theirs -> glare |
+//! | up | down -> idle, at once again; an offer of theirs (they lost it) -> starting (answer) |
+//!
+//! Glare: the offer of the smaller device key wins; the other side drops its own and answers. To
+//! have little of it, the smaller one offers at once and the other one waits a moment.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tincan_core::{Input as SessionInput, Instant, Via};
+use tincan_link::{IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties};
+use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, VerifiedDescription, verify};
+use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
+use tincan_protocol::{EnvelopeId, SignalAddress, sealed_box};
+use tokio::sync::mpsc;
+
+use super::contacts::group_of;
+use super::conversation::Conversation;
+use super::{Driver, DriverError, Input, InputSender};
+use crate::net::SignalCommand;
+use crate::store::{ConversationNo, JournalEvent};
+
+/// How long the larger device waits for the smaller one's offer.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// First and longest wait after a failed attempt.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
+/// Frames that wait for a link: more than both windows hold.
+const FRAMES: usize = 512;
+
+/// Signals kept for an attempt whose task is not there yet.
+const EARLY_SIGNALS: usize = 64;
+
+/// What a link's start came to.
+#[derive(Debug)]
+pub(crate) struct LinkStarted {
+    attempt: u64,
+    result: Result<LinkHandle, LinkStartError>,
+}
+
+/// One conversation's link.
+#[derive(Debug, Default)]
+pub(super) struct LinkSlot {
+    state: SlotState,
+    /// Not before this.
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+#[derive(Debug, Default)]
+enum SlotState {
+    #[default]
+    Idle,
+    Starting { attempt: u64, offering: bool, early: Vec<LinkSignal> },
+    Connecting { attempt: u64, offering: bool, handle: LinkHandle },
+    Up { attempt: u64, handle: LinkHandle, frames: mpsc::Sender<Bytes>, relayed: bool },
+}
+
+impl LinkSlot {
+    /// Queues a frame. A link whose queue is full is not keeping up with what it acknowledges:
+    /// it is closed, and what was on it is sent again.
+    pub(super) fn send(&mut self, frame: Bytes) {
+        if let SlotState::Up { handle, frames, .. } = &self.state
+            && frames.try_send(frame).is_err()
+        {
+            handle.close("too slow");
+        }
+    }
+
+    /// True if there was a link.
+    pub(super) fn close(&mut self, reason: &str) -> bool {
+        match std::mem::take(&mut self.state) {
+            SlotState::Idle | SlotState::Starting { .. } => false,
+            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
+                handle.close(reason);
+                true
+            }
+        }
+    }
+
+    /// The open link and whether it goes through TURN.
+    pub(super) const fn up(&self) -> Option<(&LinkHandle, bool)> {
+        match &self.state {
+            SlotState::Up { handle, relayed, .. } => Some((handle, *relayed)),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_connecting(&self) -> bool {
+        matches!(self.state, SlotState::Starting { .. } | SlotState::Connecting { .. })
+    }
+
+    const fn attempt(&self) -> Option<u64> {
+        match &self.state {
+            SlotState::Idle => None,
+            SlotState::Starting { attempt, .. }
+            | SlotState::Connecting { attempt, .. }
+            | SlotState::Up { attempt, .. } => Some(*attempt),
+        }
+    }
+
+    const fn is_offering(&self) -> bool {
+        matches!(
+            self.state,
+            SlotState::Starting { offering: true, .. } | SlotState::Connecting { offering: true, .. }
+        )
+    }
+
+    fn retry_in(&mut self, now: Instant, wait: Duration) {
+        self.retry_at = Some(now.after(wait));
+    }
+
+    /// The wait after a failed attempt, with jitter over its upper half.
+    fn backoff(&mut self) -> Duration {
+        let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(8)).min(RETRY_LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
+    }
+}
+
+impl Driver {
+    /// When a conversation's link should be offered.
+    pub(super) fn link_due(&self, conversation: &Conversation) -> Option<Instant> {
+        let wanted = conversation.is_accepted()
+            && conversation.online
+            && matches!(conversation.link.state, SlotState::Idle);
+        if wanted { conversation.link.retry_at } else { None }
+    }
+
+    pub(super) fn start_due_links(&mut self) {
+        let now = self.clock.now().instant;
+        let due = self.conversations.iter().filter(|(_, conversation)| {
+            self.link_due(conversation).is_some_and(|at| at <= now)
+        });
+        let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
+        for no in due {
+            self.offer(no);
+        }
+    }
+
+    /// A contact came or went.
+    pub(super) fn handle_presence(&mut self, address: &SignalAddress, online: bool) {
+        let now = self.clock.now().instant;
+        let device = self.device.device();
+        let known = self
+            .conversations
+            .values_mut()
+            .find(|conversation| conversation.row.their_address().as_ref() == Some(address));
+        let Some(conversation) = known else { return };
+        if conversation.online != online {
+            conversation.online = online;
+            conversation.link.failures = 0;
+            let grace = if device < conversation.row.device { Duration::ZERO } else { GRACE };
+            conversation.link.retry_in(now, grace);
+            let identity = conversation.row.identity;
+            self.journal(JournalEvent::Presence { identity, online });
+        }
+    }
+
+    fn offer(&mut self, no: ConversationNo) {
+        let (config, groups) = (self.link_config(), self.group_states(no));
+        let Some(parties) = self.parties(no) else { return };
+        let now_ms = self.clock.now().unix_ms;
+        self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms));
+    }
+
+    fn answer_offer(&mut self, no: ConversationNo, offer: VerifiedDescription) {
+        let (config, groups) = (self.link_config(), self.group_states(no));
+        let Some(parties) = self.parties(no) else { return };
+        let now_ms = self.clock.now().unix_ms;
+        self.start(no, false, LinkHandle::answer(config, parties, groups, offer, now_ms));
+    }
+
+    /// Runs the start in a task, which then passes the link's events on.
+    fn start(
+        &mut self,
+        no: ConversationNo,
+        offering: bool,
+        start: impl Future<Output = Result<(LinkHandle, mpsc::Receiver<LinkEvent>), LinkStartError>>
+        + Send
+        + 'static,
+    ) {
+        let attempt = self.next_attempt;
+        self.next_attempt += 1;
+        let Some(conversation) = self.conversations.get_mut(&no) else { return };
+        conversation.link.close("another attempt");
+        conversation.link.state = SlotState::Starting { attempt, offering, early: Vec::new() };
+        self.runtime.spawn(pass_on(no, attempt, start, self.sender.clone()));
+    }
+
+    pub(super) fn handle_link_started(
+        &mut self,
+        no: ConversationNo,
+        started: LinkStarted,
+    ) -> Result<(), DriverError> {
+        let now = self.clock.now().instant;
+        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let link = &mut conversation.link;
+        if link.attempt() != Some(started.attempt) {
+            // Overtaken by another attempt.
+            if let Ok(handle) = started.result {
+                handle.close("another attempt");
+            }
+            return Ok(());
+        }
+        match (std::mem::take(&mut link.state), started.result) {
+            (SlotState::Starting { attempt, offering, early }, Ok(handle)) => {
+                for signal in early {
+                    handle.handle_signal(signal);
+                }
+                link.state = SlotState::Connecting { attempt, offering, handle };
+            }
+            (_, Err(error)) => {
+                tracing::warn!(%error, "link not started");
+                let wait = link.backoff();
+                link.retry_in(now, wait);
+            }
+            (state, Ok(_)) => link.state = state,
+        }
+        Ok(())
+    }
+
+    /// A sealed signal to one of our addresses.
+    pub(super) fn handle_sealed_signal(&mut self, to: &SignalAddress, from: &SignalAddress, body: &[u8]) {
+        let Some(&no) = self.by_address.get(to) else { return };
+        let Some(conversation) = self.conversations.get(&no) else { return };
+        // Nobody gets a candidate, and with it an IP address, before both want to talk.
+        if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
+            tracing::debug!("signal from somebody else than the contact; dropped");
+            return;
+        }
+        let opened = sealed_box::open(&conversation.row.address_key(), body).ok();
+        let Some(signal) = opened.and_then(|bytes| LinkSignal::decode(&bytes).ok()) else {
+            tracing::warn!("signal cannot be opened or read; dropped");
+            return;
+        };
+        match signal {
+            LinkSignal::Offer(offer) => self.handle_offer(no, &offer),
+            other => self.handle_other_signal(no, other),
+        }
+    }
+
+    fn handle_offer(&mut self, no: ConversationNo, offer: &SignedDescription) {
+        let Some(conversation) = self.conversations.get(&no) else { return };
+        let expected = Expected {
+            me: (self.identity, self.device.device()),
+            from: (conversation.row.identity, conversation.row.device),
+            now_ms: self.clock.now().unix_ms,
+            offer: None,
+        };
+        let verified = match verify(offer, &expected, &mut self.seen_sessions) {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::warn!(contact = %conversation.row.name, %error, "offer refused");
+                return;
+            }
+        };
+        let ours_wins = self.device.device() < conversation.row.device;
+        if conversation.link.is_offering() && ours_wins {
+            tracing::debug!("both sides offered; ours stands");
+            return;
+        }
+        self.answer_offer(no, verified);
+    }
+
+    fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {
+        let Some(conversation) = self.conversations.get_mut(&no) else { return };
+        match &mut conversation.link.state {
+            SlotState::Idle => {}
+            SlotState::Starting { early, .. } => {
+                if early.len() < EARLY_SIGNALS {
+                    early.push(signal);
+                }
+            }
+            // The link itself knows which signals are of its session.
+            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
+                handle.handle_signal(signal);
+            }
+        }
+    }
+
+    pub(super) fn handle_link(
+        &mut self,
+        no: ConversationNo,
+        attempt: u64,
+        event: LinkEvent,
+    ) -> Result<(), DriverError> {
+        let current = self.conversations.get(&no).and_then(|conversation| conversation.link.attempt());
+        if current != Some(attempt) {
+            return Ok(());
+        }
+        match event {
+            LinkEvent::Signal(signal) => {
+                self.send_signal(no, &signal);
+                Ok(())
+            }
+            LinkEvent::Up { hello, relayed } => self.link_up(no, &hello, relayed),
+            LinkEvent::Frame(frame) => self.handle_frame(no, frame),
+            LinkEvent::Down { reason } => self.link_down(no, &reason.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn link_up(&mut self, no: ConversationNo, hello: &Hello, relayed: bool) -> Result<(), DriverError> {
+        if self.is_forked(hello) {
+            tracing::error!("the other side is in another state of the same group; link closed");
+            if let Some(conversation) = self.conversations.get_mut(&no) {
+                conversation.link.close("group states differ");
+            }
+            return Ok(());
+        }
+        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let link = &mut conversation.link;
+        match std::mem::take(&mut link.state) {
+            SlotState::Connecting { attempt, handle, .. } => {
+                let (frames, queue) = mpsc::channel(FRAMES);
+                self.runtime.spawn(send_frames(handle.clone(), queue));
+                link.failures = 0;
+                link.state = SlotState::Up { attempt, handle, frames, relayed };
+            }
+            other => {
+                link.state = other;
+                return Ok(());
+            }
+        }
+        self.journal(JournalEvent::Link { no, up: true, relayed, reason: None });
+        self.session_input(no, SessionInput::LinkUp)
+    }
+
+    fn link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
+        let now = self.clock.now().instant;
+        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let link = &mut conversation.link;
+        tracing::debug!(contact = %conversation.row.name, reason, "link ended");
+        let was_up = matches!(std::mem::take(&mut link.state), SlotState::Up { .. });
+        let wait = link.backoff();
+        link.retry_in(now, wait);
+        if was_up {
+            let reason = Some(reason.to_owned());
+            self.journal(JournalEvent::Link { no, up: false, relayed: false, reason });
+            self.session_input(no, SessionInput::LinkDown)?;
+        }
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, no: ConversationNo, frame: PeerFrame) -> Result<(), DriverError> {
+        match frame.kind {
+            Some(peer_frame::Kind::Put(put)) => self.handle_put(no, put.envelope),
+            Some(peer_frame::Kind::Stored(stored)) => {
+                for id in &stored.env_ids {
+                    if let Ok(id) = EnvelopeId::try_from(id.as_slice()) {
+                        self.session_input(no, SessionInput::Stored { id })?;
+                    }
+                }
+                Ok(())
+            }
+            Some(peer_frame::Kind::Nack(nack)) => {
+                let reason = nack.reason();
+                match EnvelopeId::try_from(nack.env_id.as_slice()) {
+                    Ok(id) => self.session_input(no, SessionInput::Nack { id, reason }),
+                    Err(_) => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_put(&mut self, no: ConversationNo, envelope: Bytes) -> Result<(), DriverError> {
+        let group = group_of(&envelope);
+        if group.and_then(|group| self.by_group.get(&group)) == Some(&no) {
+            let via = Via::Link;
+            return self.session_input(no, SessionInput::Envelope { via, envelope });
+        }
+        let transmit = tincan_core::Transmit::Nack {
+            id: EnvelopeId::of(&envelope),
+            reason: NackReason::Invalid,
+        };
+        self.after(super::turn::After::Transmit(no, transmit));
+        Ok(())
+    }
+
+    /// Seals a signal to the contact and hands it to a server where they listen.
+    fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) {
+        let Some(conversation) = self.conversations.get(&no) else { return };
+        let Some(reach) = &conversation.row.their_reach else { return };
+        let (to, from) = (reach.signal_address, conversation.row.address_key().address());
+        let mut rng = sealed_box::OsRng;
+        let sealed = signal.encode().ok().and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
+        let Some(body) = sealed else { return };
+        let servers = reach.signal_servers.iter().filter_map(|server| self.signals.get(server));
+        if let Some(server) = servers.into_iter().find(|server| server.up) {
+            server.handle.send(SignalCommand::Send { to, from, body });
+        }
+    }
+
+    fn parties(&self, no: ConversationNo) -> Option<Parties> {
+        let row = &self.conversations.get(&no)?.row;
+        Some(Parties {
+            identity: self.identity,
+            cert: self.cert.clone(),
+            key: self.device.clone(),
+            remote: (row.identity, row.device),
+        })
+    }
+
+    fn link_config(&self) -> LinkConfig {
+        let credentials = self.signals.values().filter_map(|server| server.turn.as_ref());
+        let ice_servers = credentials.map(|turn| IceServer {
+            urls: turn.urls.clone(),
+            username: turn.username.clone(),
+            credential: turn.credential.clone(),
+        });
+        let mut config = LinkConfig::new(ice_servers.collect());
+        config.policy = self.settings.ice;
+        config.loopback = self.signals.keys().all(is_loopback);
+        config
+    }
+
+    fn group_states(&self, no: ConversationNo) -> Vec<GroupState> {
+        let groups = self.conversations.get(&no).map(|conversation| &conversation.row.groups);
+        let states = groups.into_iter().flatten().filter_map(|group| self.mls.group_state(group));
+        states.take(tincan_protocol::limits::HELLO_GROUPS_MAX).collect()
+    }
+
+    /// The same group and epoch with another authenticator: somebody forked the group.
+    fn is_forked(&self, hello: &Hello) -> bool {
+        hello.groups.iter().any(|theirs| {
+            let ours = tincan_mls::GroupId::from_bytes(&theirs.group_id).ok();
+            let ours = ours.and_then(|group| self.mls.group_state(&group));
+            ours.is_some_and(|ours| {
+                ours.epoch == theirs.epoch && ours.authenticator != theirs.authenticator
+            })
+        })
+    }
+}
+
+/// Whether a server runs on this machine.
+fn is_loopback(server: &tincan_protocol::origin::ServerUrl) -> bool {
+    let (host, _) = server.host_and_port();
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Starts a link and passes its events to the driver, waiting where the driver is busy: that closes
+/// the link's window.
+async fn pass_on(
+    no: ConversationNo,
+    attempt: u64,
+    start: impl Future<Output = Result<(LinkHandle, mpsc::Receiver<LinkEvent>), LinkStartError>>,
+    driver: InputSender,
+) {
+    let (result, events) = match start.await {
+        Ok((handle, events)) => (Ok(handle), Some(events)),
+        Err(error) => (Err(error), None),
+    };
+    let started = LinkStarted { attempt, result };
+    if driver.send(Input::LinkStarted(no, started)).await.is_err() {
+        return;
+    }
+    let Some(mut events) = events else { return };
+    while let Some(event) = events.recv().await {
+        if driver.send(Input::Link(no, attempt, event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Moves frames into the link as it has room.
+async fn send_frames(handle: LinkHandle, mut frames: mpsc::Receiver<Bytes>) {
+    while let Some(frame) = frames.recv().await {
+        if handle.send(frame).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The state from disk.
+
+use std::collections::BTreeMap;
+
+use tincan_core::{Config, DeviceAt, Session};
+use tincan_mls::Mls;
+use tincan_protocol::cert::DeviceCert;
+use tincan_protocol::keys::DeviceKey;
+use tincan_protocol::link::SeenSessions;
+use tincan_protocol::phrase::Phrase;
+
+use super::conversation::Conversation;
+use super::sessions::ConversationVault;
+use super::turn::Turn;
+use super::{Clock, Driver, DriverError, Shell};
+use crate::store::{Batch, ContactRow, StoreError};
+
+impl Driver {
+    pub(super) fn load(shell: &Shell) -> Result<Self, DriverError> {
+        let batch = shell.store.begin()?;
+        let profile = batch.profile()?.ok_or(StoreError::Row {
+            table: "profile",
+            detail: "there is none: this profile was never initialised".to_owned(),
+        })?;
+        let device = DeviceKey::from_seed(&profile.device_seed);
+        let cert = DeviceCert::decode(&profile.cert)
+            .map_err(|error| StoreError::Row { table: "profile", detail: error.to_string() })?;
+        let identity = Phrase::from_entropy(profile.entropy).identity_key().identity();
+        let mls = Mls::load(device.clone(), cert.clone(), batch.mls_rows()?)
+            .map_err(|error| DriverError::Mls(error.to_string()))?;
+        let invites = batch.invites()?.into_iter().map(|row| (row.queue_key().queue(), row)).collect();
+        let clock = Clock::start();
+        let mut driver = Self {
+            turn: Turn::new(shell.store.clone(), batch.journal_end()?),
+            conversations: BTreeMap::new(),
+            by_group: BTreeMap::new(),
+            by_queue: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            invites,
+            pending_adds: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            seen_sessions: SeenSessions::default(),
+            settings: shell.settings.clone(),
+            runtime: shell.runtime.clone(),
+            sender: shell.sender.clone(),
+            clock,
+            next_attempt: 1,
+            prune_at: clock.now().instant,
+            ending: None,
+            identity,
+            device,
+            cert,
+            profile,
+            mls,
+        };
+        for row in batch.contacts()? {
+            let session = driver.restore(&row, &batch)?;
+            driver.insert(Conversation::new(row, session));
+        }
+        Ok(driver)
+    }
+
+    /// Takes a conversation into all indexes.
+    pub(super) fn insert(&mut self, conversation: Conversation) {
+        let row = &conversation.row;
+        let no = row.no;
+        for group in &row.groups {
+            self.by_group.insert(group.clone(), no);
+        }
+        self.by_queue.insert(row.queue_key().queue(), no);
+        self.by_address.insert(row.address_key().address(), no);
+        self.conversations.insert(no, conversation);
+    }
+
+    /// A session for a conversation that has none yet.
+    pub(super) fn new_session(&self, row: &ContactRow) -> Session {
+        let devices = DeviceAt { local: self.device.device(), remote: row.device };
+        Session::new(Config::default(), devices, rand::random(), self.clock.now())
+    }
+
+    /// A conversation's session as it was left.
+    fn restore(&mut self, row: &ContactRow, batch: &Batch) -> Result<Session, DriverError> {
+        let Some(snapshot) = batch.snapshot(row.no)? else { return Ok(self.new_session(row)) };
+        let devices = DeviceAt { local: self.device.device(), remote: row.device };
+        let now = self.clock.now();
+        let vault = ConversationVault::new(batch, &mut self.mls, row);
+        Ok(Session::restore(Config::default(), devices, rand::random(), &snapshot, &vault, now)?)
+    }
+}

@@ -1,0 +1,349 @@
+//! Which servers there must be connections to, and what comes from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use tincan_core::{Input as SessionInput, Via};
+use tincan_protocol::keys::AddressKey;
+use tincan_protocol::limits::KEY_PACKAGES_MAX;
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::signal::TurnCredentials;
+use tincan_protocol::{EnvelopeId, QueueId, SignalAddress};
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::net::{
+    DepositTag, OwnQueue, RelayCommand, RelayEvent, RelayHandle, SignalCommand, SignalEvent,
+    SignalHandle,
+};
+use crate::store::{ContactState, ConversationNo};
+
+/// A relay we are, or want to be, connected to.
+pub(super) struct RelayState {
+    pub(super) handle: RelayHandle,
+    pub(super) up: bool,
+    pub(super) lost: Option<String>,
+    /// Mailboxes that are there.
+    subscribed: BTreeSet<QueueId>,
+    /// Key packages are in stock.
+    stocked: bool,
+}
+
+/// A signaling server we are, or want to be, connected to.
+pub(super) struct SignalState {
+    pub(super) handle: SignalHandle,
+    pub(super) up: bool,
+    pub(super) lost: Option<String>,
+    pub(super) turn: Option<TurnCredentials>,
+}
+
+impl Driver {
+    /// Makes the connections follow what the contacts, invites and requests are now.
+    pub(super) fn sync_servers(&mut self) {
+        if self.settings.offline {
+            return;
+        }
+        self.sync_relays();
+        self.sync_signals();
+    }
+
+    fn sync_relays(&mut self) {
+        let mut wanted: BTreeSet<ServerUrl> = BTreeSet::from([self.profile.relay.clone()]);
+        wanted.extend(self.invites.values().map(|invite| invite.relay.clone()));
+        wanted.extend(self.pending_adds.values().map(super::contacts::PendingAdd::relay));
+        for conversation in self.conversations.values() {
+            wanted.extend(conversation.row.their_reach.as_ref().map(|reach| reach.relay.clone()));
+            if let ContactState::Requesting(stage) = &conversation.row.state {
+                wanted.insert(stage.relay.clone());
+            }
+        }
+        self.relays.retain(|server, _| wanted.contains(server));
+        for server in wanted {
+            self.relays.entry(server.clone()).or_insert_with(|| RelayState {
+                handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
+                up: false,
+                lost: None,
+                subscribed: BTreeSet::new(),
+                stocked: false,
+            });
+        }
+        let queues: Vec<(ServerUrl, Vec<OwnQueue>)> =
+            self.relays.keys().map(|server| (server.clone(), self.own_queues(server))).collect();
+        for (server, queues) in queues {
+            self.send_to_relay(&server, RelayCommand::Queues(queues));
+        }
+    }
+
+    /// The mailboxes we have at a relay.
+    fn own_queues(&self, server: &ServerUrl) -> Vec<OwnQueue> {
+        let invites = self.invites.values().filter(|invite| invite.relay == *server);
+        let invites = invites.map(|invite| OwnQueue {
+            key: invite.queue_key(),
+            token_hash: invite.write_token.hash(),
+        });
+        let here = self.profile.relay == *server;
+        let rows = self.conversations.values().map(|conversation| &conversation.row);
+        let mailboxes = rows.filter(|row| here && row.state != ContactState::Blocked);
+        let mailboxes = mailboxes
+            .map(|row| OwnQueue { key: row.queue_key(), token_hash: row.write_token.hash() });
+        invites.chain(mailboxes).collect()
+    }
+
+    fn sync_signals(&mut self) {
+        let own = &self.profile.signal_servers;
+        let mut addresses: BTreeMap<ServerUrl, Vec<AddressKey>> =
+            own.iter().map(|server| (server.clone(), Vec::new())).collect();
+        let mut watched: BTreeMap<ServerUrl, Vec<SignalAddress>> = BTreeMap::new();
+        for conversation in self.conversations.values().filter(|conversation| conversation.is_accepted()) {
+            let row = &conversation.row;
+            let theirs = row.their_reach.iter().flat_map(|reach| &reach.signal_servers);
+            let servers: BTreeSet<&ServerUrl> = own.iter().chain(theirs.clone()).collect();
+            for server in servers {
+                addresses.entry(server.clone()).or_default().push(row.address_key());
+            }
+            for server in theirs {
+                watched.entry(server.clone()).or_default().extend(row.their_address());
+            }
+        }
+        self.signals.retain(|server, _| addresses.contains_key(server));
+        for (server, keys) in addresses {
+            let state = self.signals.entry(server.clone()).or_insert_with(|| SignalState {
+                handle: SignalHandle::spawn(server.clone(), self.sender.clone(), &self.runtime),
+                up: false,
+                lost: None,
+                turn: None,
+            });
+            state.handle.send(SignalCommand::Addresses(keys));
+            let watch = watched.remove(&server).unwrap_or_default();
+            state.handle.send(SignalCommand::Watch(watch));
+        }
+    }
+
+    // Relays.
+
+    pub(super) fn handle_relay(
+        &mut self,
+        server: &ServerUrl,
+        event: RelayEvent,
+    ) -> Result<(), DriverError> {
+        match event {
+            RelayEvent::Up => self.relay_changed(server, None),
+            RelayEvent::Down(lost) => self.relay_changed(server, Some(lost.to_string())),
+            RelayEvent::Subscribed(queue) => {
+                if let Some(relay) = self.relays.get_mut(server) {
+                    relay.subscribed.insert(queue);
+                }
+                self.mailbox_input(&queue, SessionInput::MailboxUp)
+            }
+            RelayEvent::Drained(queue) => self.mailbox_input(&queue, SessionInput::MailboxDrained),
+            RelayEvent::Delivered { queue, index, envelope } => {
+                self.handle_delivered(queue, index, envelope)
+            }
+            RelayEvent::Deposited(tag) => self.handle_deposited(tag),
+            RelayEvent::Refused { tag, reason, retry_after } => {
+                let input = SessionInput::DepositRefused { id: tag.id, reason, retry_after };
+                self.session_input(tag.no, input)
+            }
+            RelayEvent::Stock { single_use, last_resort } => {
+                self.handle_stock(single_use, last_resort)
+            }
+            RelayEvent::KeyPackage { request, package } => {
+                self.handle_key_package(request, package)
+            }
+        }
+    }
+
+    fn relay_changed(&mut self, server: &ServerUrl, lost: Option<String>) -> Result<(), DriverError> {
+        let up = lost.is_none();
+        let Some(state) = self.relays.get_mut(server) else { return Ok(()) };
+        (state.up, state.lost) = (up, lost);
+        state.stocked = false;
+        state.subscribed.clear();
+        let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
+        for no in numbers {
+            if self.relay_towards(no).as_ref() == Some(server) {
+                let input = if up { SessionInput::RelayUp } else { SessionInput::RelayDown };
+                self.session_input(no, input)?;
+            }
+            if !up && self.profile.relay == *server {
+                self.session_input(no, SessionInput::MailboxDown)?;
+            }
+        }
+        if up {
+            self.take_key_packages();
+            if self.profile.relay == *server {
+                self.refill_key_packages();
+            }
+        }
+        Ok(())
+    }
+
+    /// The relay that leads to a contact now, if any.
+    fn relay_towards(&self, no: ConversationNo) -> Option<ServerUrl> {
+        let row = &self.conversations.get(&no)?.row;
+        match &row.state {
+            ContactState::Requesting(stage) => Some(stage.relay.clone()),
+            ContactState::Accepted => row.their_reach.as_ref().map(|reach| reach.relay.clone()),
+            ContactState::Asked { .. } | ContactState::Blocked => None,
+        }
+    }
+
+    /// The way to a contact has changed: whatever is on it starts over.
+    pub(super) fn relay_path(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        self.session_input(no, SessionInput::RelayDown)?;
+        let server = self.relay_towards(no);
+        if server.and_then(|server| self.relays.get(&server)).is_some_and(|relay| relay.up) {
+            self.session_input(no, SessionInput::RelayUp)?;
+        }
+        Ok(())
+    }
+
+    fn mailbox_input(&mut self, queue: &QueueId, input: SessionInput) -> Result<(), DriverError> {
+        match self.by_queue.get(queue) {
+            Some(&no) => self.session_input(no, input),
+            None => Ok(()),
+        }
+    }
+
+    fn handle_delivered(
+        &mut self,
+        queue: QueueId,
+        index: u64,
+        envelope: Bytes,
+    ) -> Result<(), DriverError> {
+        if self.invites.contains_key(&queue) {
+            return self.handle_request(queue, index, envelope);
+        }
+        let Some(&no) = self.by_queue.get(&queue) else { return Ok(()) };
+        let input = SessionInput::Envelope { via: Via::Mailbox { index }, envelope };
+        self.with_session(no, Some(queue), |session, vault, now| {
+            session.handle_input(input, vault, now)
+        })
+    }
+
+    /// Hands an envelope to the relay that leads to the contact.
+    pub(super) fn deposit(&mut self, no: ConversationNo, id: EnvelopeId, envelope: Bytes) {
+        let Some(conversation) = self.conversations.get(&no) else { return };
+        let row = &conversation.row;
+        let tag = DepositTag { no, id };
+        let (server, queue, token, envelope) = match (&row.state, &row.their_reach) {
+            // Before they have accepted only the request itself goes out; the rest stays queued.
+            (ContactState::Requesting(stage), _) if stage.envelope == Some(id) => {
+                let Some(envelope) = Self::request_envelope(stage, envelope) else { return };
+                (stage.relay.clone(), stage.queue, stage.write_token, envelope)
+            }
+            (ContactState::Accepted, Some(reach)) => {
+                (reach.relay.clone(), reach.queue, reach.write_token, envelope)
+            }
+            _ => return,
+        };
+        self.send_to_relay(&server, RelayCommand::Deposit { tag, queue, token, envelope });
+    }
+
+    fn handle_deposited(&mut self, tag: DepositTag) -> Result<(), DriverError> {
+        if let Some(conversation) = self.conversations.get_mut(&tag.no)
+            && let ContactState::Requesting(stage) = &mut conversation.row.state
+            && stage.envelope == Some(tag.id)
+            && !stage.deposited
+        {
+            stage.deposited = true;
+            let row = conversation.row.clone();
+            self.turn.batch()?.put_contact(&row)?;
+        }
+        self.session_input(tag.no, SessionInput::Deposited { id: tag.id })
+    }
+
+    /// A relay whose queue of commands is full has stopped to take them: it is dialed anew.
+    pub(super) fn send_to_relay(&mut self, server: &ServerUrl, command: RelayCommand) {
+        let Some(relay) = self.relays.get_mut(server) else { return };
+        if relay.handle.send(command) {
+            return;
+        }
+        relay.handle = RelayHandle::spawn(server.clone(), self.sender.clone(), &self.runtime);
+        let queues = RelayCommand::Queues(self.own_queues(server));
+        if let Some(relay) = self.relays.get_mut(server) {
+            relay.handle.send(queues);
+        }
+        if let Err(error) = self.relay_changed(server, Some("connection restarted".to_owned())) {
+            tracing::warn!(%error, "relay restarted");
+        }
+    }
+
+    pub(super) fn relay_of_queue(&self, queue: &QueueId) -> ServerUrl {
+        let invite = self.invites.get(queue).map(|invite| invite.relay.clone());
+        invite.unwrap_or_else(|| self.profile.relay.clone())
+    }
+
+    /// Publishes what is missing. The packages' secrets are durable before the relay has them.
+    fn handle_stock(&mut self, single_use: usize, last_resort: bool) -> Result<(), DriverError> {
+        let missing = KEY_PACKAGES_MAX.saturating_sub(single_use);
+        if let Some(relay) = self.relays.get_mut(&self.profile.relay) {
+            relay.stocked = last_resort;
+        }
+        if missing == 0 && last_resort {
+            return Ok(());
+        }
+        let mut packages = Vec::with_capacity(missing);
+        for _ in 0..missing {
+            packages.push(self.key_package(false)?);
+        }
+        let last = if last_resort { None } else { Some(self.key_package(true)?) };
+        // Opens the transaction that carries the secrets.
+        self.turn.batch()?;
+        let command = self.publish_command(packages, last);
+        let relay = self.profile.relay.clone();
+        self.after(After::Relay(relay, command));
+        Ok(())
+    }
+
+    fn key_package(&mut self, last_resort: bool) -> Result<Vec<u8>, DriverError> {
+        self.mls
+            .create_key_package(last_resort)
+            .map_err(|error| DriverError::Mls(error.to_string()))
+    }
+
+    /// Whether everything that others need of us is at a relay.
+    pub(super) fn relay_ready(&self, server: &ServerUrl, state: &RelayState) -> bool {
+        let queues = self.own_queues(server);
+        let all = queues.iter().all(|queue| state.subscribed.contains(&queue.key.queue()));
+        state.up && all && (state.stocked || self.profile.relay != *server)
+    }
+
+    // Signaling servers.
+
+    pub(super) fn handle_signal(
+        &mut self,
+        server: &ServerUrl,
+        event: SignalEvent,
+    ) -> Result<(), DriverError> {
+        match event {
+            SignalEvent::Up => {
+                if let Some(state) = self.signals.get_mut(server) {
+                    (state.up, state.lost) = (true, None);
+                }
+            }
+            SignalEvent::Down(lost) => self.signal_down(server, lost.to_string()),
+            SignalEvent::Turn(turn) => {
+                if let Some(state) = self.signals.get_mut(server) {
+                    state.turn = turn;
+                }
+            }
+            SignalEvent::Signal { to, from, body } => self.handle_sealed_signal(&to, &from, &body),
+            SignalEvent::Presence { address, online } => self.handle_presence(&address, online),
+        }
+        Ok(())
+    }
+
+    /// Whom we watched there is unknown now; open links stay.
+    fn signal_down(&mut self, server: &ServerUrl, lost: String) {
+        let Some(state) = self.signals.get_mut(server) else { return };
+        (state.up, state.lost) = (false, Some(lost));
+        let here = self.conversations.values_mut().filter(|conversation| {
+            let reach = conversation.row.their_reach.as_ref();
+            reach.is_some_and(|reach| reach.signal_servers.contains(server))
+        });
+        for conversation in here {
+            conversation.online = false;
+        }
+    }
+}

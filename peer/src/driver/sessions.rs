@@ -1,0 +1,238 @@
+//! Between the sessions and the rest: what they need of MLS and the store, where their outputs go.
+
+use bytes::Bytes;
+use tincan_core::{
+    DeliveryState, Event, Input as SessionInput, Now, OpenError, Opened, Output, OutboxRow, Session,
+    Transmit, Vault, VaultError, WaitReason,
+};
+use tincan_mls::{GroupId, Mls};
+use tincan_protocol::content::Body;
+use tincan_protocol::envelope::Envelope;
+use tincan_protocol::{EnvelopeId, QueueId};
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::store::{Batch, ContactRow, ConversationNo, JournalEvent, StoreError};
+
+/// What one session needs: its groups, and its rows in the open transaction.
+pub(super) struct ConversationVault<'a> {
+    batch: &'a Batch,
+    mls: &'a mut Mls,
+    no: ConversationNo,
+    send_group: Option<GroupId>,
+    groups: Vec<GroupId>,
+    /// The last group that something was opened in.
+    opened: Option<GroupId>,
+}
+
+impl<'a> ConversationVault<'a> {
+    pub(super) fn new(batch: &'a Batch, mls: &'a mut Mls, row: &ContactRow) -> Self {
+        let (send_group, groups) = (row.send_group().cloned(), row.groups.clone());
+        Self { batch, mls, no: row.no, send_group, groups, opened: None }
+    }
+}
+
+impl Vault for ConversationVault<'_> {
+    fn seal(&mut self, payload: Vec<u8>) -> Result<Bytes, VaultError> {
+        let no_group = || VaultError("this conversation has no group".to_owned());
+        let group = self.send_group.as_ref().ok_or_else(no_group)?;
+        let message = self.mls.seal(group, &payload).map_err(|error| VaultError(error.to_string()))?;
+        Ok(Envelope::Message(message.into()).encode())
+    }
+
+    fn open(&mut self, envelope: &Bytes) -> Result<Opened, OpenError> {
+        let Ok(Envelope::Message(message)) = Envelope::decode(envelope.clone()) else {
+            return Err(OpenError::Invalid);
+        };
+        match Mls::group_of(&message) {
+            Ok(group) if self.groups.contains(&group) => {}
+            _ => return Err(OpenError::Invalid),
+        }
+        match self.mls.open(&message) {
+            Ok(opened) => {
+                self.opened = Some(opened.group);
+                Ok(Opened { sender: opened.sender.device, payload: opened.payload.into() })
+            }
+            Err(tincan_mls::OpenError::KeyGone) => Err(OpenError::KeyGone),
+            Err(tincan_mls::OpenError::Library(error)) => {
+                Err(VaultError(error.to_string()).into())
+            }
+            Err(error) => {
+                tracing::debug!(%error, "envelope refused");
+                Err(OpenError::Invalid)
+            }
+        }
+    }
+
+    fn is_seen(&self, id: &EnvelopeId) -> Result<bool, VaultError> {
+        self.batch.is_seen(id).map_err(vault_error)
+    }
+
+    fn pending(&self, from: u64, count: usize, bytes: usize) -> Result<Vec<OutboxRow>, VaultError> {
+        self.batch.pending(self.no, from, count, bytes).map_err(vault_error)
+    }
+
+    fn find_envelope(&self, id: &EnvelopeId) -> Result<Option<(u64, u64)>, VaultError> {
+        let rows = self.batch.outbox(self.no, 0).map_err(vault_error)?;
+        let found = rows.into_iter().find(|(_, meta)| meta.id == *id);
+        Ok(found.map(|(first, meta)| (first, meta.last)))
+    }
+
+    fn find_range(&self, first: u64, last: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+        let mut found = 0;
+        let rows = self.batch.outbox_while(self.no, 0, |row_first, meta| {
+            found += usize::from(meta.last >= first);
+            row_first <= last && found <= max
+        });
+        let rows = rows.map_err(vault_error)?;
+        let overlapping = rows.into_iter().filter(|(_, meta)| meta.last >= first);
+        Ok(overlapping.map(|(first, meta)| (first, meta.last)).collect())
+    }
+
+    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError> {
+        self.batch.sent_contents(self.no, first, last).map_err(vault_error)
+    }
+
+    fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+        let mut found = 0;
+        // Seqs are given out in the order of time, so the first that is young enough ends it.
+        let rows = self.batch.outbox_while(self.no, 0, |_, meta| {
+            found += 1;
+            meta.created_ms < unix_ms && found <= max
+        });
+        let rows = rows.map_err(vault_error)?;
+        Ok(rows.into_iter().map(|(first, meta)| (first, meta.last)).collect())
+    }
+
+    fn held(&self, seq: u64) -> Result<Option<Bytes>, VaultError> {
+        self.batch.held(self.no, seq).map_err(vault_error)
+    }
+
+    fn held_seqs(&self) -> Result<Vec<u64>, VaultError> {
+        self.batch.held_seqs(self.no).map_err(vault_error)
+    }
+}
+
+fn vault_error(error: StoreError) -> VaultError {
+    VaultError(error.to_string())
+}
+
+impl Driver {
+    pub(super) fn session_input(
+        &mut self,
+        no: ConversationNo,
+        input: SessionInput,
+    ) -> Result<(), DriverError> {
+        self.with_session(no, None, |session, vault, now| session.handle_input(input, vault, now))
+    }
+
+    pub(super) fn session_timeout(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        self.with_session(no, None, Session::handle_timeout)
+    }
+
+    /// Seals what was sent in this turn, each conversation's together.
+    pub(super) fn flush_sessions(&mut self) -> Result<(), DriverError> {
+        let unsealed = self.conversations.iter_mut().filter(|(_, conversation)| conversation.unsealed);
+        let unsealed: Vec<ConversationNo> = unsealed
+            .map(|(&no, conversation)| {
+                conversation.unsealed = false;
+                no
+            })
+            .collect();
+        for no in unsealed {
+            self.with_session(no, None, Session::flush)?;
+        }
+        Ok(())
+    }
+
+    /// Calls a session and takes its outputs: rows into the open transaction, the rest behind its
+    /// commit. `mailbox` is the queue that acknowledgements of this call belong to.
+    pub(super) fn with_session(
+        &mut self,
+        no: ConversationNo,
+        mailbox: Option<QueueId>,
+        call: impl FnOnce(&mut Session, &mut dyn Vault, Now) -> Result<(), VaultError>,
+    ) -> Result<(), DriverError> {
+        let now = self.clock.now();
+        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let batch = self.turn.batch()?;
+        let mut vault = ConversationVault::new(batch, &mut self.mls, &conversation.row);
+        call(&mut conversation.session, &mut vault, now)?;
+        let opened = vault.opened.take();
+        if opened.is_some() && opened == conversation.row.unconfirmed {
+            conversation.row.unconfirmed = None;
+            batch.put_contact(&conversation.row)?;
+        }
+        let (mut rows, mut leaving) = (Vec::new(), Vec::new());
+        while let Some(output) = conversation.session.poll_output() {
+            match output {
+                Output::Persist(row) => rows.push(row),
+                other => leaving.push(other),
+            }
+        }
+        batch.apply(no, rows, now.unix_ms)?;
+        for output in leaving {
+            match output {
+                Output::Persist(_) => {}
+                Output::Transmit(Transmit::AckMailbox { index }) => {
+                    if let Some(queue) = mailbox {
+                        self.after(After::AckMailbox { queue, index });
+                    }
+                }
+                Output::Transmit(transmit) => self.after(After::Transmit(no, transmit)),
+                Output::Event(event) => self.handle_event(no, event)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_event(&mut self, no: ConversationNo, event: Event) -> Result<(), DriverError> {
+        match event {
+            Event::Received { content, place, .. } => {
+                self.turn.received(no, place, content.seq);
+                match content.body {
+                    Body::ContactRequest(request) => self.handle_contact_request(no, request)?,
+                    Body::ContactAccept(accept) => self.handle_accepted(no, accept)?,
+                    Body::Reach(reach) => self.handle_reach(no, reach)?,
+                    _ => {}
+                }
+            }
+            Event::State { first, last, state } => {
+                let state = state_name(state).to_owned();
+                self.journal(JournalEvent::State { no, first, last, state, reason: None });
+            }
+            Event::Waiting { first, last, reason } => {
+                let (state, reason) = ("pending".to_owned(), Some(wait_reason(reason).to_owned()));
+                self.journal(JournalEvent::State { no, first, last, state, reason });
+            }
+            Event::Gap { first, last, .. } => self.journal(JournalEvent::Gap { no, first, last }),
+            Event::Misbehaved { what } => tracing::warn!(conversation = no.0, what, "contact misbehaves"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The names that people and programs see.
+pub(crate) const fn state_name(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::SentToRelay | DeliveryState::SentToPeer => "sent",
+        DeliveryState::Failed => "failed",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Read => "read",
+        _ => "pending",
+    }
+}
+
+/// Why a message waits, for people.
+pub(crate) const fn wait_reason(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::NoPath => "neither the contact nor their relay can be reached",
+        WaitReason::InFlight => "handed over, not confirmed yet",
+        WaitReason::QueueFull => "the contact's mailbox is full; it goes on when they fetch their messages",
+        WaitReason::Rejected => "the contact's mailbox is gone: they have blocked you or moved",
+        WaitReason::RelayUnavailable => "the contact's relay cannot take it now",
+        WaitReason::RefusedByPeer => "the contact's program refused it",
+        _ => "waiting",
+    }
+}

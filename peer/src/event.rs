@@ -1,0 +1,98 @@
+//! Events and the stream of them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tincan_protocol::{ConversationId, IdentityId, MsgId};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+
+use crate::error::ReadError;
+use crate::message::{Message, MessageState};
+
+/// Something that happened. Everything in an event is durable.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message took its place in its conversation.
+    Message(Message),
+    /// Own messages have come further, or wait.
+    State {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Which messages.
+        ids: Vec<MsgId>,
+        /// How far.
+        state: MessageState,
+        /// Why they wait.
+        reason: Option<String>,
+    },
+    /// Messages of a contact are missing; what comes after them is shown already. They are asked
+    /// for and take their place when they come.
+    Gap {
+        /// The conversation.
+        conversation: ConversationId,
+        /// First missing place in the contact's sequence.
+        first: u64,
+        /// Last missing place.
+        last: u64,
+    },
+    /// Somebody asks to become a contact.
+    Request {
+        /// Who.
+        identity: IdentityId,
+        /// What they call themselves.
+        name: String,
+        /// What they say.
+        text: String,
+    },
+    /// Somebody became a contact.
+    Accepted {
+        /// Who.
+        identity: IdentityId,
+        /// What we call them.
+        name: String,
+    },
+    /// A direct link opened or closed.
+    Link {
+        /// To whom.
+        identity: IdentityId,
+        /// Whether it is open.
+        up: bool,
+        /// Whether it goes through TURN.
+        relayed: bool,
+        /// Why it closed.
+        reason: Option<String>,
+    },
+    /// A contact came or went.
+    Presence {
+        /// Who.
+        identity: IdentityId,
+        /// Whether they are there.
+        online: bool,
+    },
+}
+
+/// An event with its place in the journal.
+#[derive(Clone, Debug)]
+pub struct LoggedEvent {
+    /// Pass it to [`crate::Peer::events`] to go on after this event, also after a restart.
+    pub cursor: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Events in the order in which they became true. A slow reader is not waited for and loses
+/// nothing: what it has not read stays in the journal.
+#[derive(Debug)]
+pub struct Events {
+    pub(crate) receiver: mpsc::Receiver<Result<LoggedEvent, ReadError>>,
+}
+
+impl Stream for Events {
+    type Item = Result<LoggedEvent, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(context)
+    }
+}

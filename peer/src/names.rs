@@ -1,0 +1,45 @@
+//! Names that others give themselves, made fit to be shown and typed.
+
+use tincan_protocol::limits::NAME_MAX;
+
+/// What somebody without a usable name is called.
+const NAMELESS: &str = "nameless";
+
+/// Without control and formatting characters, with single spaces, at most [`NAME_MAX`] bytes.
+pub(crate) fn clean(name: &str) -> String {
+    let visible = name.chars().map(|c| if c.is_control() || is_format(c) { ' ' } else { c });
+    let visible: String = visible.collect();
+    let words = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut end = words.len().min(NAME_MAX);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    let name = words.get(..end).unwrap_or_default().trim_end();
+    if name.is_empty() { NAMELESS.to_owned() } else { name.to_owned() }
+}
+
+/// Characters that change how others are shown: direction marks, invisible ones, line separators.
+const fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_become_plain() {
+        assert_eq!(clean("\u{1b}[31mAnn\u{202e}\n  Lee "), "[31mAnn Lee");
+        assert_eq!(clean("\u{200b}\u{7}"), NAMELESS);
+        assert_eq!(clean("Zoë 🥫"), "Zoë 🥫");
+    }
+
+    #[test]
+    fn long_names_end_at_a_character() {
+        let name = clean(&"é".repeat(100));
+        assert_eq!(name.len(), NAME_MAX);
+        assert!(name.chars().all(|c| c == 'é'));
+    }
+}

@@ -1,0 +1,332 @@
+//! The handle of an open profile.
+
+mod history;
+mod reader;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tincan_protocol::invite::Invite;
+use tincan_protocol::limits::{NAME_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::builder::Builder;
+use crate::driver::{AddRequest, Command, DriverHandle, Input, Reply};
+use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError, ShutdownError};
+use crate::event::Events;
+use crate::home::{Home, HomeLock};
+use crate::message::{Contact, ContactStanding, RequestFrom};
+use crate::status::StatusReport;
+use crate::store::{ContactRow, ContactState, ProfileRow, Store};
+
+/// Events that are read ahead of a slow reader.
+const EVENTS_AHEAD: usize = 256;
+
+/// An open profile. Clones are the same profile; it closes with [`Peer::shutdown`], or when the
+/// last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    home: Home,
+    _lock: Arc<HomeLock>,
+    store: Store,
+    driver: DriverHandle,
+    identity: Identity,
+}
+
+/// Who a profile is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The address that others know it by.
+    pub address: IdentityId,
+    /// What its owner calls themselves.
+    pub name: String,
+    /// This device.
+    pub device: DeviceId,
+    /// Where it listens for signals.
+    pub signal_servers: Vec<ServerUrl>,
+    /// Where its mailboxes are.
+    pub relay: ServerUrl,
+}
+
+impl Peer {
+    /// Begins to open or make a profile.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(
+        home: Home,
+        lock: Arc<HomeLock>,
+        store: Store,
+        driver: DriverHandle,
+        profile: &ProfileRow,
+    ) -> Self {
+        let identity = Identity::of(profile);
+        Self { inner: Arc::new(Inner { home, _lock: lock, store, driver, identity }) }
+    }
+
+    /// Who this profile is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    /// Makes an invite link. With one use, whoever uses it is accepted; with more, each one is a
+    /// request that waits for [`Peer::accept`].
+    ///
+    /// # Errors
+    /// [`InviteError`].
+    pub async fn invite(&self, max_uses: u32, lifetime: Duration) -> Result<Invite, InviteError> {
+        if max_uses == 0 {
+            return Err(InviteError::NoUses);
+        }
+        let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        self.ask(|reply| Command::Invite { max_uses, lifetime_ms, reply })
+            .await
+            .unwrap_or(Err(InviteError::NotSaved))
+    }
+
+    /// Asks the owner of an invite to become a contact, with a short text. Messages to them can be
+    /// sent at once; they go out when the request is accepted.
+    ///
+    /// # Errors
+    /// [`AddError`].
+    pub async fn add(&self, invite: Invite, text: &str) -> Result<IdentityId, AddError> {
+        self.add_as(invite, text, None).await
+    }
+
+    /// Like [`Peer::add`], with a name of our choice for them.
+    ///
+    /// # Errors
+    /// [`AddError`].
+    pub async fn add_as(
+        &self,
+        invite: Invite,
+        text: &str,
+        name: Option<&str>,
+    ) -> Result<IdentityId, AddError> {
+        if name.is_some_and(|name| name.trim().is_empty() || name.len() > NAME_MAX) {
+            return Err(AddError::Name);
+        }
+        if text.len() > REQUEST_TEXT_MAX {
+            return Err(AddError::TextTooLong);
+        }
+        let (name, text) = (name.map(str::to_owned), text.to_owned());
+        let request = Box::new(AddRequest { invite, name, text });
+        self.ask(|reply| Command::Add { request, reply })
+            .await
+            .unwrap_or(Err(AddError::NotSaved))
+    }
+
+    /// Everybody who is a contact, or was asked to become one.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn contacts(&self) -> Result<Vec<Contact>, ReadError> {
+        let rows = self.inner.store.read_contacts()?;
+        Ok(rows.iter().filter_map(contact).collect())
+    }
+
+    /// Everybody who asks to become a contact.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn requests(&self) -> Result<Vec<RequestFrom>, ReadError> {
+        let rows = self.inner.store.read_contacts()?;
+        let requests = rows.into_iter().filter_map(|row| match row.state {
+            ContactState::Asked { text, .. } => Some(RequestFrom {
+                identity: row.identity,
+                name: row.name,
+                text,
+                received_at_ms: row.created_ms,
+            }),
+            _ => None,
+        });
+        Ok(requests.collect())
+    }
+
+    /// Accepts a request.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub async fn accept(&self, who: IdentityId) -> Result<(), AcceptError> {
+        self.ask(|reply| Command::Accept { who, reply })
+            .await
+            .unwrap_or(Err(AcceptError::NotSaved))
+    }
+
+    /// Drops a request; its sender is not told.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub async fn reject(&self, who: IdentityId) -> Result<(), AcceptError> {
+        self.ask(|reply| Command::Reject { who, reply })
+            .await
+            .unwrap_or(Err(AcceptError::NotSaved))
+    }
+
+    /// Sends a text. Returns when it is durable here: from then on it will arrive.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was stored.
+    pub async fn send(&self, to: &IdentityId, text: &str) -> Result<MsgId, SendError> {
+        let ids = self.send_all(to, vec![text.to_owned()]).await?;
+        ids.first().copied().ok_or(SendError::NotSaved)
+    }
+
+    /// Sends several texts in order, sealed and stored together: much cheaper than one by one.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was stored.
+    pub async fn send_all(&self, to: &IdentityId, texts: Vec<String>) -> Result<Vec<MsgId>, SendError> {
+        for text in &texts {
+            match text.len() {
+                0 => return Err(SendError::Empty),
+                len if len > TEXT_MAX => return Err(SendError::TooLong { len }),
+                _ => {}
+            }
+        }
+        let row = self.row(to).map_err(|_| SendError::UnknownContact)?;
+        self.ask(|reply| Command::Send { to: row.no, texts, reply })
+            .await
+            .unwrap_or(Err(SendError::NotSaved))
+    }
+
+    /// Notes that a contact's messages up to this one have been shown to the person; the contact
+    /// is told.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn mark_read(&self, contact: &IdentityId, up_to_seq: u64) -> Result<(), ReadError> {
+        let no = self.row(contact)?.no;
+        let command = Command::Read { no, up_to: up_to_seq };
+        self.inner.driver.inputs.send(Input::Command(command)).await.map_err(|_| ReadError::ShutDown)
+    }
+
+    /// Events after a cursor. Cursor 0 is the beginning of what the journal still has.
+    #[must_use]
+    pub fn events(&self, after: u64) -> Events {
+        let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
+        tokio::spawn(reader::run(self.clone(), after, sender));
+        Events { receiver }
+    }
+
+    /// The cursor of the last event that is durable.
+    #[must_use]
+    pub fn last_cursor(&self) -> u64 {
+        *self.inner.driver.journal.borrow()
+    }
+
+    /// A named place in the journal that survives restarts.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn cursor(&self, name: &str) -> Result<Option<u64>, ReadError> {
+        Ok(self.inner.store.cursor(name)?)
+    }
+
+    /// Sets a named place in the journal. Returns when it is durable.
+    ///
+    /// # Errors
+    /// [`ReadError::ShutDown`].
+    pub async fn set_cursor(&self, name: &str, cursor: u64) -> Result<(), ReadError> {
+        let name = name.to_owned();
+        self.ask(|reply| Command::SetCursor { name, cursor, reply }).await.ok_or(ReadError::ShutDown)
+    }
+
+    /// How things are now.
+    ///
+    /// # Errors
+    /// [`ReadError::ShutDown`].
+    pub async fn status(&self) -> Result<StatusReport, ReadError> {
+        self.ask(|reply| Command::Status { reply }).await.ok_or(ReadError::ShutDown)
+    }
+
+    /// Says goodbye to all links and closes the profile. What was confirmed before is durable
+    /// whether this is called or not.
+    ///
+    /// # Errors
+    /// [`ShutdownError`] if the driver ended otherwise.
+    pub async fn shutdown(&self) -> Result<(), ShutdownError> {
+        let answer = self.ask(|reply| Command::Shutdown { reply }).await;
+        let mut ended = self.inner.driver.ended.clone();
+        // An error means that the thread is gone, which is what is waited for.
+        let _ = ended.wait_for(|ended| *ended).await;
+        answer.ok_or(ShutdownError)
+    }
+
+    /// A contact by name or address.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownContact`].
+    pub fn find(&self, name_or_address: &str) -> Result<IdentityId, ReadError> {
+        let rows = self.inner.store.read_contacts()?;
+        let address = name_or_address.parse::<IdentityId>().ok();
+        rows.iter()
+            .find(|row| Some(row.identity) == address || row.name.eq_ignore_ascii_case(name_or_address))
+            .map(|row| row.identity)
+            .ok_or(ReadError::UnknownContact)
+    }
+
+    fn row(&self, who: &IdentityId) -> Result<ContactRow, ReadError> {
+        let rows = self.inner.store.read_contacts()?;
+        rows.into_iter().find(|row| row.identity == *who).ok_or(ReadError::UnknownContact)
+    }
+
+    /// Asks the driver; `None` if it ended, or lost its store, before it answered.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Option<T> {
+        let (reply, answer): (Reply<T>, oneshot::Receiver<T>) = Reply::new();
+        self.inner.driver.inputs.send(Input::Command(command(reply))).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Identity {
+    fn of(profile: &ProfileRow) -> Self {
+        use tincan_protocol::keys::DeviceKey;
+        use tincan_protocol::phrase::Phrase;
+        Self {
+            address: Phrase::from_entropy(profile.entropy).identity_key().identity(),
+            name: profile.name.clone(),
+            device: DeviceKey::from_seed(&profile.device_seed).device(),
+            signal_servers: profile.signal_servers.clone(),
+            relay: profile.relay.clone(),
+        }
+    }
+
+    /// The conversation with somebody.
+    #[must_use]
+    pub fn conversation_with(&self, other: &IdentityId) -> ConversationId {
+        ConversationId::direct(&self.address, other)
+    }
+}
+
+fn contact(row: &ContactRow) -> Option<Contact> {
+    let standing = match row.state {
+        ContactState::Requesting(_) => ContactStanding::Requested,
+        ContactState::Accepted => ContactStanding::Accepted,
+        ContactState::Blocked => ContactStanding::Blocked,
+        ContactState::Asked { .. } => return None,
+    };
+    Some(Contact {
+        identity: row.identity,
+        name: row.name.clone(),
+        standing,
+        conversation: row.conversation,
+    })
+}

@@ -1,0 +1,112 @@
+//! The calling end: through the socket, or straight into a peer of this process.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::error::RpcError;
+use super::{LINE_MAX, methods};
+use crate::home::Home;
+use crate::peer::Peer;
+
+/// A process that has just taken the lock needs a moment until it serves its socket.
+const SERVING_SOON: Duration = Duration::from_secs(10);
+
+/// Why another process's socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("this profile is in use by another process that does not answer on its socket")]
+pub struct ConnectError;
+
+/// Calls methods, wherever the profile runs.
+#[derive(Debug)]
+pub enum Client {
+    /// In this process.
+    Local(Peer),
+    /// In another one.
+    Remote(RemoteClient),
+}
+
+/// A connection to another process's socket.
+#[derive(Debug)]
+pub struct RemoteClient {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    next_id: u64,
+}
+
+impl Client {
+    /// Connects to the process that runs this profile.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if its socket does not answer.
+    pub async fn connect(home: &Home) -> Result<Self, ConnectError> {
+        let path = home.socket();
+        let deadline = tokio::time::Instant::now() + SERVING_SOON;
+        loop {
+            if let Ok(stream) = UnixStream::connect(&path).await {
+                let (reader, writer) = stream.into_split();
+                let reader = BufReader::new(reader);
+                return Ok(Self::Remote(RemoteClient { reader, writer, next_id: 1 }));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(ConnectError);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Calls a method and waits for its answer.
+    ///
+    /// # Errors
+    /// [`RpcError`], also if the other process ends meanwhile.
+    pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        match self {
+            Self::Local(peer) => methods::call(peer, method, params).await,
+            Self::Remote(client) => client.call(method, params).await,
+        }
+    }
+}
+
+impl RemoteClient {
+    async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let line = format!("{request}\n");
+        if line.len() > LINE_MAX {
+            return Err(RpcError::usage("the request is too long", "send less at once"));
+        }
+        self.writer.write_all(line.as_bytes()).await.map_err(|_| gone())?;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.reader.read_line(&mut line).await.map_err(|_| gone())? == 0 {
+                return Err(gone());
+            }
+            let mut answer: Value = serde_json::from_str(&line).map_err(|_| gone())?;
+            if answer["id"] != id && !answer["id"].is_null() {
+                continue;
+            }
+            if answer["error"].is_object() {
+                return Err(error(&answer["error"]));
+            }
+            return Ok(answer["result"].take());
+        }
+    }
+}
+
+fn error(value: &Value) -> RpcError {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    RpcError {
+        code: text(&value["data"]["code"]),
+        message: text(&value["message"]),
+        help: text(&value["data"]["help"]),
+    }
+}
+
+fn gone() -> RpcError {
+    RpcError::failed("the process that runs this profile has ended", "try again")
+}

@@ -1,0 +1,155 @@
+//! Errors as programs and people get them: a code to branch on, a sentence, and what to do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError};
+use crate::store::StoreError;
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it; empty if nothing is known.
+    pub help: String,
+}
+
+impl RpcError {
+    /// Something did not work.
+    #[must_use]
+    pub fn failed(message: impl ToString, help: &str) -> Self {
+        Self::new("failed", message, help)
+    }
+
+    /// The caller asked for something that makes no sense.
+    #[must_use]
+    pub fn usage(message: impl ToString, help: &str) -> Self {
+        Self::new("usage", message, help)
+    }
+
+    /// It did not happen in time.
+    #[must_use]
+    pub fn timeout(message: impl ToString, help: &str) -> Self {
+        Self::new("timeout", message, help)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(message: impl ToString, help: &str) -> Self {
+        Self::new("not_found", message, help)
+    }
+
+    /// Somebody else said no.
+    #[must_use]
+    pub fn refused(message: impl ToString, help: &str) -> Self {
+        Self::new("refused", message, help)
+    }
+
+    fn new(code: &str, message: impl ToString, help: &str) -> Self {
+        Self { code: code.to_owned(), message: message.to_string(), help: help.to_owned() }
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.code.as_str() {
+            "usage" => 2,
+            "timeout" => 3,
+            "not_found" => 4,
+            "refused" => 5,
+            _ => 1,
+        }
+    }
+}
+
+const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
+const SAVE: &str = "nothing was sent; look at the log (-v), free disk space if there is none, and try again";
+
+impl From<SendError> for RpcError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::UnknownContact => Self::not_found(error, WHO),
+            SendError::NotAccepted => Self::usage(error, "`peer accept NAME` makes them a contact"),
+            SendError::Blocked => Self::refused(error, "`peer unblock NAME` lets them in again"),
+            SendError::Empty | SendError::TooLong { .. } | SendError::Session(_) => {
+                Self::usage(error, "split the text into several messages")
+            }
+            SendError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<InviteError> for RpcError {
+    fn from(error: InviteError) -> Self {
+        match error {
+            InviteError::NoUses | InviteError::Sign(_) => Self::usage(error, "see `peer invite --help`"),
+            InviteError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<AddError> for RpcError {
+    fn from(error: AddError) -> Self {
+        use tincan_protocol::invite::InviteError as Link;
+        match &error {
+            AddError::Invite(Link::Expired) => {
+                Self::refused(error, "ask them for a new invite link (`peer invite`)")
+            }
+            AddError::Invite(_) => {
+                Self::usage(error, "copy the whole link again, from \"tincan:\" to its end")
+            }
+            AddError::Myself => Self::usage(error, "give the link to somebody else; they add it"),
+            AddError::KnownAlready => Self::usage(error, "`peer contacts` shows how far it has come"),
+            AddError::TheyAsked => Self::usage(error, "`peer requests` shows it, `peer accept` accepts"),
+            AddError::NoAnswer { .. } => {
+                Self::timeout(error, "check your network, and whether that server runs; then try again")
+            }
+            AddError::Refused { .. } | AddError::KeyPackage { .. } => Self::refused(
+                error,
+                "the link may be used up or withdrawn, or its owner was never online; ask for a new one",
+            ),
+            AddError::Name | AddError::TextTooLong => Self::usage(error, "shorten it"),
+            AddError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<AcceptError> for RpcError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::NoRequest => Self::not_found(error, "`peer requests` lists who has asked"),
+            AcceptError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<ReadError> for RpcError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::UnknownContact => Self::not_found(error, WHO),
+            ReadError::UnknownMessage => {
+                Self::not_found(error, "`peer history NAME --json` shows the ids")
+            }
+            ReadError::Store(error) => error.into(),
+            ReadError::ShutDown => Self::failed(error, "start it again"),
+        }
+    }
+}
+
+impl From<StoreError> for RpcError {
+    fn from(error: StoreError) -> Self {
+        let help = match &error {
+            StoreError::Locked => "stop the other process, or use its socket",
+            StoreError::Damaged { .. } | StoreError::Row { .. } | StoreError::Sealed { .. } => {
+                "keep a copy of the folder; restore a backup, or `peer init --restore` elsewhere"
+            }
+            StoreError::Newer { .. } => "install the version of this program that wrote it, or a later one",
+            StoreError::DiskFull => "free some space; nothing that was confirmed is lost",
+            StoreError::Io(_) => "check the folder's permissions and the disk",
+        };
+        Self::failed(error, help)
+    }
+}

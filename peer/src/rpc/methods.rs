@@ -1,0 +1,254 @@
+//! The methods: one registry for all faces. Parameters and results are JSON objects with named
+//! fields; a wrong one is an error of code `usage` that names the field.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tincan_protocol::invite::Invite;
+use tokio_stream::StreamExt as _;
+
+use super::error::RpcError;
+use super::json;
+use crate::peer::Peer;
+use crate::{AddError, MsgId};
+
+/// Events of one `events.next`.
+const EVENTS_MAX: usize = 512;
+
+/// Longest `events.next`, milliseconds: a caller that wants more asks again.
+const EVENTS_WAIT_MAX_MS: u64 = 600_000;
+
+/// Invites live a week unless their maker says otherwise, milliseconds.
+const INVITE_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// Names of all methods.
+pub const METHODS: [&str; 15] = [
+    "id", "invite", "add", "requests", "accept", "reject", "contacts", "send", "state", "history",
+    "read", "events.next", "cursor.get", "cursor.set", "status",
+];
+
+/// Calls a method.
+///
+/// # Errors
+/// [`RpcError`]; code `usage` for an unknown method or wrong parameters.
+pub async fn call(peer: &Peer, method: &str, params: Value) -> Result<Value, RpcError> {
+    match method {
+        "id" => Ok(id(peer)),
+        "invite" => invite(peer, parse(params)?).await,
+        "add" => add(peer, parse(params)?).await,
+        "requests" => Ok(peer.requests()?.iter().map(json::request).collect()),
+        "accept" => accept(peer, parse(params)?).await,
+        "reject" => reject(peer, parse(params)?).await,
+        "contacts" => contacts(peer).await,
+        "send" => send(peer, parse(params)?).await,
+        "state" => state(peer, parse(params)?).await,
+        "history" => history(peer, parse(params)?).await,
+        "read" => read(peer, parse(params)?).await,
+        "events.next" => events_next(peer, parse(params)?).await,
+        "cursor.get" => {
+            let Cursor { name, .. } = parse(params)?;
+            Ok(json!({"cursor": peer.cursor(&name)?, "last": peer.last_cursor()}))
+        }
+        "cursor.set" => {
+            let Cursor { name, cursor } = parse(params)?;
+            peer.set_cursor(&name, cursor).await?;
+            Ok(json!({}))
+        }
+        "status" => Ok(json::status(&peer.status().await?)),
+        other => Err(RpcError::usage(
+            format!("there is no method {other:?}"),
+            &format!("methods: {}", METHODS.join(", ")),
+        )),
+    }
+}
+
+fn parse<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
+    let params = if params.is_null() { json!({}) } else { params };
+    serde_json::from_value(params)
+        .map_err(|error| RpcError::usage(format!("wrong parameters: {error}"), ""))
+}
+
+fn id(peer: &Peer) -> Value {
+    let identity = peer.identity();
+    json!({
+        "type": "id",
+        "address": identity.address.to_string(),
+        "name": identity.name,
+        "device": identity.device.to_string(),
+        "signal_servers": identity.signal_servers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "relay": identity.relay.to_string(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InviteParams {
+    uses: Option<u32>,
+    expires_ms: Option<u64>,
+}
+
+async fn invite(peer: &Peer, params: InviteParams) -> Result<Value, RpcError> {
+    let uses = params.uses.unwrap_or(1);
+    let lifetime = Duration::from_millis(params.expires_ms.unwrap_or(INVITE_LIFETIME_MS));
+    let invite = peer.invite(uses, lifetime).await?;
+    Ok(json!({
+        "type": "invite",
+        "link": invite.to_string(),
+        "uses": uses,
+        "expires_at": json::time(invite.body().expires_ms),
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddParams {
+    link: String,
+    name: Option<String>,
+    message: Option<String>,
+}
+
+async fn add(peer: &Peer, params: AddParams) -> Result<Value, RpcError> {
+    let invite: Invite = params.link.parse().map_err(AddError::Invite)?;
+    let text = params.message.unwrap_or_default();
+    let identity = peer.add_as(invite, &text, params.name.as_deref()).await?;
+    one_contact(peer, &identity.to_string()).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Who {
+    id: String,
+}
+
+async fn accept(peer: &Peer, params: Who) -> Result<Value, RpcError> {
+    let who = asking(peer, &params.id)?;
+    peer.accept(who).await?;
+    one_contact(peer, &who.to_string()).await
+}
+
+async fn reject(peer: &Peer, params: Who) -> Result<Value, RpcError> {
+    peer.reject(asking(peer, &params.id)?).await?;
+    Ok(json!({}))
+}
+
+/// Somebody who has asked, by name or address.
+fn asking(peer: &Peer, who: &str) -> Result<crate::IdentityId, RpcError> {
+    let requests = peer.requests()?;
+    let found = requests.iter().find(|request| {
+        request.name.eq_ignore_ascii_case(who) || request.identity.to_string() == who
+    });
+    found.map(|request| request.identity).ok_or_else(|| crate::AcceptError::NoRequest.into())
+}
+
+async fn contacts(peer: &Peer) -> Result<Value, RpcError> {
+    let status = peer.status().await?;
+    let presence = |identity| {
+        let known = status.contacts.iter().find(|contact| contact.identity == identity);
+        if known.is_some_and(|contact| contact.online) { "online" } else { "offline" }
+    };
+    let contacts = peer.contacts()?;
+    Ok(contacts.iter().map(|contact| json::contact(contact, presence(contact.identity))).collect())
+}
+
+async fn one_contact(peer: &Peer, address: &str) -> Result<Value, RpcError> {
+    let all = contacts(peer).await?;
+    let found = all.as_array().into_iter().flatten().find(|contact| contact["address"] == address);
+    found.cloned().ok_or_else(|| crate::ReadError::UnknownContact.into())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendParams {
+    to: String,
+    texts: Vec<String>,
+}
+
+async fn send(peer: &Peer, params: SendParams) -> Result<Value, RpcError> {
+    let to = peer.find(&params.to)?;
+    let ids = peer.send_all(&to, params.texts).await?;
+    Ok(json!({"ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateParams {
+    to: String,
+    id: MsgId,
+}
+
+async fn state(peer: &Peer, params: StateParams) -> Result<Value, RpcError> {
+    let to = peer.find(&params.to)?;
+    let state = peer.state(&to, params.id).await?;
+    Ok(json!({"type": "state", "id": params.id.to_string(), "state": state.name()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryParams {
+    to: String,
+    limit: Option<usize>,
+    before: Option<MsgId>,
+}
+
+async fn history(peer: &Peer, params: HistoryParams) -> Result<Value, RpcError> {
+    let to = peer.find(&params.to)?;
+    let messages = peer.history(&to, params.limit.unwrap_or(50), params.before).await?;
+    Ok(messages.iter().map(json::message).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadParams {
+    from: String,
+    seq: u64,
+}
+
+async fn read(peer: &Peer, params: ReadParams) -> Result<Value, RpcError> {
+    let from = peer.find(&params.from)?;
+    peer.mark_read(&from, params.seq).await?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextParams {
+    after: u64,
+    #[serde(default)]
+    timeout_ms: u64,
+    max: Option<usize>,
+}
+
+/// Waits for the first event after the cursor, and takes along what is there already.
+async fn events_next(peer: &Peer, params: NextParams) -> Result<Value, RpcError> {
+    let max = params.max.unwrap_or(EVENTS_MAX).clamp(1, EVENTS_MAX);
+    let wait = Duration::from_millis(params.timeout_ms.min(EVENTS_WAIT_MAX_MS));
+    let (mut events, mut cursor) = (Vec::new(), params.after);
+    let mut stream = peer.events(params.after);
+    let mut next = tokio::time::timeout(wait, stream.next()).await;
+    loop {
+        match next {
+            Ok(Some(event)) => {
+                let event = event?;
+                cursor = event.cursor;
+                events.push(json::logged(&event));
+            }
+            Ok(None) | Err(_) => break,
+        }
+        if events.len() >= max {
+            break;
+        }
+        // What the journal has already is read within this time; it is not a wait for more.
+        next = tokio::time::timeout(Duration::from_millis(1), stream.next()).await;
+    }
+    Ok(json!({"events": events, "cursor": cursor}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cursor {
+    name: String,
+    #[serde(default)]
+    cursor: u64,
+}

@@ -1,0 +1,481 @@
+//! One transaction: everything that one turn of the driver changes, and the reads that must see it.
+//!
+//! The sync at its end is paid once, however much happened in the turn.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use redb::{ReadableTable, Table, WriteTransaction};
+use tincan_core::{OutboxRow, Persist, SentVia, Snapshot};
+use tincan_mls::Row;
+use tincan_protocol::EnvelopeId;
+
+use super::journal::JournalEvent;
+use super::tables::{
+    CONTACTS, CURSORS, ConversationNo, HELD, INVITES, JOURNAL, META, MLS, OUTBOX,
+    OUTBOX_ENVELOPES, PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key, seq_of,
+};
+use super::{
+    ContactRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError, row_error, tables,
+};
+
+/// Journal entries kept. A reader that falls further behind than this many events misses some; at a
+/// busy 10,000 messages a day that is more than a month.
+const JOURNAL_KEPT: u64 = 500_000;
+
+/// Marks of dealt-with envelopes are kept this long, milliseconds: longer than any relay keeps an
+/// envelope (30 days) after a sender gave it up (14 days).
+const SEEN_KEPT_MS: u64 = 50 * 24 * 3600 * 1000;
+
+const PROFILE_KEY: &[u8] = b"profile";
+const SCHEMA_KEY: &[u8] = b"schema";
+
+type BytesTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+pub(crate) struct Batch {
+    store: Store,
+    txn: WriteTransaction,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Batch(..)")
+    }
+}
+
+impl Batch {
+    pub(super) fn begin(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { store: store.clone(), txn: store.database.begin_write()? })
+    }
+
+    /// Makes everything durable.
+    pub(crate) fn commit(self) -> Result<(), StoreError> {
+        Ok(self.txn.commit()?)
+    }
+
+    /// Makes missing tables; returns the schema version that the file has.
+    pub(super) fn make_tables(&self, version: u64) -> Result<u64, StoreError> {
+        for table in tables::ALL {
+            self.txn.open_table(table)?;
+        }
+        let mut meta = self.txn.open_table(META)?;
+        let found = meta.get(SCHEMA_KEY)?.map(|value| seq_of(value.value()));
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        meta.insert(SCHEMA_KEY, version.to_be_bytes().as_slice())?;
+        Ok(version)
+    }
+
+    // Profile, contacts, invites.
+
+    pub(crate) fn profile(&self) -> Result<Option<ProfileRow>, StoreError> {
+        let table = self.txn.open_table(PROFILE)?;
+        let row = table.get(PROFILE_KEY)?;
+        row.map(|row| self.store.open_json("profile", PROFILE_KEY, row.value())).transpose()
+    }
+
+    pub(crate) fn put_profile(&self, row: &ProfileRow) -> Result<(), StoreError> {
+        let sealed = self.store.seal_json("profile", PROFILE_KEY, row)?;
+        self.txn.open_table(PROFILE)?.insert(PROFILE_KEY, sealed.as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
+        let table = self.txn.open_table(CONTACTS)?;
+        table
+            .iter()?
+            .map(|entry| {
+                let (key, value) = entry?;
+                self.store.open_json("contacts", key.value(), value.value())
+            })
+            .collect()
+    }
+
+    pub(crate) fn put_contact(&self, row: &ContactRow) -> Result<(), StoreError> {
+        let key = row.no.key();
+        let sealed = self.store.seal_json("contacts", &key, row)?;
+        self.txn.open_table(CONTACTS)?.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn remove_contact(&self, no: ConversationNo) -> Result<(), StoreError> {
+        self.txn.open_table(CONTACTS)?.remove(no.key().as_slice())?;
+        self.txn.open_table(SESSIONS)?.remove(no.key().as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn invites(&self) -> Result<Vec<InviteRow>, StoreError> {
+        let table = self.txn.open_table(INVITES)?;
+        table
+            .iter()?
+            .map(|entry| {
+                let (key, value) = entry?;
+                self.store.open_json("invites", key.value(), value.value())
+            })
+            .collect()
+    }
+
+    pub(crate) fn put_invite(&self, row: &InviteRow) -> Result<(), StoreError> {
+        let queue = row.queue_key().queue();
+        let sealed = self.store.seal_json("invites", queue.as_bytes(), row)?;
+        self.txn.open_table(INVITES)?.insert(queue.as_bytes().as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn remove_invite(&self, row: &InviteRow) -> Result<(), StoreError> {
+        let queue = row.queue_key().queue();
+        self.txn.open_table(INVITES)?.remove(queue.as_bytes().as_slice())?;
+        Ok(())
+    }
+
+    // MLS.
+
+    pub(crate) fn mls_rows(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let table = self.txn.open_table(MLS)?;
+        table
+            .iter()?
+            .map(|entry| {
+                let (key, value) = entry?;
+                let value = self.store.sealer.open("mls", key.value(), value.value())?;
+                Ok((key.value().to_vec(), value))
+            })
+            .collect()
+    }
+
+    pub(crate) fn put_mls_rows(&self, rows: Vec<Row>) -> Result<(), StoreError> {
+        let mut table = self.txn.open_table(MLS)?;
+        for row in rows {
+            match row.value {
+                Some(value) => {
+                    let sealed = self.store.sealer.seal("mls", &row.key, &value);
+                    table.insert(row.key.as_slice(), sealed.as_slice())?;
+                }
+                None => {
+                    table.remove(row.key.as_slice())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // Sessions.
+
+    pub(crate) fn snapshot(&self, no: ConversationNo) -> Result<Option<Snapshot>, StoreError> {
+        use prost::Message as _;
+        let key = no.key();
+        let Some(bytes) = self.get(SESSIONS, "sessions", &key)? else { return Ok(None) };
+        Snapshot::decode(bytes.as_slice())
+            .map(Some)
+            .map_err(|error| row_error("sessions", &error))
+    }
+
+    /// Applies what a session wants persisted, in order. Each table is opened once.
+    pub(crate) fn apply(
+        &self,
+        no: ConversationNo,
+        rows: Vec<Persist>,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tables = SessionTables::open(self, no, now_ms)?;
+        rows.into_iter().try_for_each(|row| tables.apply(row))
+    }
+
+    pub(crate) fn is_seen(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
+        Ok(self.txn.open_table(SEEN)?.get(seen_key(id).as_slice())?.is_some())
+    }
+
+    /// Forgets marks that no envelope can meet any more.
+    pub(crate) fn prune_seen(&self, now_ms: u64) -> Result<(), StoreError> {
+        let oldest = now_ms.saturating_sub(SEEN_KEPT_MS);
+        self.txn.open_table(SEEN)?.retain(|_, value| seq_of(value) >= oldest)?;
+        Ok(())
+    }
+
+    pub(crate) fn outbox(
+        &self,
+        no: ConversationNo,
+        from_seq: u64,
+    ) -> Result<Vec<(u64, OutboxMeta)>, StoreError> {
+        self.outbox_while(no, from_seq, |_, _| true)
+    }
+
+    /// Metadata from `from_seq` on, as long as `take` says so.
+    pub(crate) fn outbox_while(
+        &self,
+        no: ConversationNo,
+        from_seq: u64,
+        mut take: impl FnMut(u64, &OutboxMeta) -> bool,
+    ) -> Result<Vec<(u64, OutboxMeta)>, StoreError> {
+        let table = self.txn.open_table(OUTBOX)?;
+        let mut rows = Vec::new();
+        let (start, end) = (no.seq_key(from_seq), no.seq_key(u64::MAX));
+        for entry in table.range(start.as_slice()..=end.as_slice())? {
+            let (key, value) = entry?;
+            let meta = self.store.open_json("outbox", key.value(), value.value())?;
+            let first = seq_of(key.value());
+            if !take(first, &meta) {
+                break;
+            }
+            rows.push((first, meta));
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn pending(
+        &self,
+        no: ConversationNo,
+        from_seq: u64,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let mut found = 0;
+        let metas = self.outbox_while(no, from_seq, |_, meta| {
+            found += usize::from(meta.pending);
+            found <= max_count
+        })?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        for (first, meta) in metas.into_iter().filter(|(_, meta)| meta.pending) {
+            if bytes >= max_bytes {
+                break;
+            }
+            let key = no.seq_key(first);
+            let envelope = self.get(OUTBOX_ENVELOPES, "outbox_envelopes", &key)?.ok_or_else(|| {
+                row_error("outbox_envelopes", &format_args!("envelope {first} is missing"))
+            })?;
+            bytes += envelope.len();
+            rows.push(OutboxRow { first, last: meta.last, envelope: envelope.into() });
+        }
+        Ok(rows)
+    }
+
+    /// The contents sent with these seqs, as they were encoded.
+    pub(crate) fn sent_contents(
+        &self,
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let index = self.get(SENT, "sent", &no.seq_key(first))?;
+        let index = index.map(|bytes| SentIndex::decode(&bytes)).unwrap_or_default();
+        let timeline = self.txn.open_table(TIMELINE)?;
+        let places = index.0.iter().zip(first..=last);
+        places
+            .map(|((_, place), seq)| {
+                let key = no.timeline_key(*place, Who::Me, seq);
+                let missing = || row_error("timeline", &format_args!("message {seq} is missing"));
+                let value = timeline.get(key.as_slice())?.ok_or_else(missing)?;
+                let value = self.store.sealer.open("timeline", &key, value.value())?;
+                Ok(Bytes::from(value).slice(8..))
+            })
+            .collect()
+    }
+
+    pub(crate) fn held(&self, no: ConversationNo, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.get(HELD, "held", &no.seq_key(seq))?.map(Bytes::from))
+    }
+
+    pub(crate) fn held_seqs(&self, no: ConversationNo) -> Result<Vec<u64>, StoreError> {
+        let table = self.txn.open_table(HELD)?;
+        let (start, end) = (no.seq_key(0), no.seq_key(u64::MAX));
+        let range = table.range(start.as_slice()..=end.as_slice())?;
+        range.map(|entry| Ok(seq_of(entry?.0.value()))).collect()
+    }
+
+    // Journal.
+
+    /// The cursor after the last event.
+    pub(crate) fn journal_end(&self) -> Result<u64, StoreError> {
+        let table = self.txn.open_table(JOURNAL)?;
+        let Some((key, value)) = table.last()? else { return Ok(1) };
+        let events: Vec<JournalEvent> =
+            self.store.open_json("journal", key.value(), value.value())?;
+        Ok(seq_of(key.value()) + events.iter().map(JournalEvent::len).sum::<u64>())
+    }
+
+    /// Appends events, the first at cursor `first`.
+    pub(crate) fn append_journal(&self, first: u64, events: &[JournalEvent]) -> Result<(), StoreError> {
+        let key = first.to_be_bytes();
+        let sealed = self.store.seal_json("journal", &key, &events)?;
+        let mut table = self.txn.open_table(JOURNAL)?;
+        table.insert(key.as_slice(), sealed.as_slice())?;
+        // One row comes, at most two go: the journal shrinks to its bound without a long pass.
+        let oldest = first.saturating_sub(JOURNAL_KEPT).to_be_bytes();
+        for _ in 0..2 {
+            let stale = table.first()?.map(|(key, _)| key.value().to_vec());
+            match stale.filter(|key| key.as_slice() < oldest.as_slice()) {
+                Some(key) => table.remove(key.as_slice())?,
+                None => break,
+            };
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_cursor(&self, name: &str, cursor: u64) -> Result<(), StoreError> {
+        let mut table = self.txn.open_table(CURSORS)?;
+        table.insert(name.as_bytes(), cursor.to_be_bytes().as_slice())?;
+        Ok(())
+    }
+
+    fn get(
+        &self,
+        table: tables::Table,
+        name: &'static str,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let table = self.txn.open_table(table)?;
+        let value = table.get(key)?;
+        value.map(|value| self.store.sealer.open(name, key, value.value())).transpose()
+    }
+}
+
+/// The tables that one conversation's rows go to.
+struct SessionTables<'t> {
+    store: &'t Store,
+    no: ConversationNo,
+    now_ms: u64,
+    sessions: BytesTable<'t>,
+    outbox: BytesTable<'t>,
+    envelopes: BytesTable<'t>,
+    sent: BytesTable<'t>,
+    timeline: BytesTable<'t>,
+    held: BytesTable<'t>,
+    seen: BytesTable<'t>,
+}
+
+impl<'t> SessionTables<'t> {
+    fn open(batch: &'t Batch, no: ConversationNo, now_ms: u64) -> Result<Self, StoreError> {
+        let txn = &batch.txn;
+        Ok(Self {
+            store: &batch.store,
+            no,
+            now_ms,
+            sessions: txn.open_table(SESSIONS)?,
+            outbox: txn.open_table(OUTBOX)?,
+            envelopes: txn.open_table(OUTBOX_ENVELOPES)?,
+            sent: txn.open_table(SENT)?,
+            timeline: txn.open_table(TIMELINE)?,
+            held: txn.open_table(HELD)?,
+            seen: txn.open_table(SEEN)?,
+        })
+    }
+
+    fn apply(&mut self, row: Persist) -> Result<(), StoreError> {
+        match row {
+            Persist::Snapshot(snapshot) => self.snapshot(&snapshot),
+            Persist::Outgoing { first, last, id, envelope, created_ms, contents } => {
+                let index = contents.iter().map(|content| (content.msg_id, content.place)).collect();
+                self.outgoing(first, OutboxMeta { last, id, created_ms, pending: true, stored: None }, &envelope)?;
+                self.put_sent(first, &SentIndex(index))?;
+                contents.iter().try_for_each(|content| {
+                    let key = self.no.timeline_key(content.place, Who::Me, content.seq);
+                    self.put_timeline(&key, &content.content)
+                })
+            }
+            Persist::Resealed { first, id, envelope } => {
+                let Some(meta) = self.meta(first)? else { return Ok(()) };
+                self.outgoing(first, OutboxMeta { id, pending: true, ..meta }, &envelope)
+            }
+            Persist::OutboxStored { first, via } => self.stored(first, via),
+            Persist::Delivered { delivered } => self.delivered(&delivered),
+            Persist::Expired { first } => self.remove_outgoing(first),
+            Persist::Incoming { seq, place, content } => {
+                let key = self.no.timeline_key(place, Who::Them, seq);
+                self.put_timeline(&key, &content)
+            }
+            Persist::Hold { seq, content } => {
+                let key = self.no.seq_key(seq);
+                let sealed = self.store.sealer.seal("held", &key, &content);
+                self.held.insert(key.as_slice(), sealed.as_slice())?;
+                Ok(())
+            }
+            Persist::Unhold { seq } => {
+                self.held.remove(self.no.seq_key(seq).as_slice())?;
+                Ok(())
+            }
+            Persist::Seen { id } => {
+                self.seen.insert(seen_key(&id).as_slice(), self.now_ms.to_be_bytes().as_slice())?;
+                Ok(())
+            }
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        use prost::Message as _;
+        let key = self.no.key();
+        let sealed = self.store.sealer.seal("sessions", &key, &snapshot.encode_to_vec());
+        self.sessions.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn outgoing(&mut self, first: u64, meta: OutboxMeta, envelope: &[u8]) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        self.put_meta(&key, &meta)?;
+        let sealed = self.store.sealer.seal("outbox_envelopes", &key, envelope);
+        self.envelopes.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn stored(&mut self, first: u64, via: SentVia) -> Result<(), StoreError> {
+        let Some(mut meta) = self.meta(first)? else { return Ok(()) };
+        meta.pending = false;
+        if meta.stored != Some(SentVia::Peer) {
+            meta.stored = Some(via);
+        }
+        self.put_meta(&self.no.seq_key(first), &meta)
+    }
+
+    fn delivered(&mut self, delivered: &tincan_protocol::ack::SeqSet) -> Result<(), StoreError> {
+        let (start, end) = (self.no.seq_key(0), self.no.seq_key(delivered.highest()));
+        let mut rows = BTreeMap::new();
+        for entry in self.outbox.range(start.as_slice()..=end.as_slice())? {
+            let (key, value) = entry?;
+            let meta: OutboxMeta = self.store.open_json("outbox", key.value(), value.value())?;
+            rows.insert(seq_of(key.value()), meta.last);
+        }
+        let covered = rows.into_iter().filter(|&(first, last)| delivered.contains_all(first, last));
+        for (first, _) in covered {
+            self.remove_outgoing(first)?;
+        }
+        Ok(())
+    }
+
+    fn remove_outgoing(&mut self, first: u64) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        self.outbox.remove(key.as_slice())?;
+        self.envelopes.remove(key.as_slice())?;
+        Ok(())
+    }
+
+    fn put_sent(&mut self, first: u64, index: &SentIndex) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        let sealed = self.store.sealer.seal("sent", &key, &index.encode());
+        self.sent.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    /// `u64 Unix ms of storing | content`
+    fn put_timeline(&mut self, key: &[u8; 21], content: &[u8]) -> Result<(), StoreError> {
+        let mut value = Vec::with_capacity(8 + content.len());
+        value.extend_from_slice(&self.now_ms.to_be_bytes());
+        value.extend_from_slice(content);
+        let sealed = self.store.sealer.seal("timeline", key, &value);
+        self.timeline.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn meta(&self, first: u64) -> Result<Option<OutboxMeta>, StoreError> {
+        let key = self.no.seq_key(first);
+        let value = self.outbox.get(key.as_slice())?;
+        value.map(|value| self.store.open_json("outbox", &key, value.value())).transpose()
+    }
+
+    fn put_meta(&mut self, key: &[u8; 12], meta: &OutboxMeta) -> Result<(), StoreError> {
+        let sealed = self.store.seal_json("outbox", key, meta)?;
+        self.outbox.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! The journal: every event in the order in which it became true, each with a cursor that survives
+//! restarts. Message bodies are not in it: an entry says where they stand.
+
+use redb::ReadableDatabase as _;
+use serde::{Deserialize, Serialize};
+use tincan_protocol::IdentityId;
+use tincan_protocol::hlc::Hlc;
+
+use super::tables::{CURSORS, ConversationNo, JOURNAL, seq_of};
+use super::{Store, StoreError};
+
+/// Something that happened, in its compact form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum JournalEvent {
+    /// Messages took their places: (place, seq).
+    Received { no: ConversationNo, messages: Vec<(u64, u64)> },
+    /// Own messages have come further.
+    State { no: ConversationNo, first: u64, last: u64, state: String, reason: Option<String> },
+    /// Messages of the other side are missing.
+    Gap { no: ConversationNo, first: u64, last: u64 },
+    /// Somebody asks to be a contact.
+    Request { no: ConversationNo },
+    /// Somebody became a contact.
+    Accepted { no: ConversationNo },
+    /// A direct link opened or closed.
+    Link { no: ConversationNo, up: bool, relayed: bool, reason: Option<String> },
+    /// A contact came or went.
+    Presence { identity: IdentityId, online: bool },
+}
+
+impl JournalEvent {
+    /// How many cursors it takes: one per message received, else one.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Received { messages, .. } => messages.len() as u64,
+            _ => 1,
+        }
+    }
+
+    /// Joins a received message to the entry before it, where that belongs to the same conversation.
+    pub(crate) fn push_received(events: &mut Vec<Self>, no: ConversationNo, place: Hlc, seq: u64) {
+        if let Some(Self::Received { no: last, messages }) = events.last_mut()
+            && *last == no
+        {
+            messages.push((place.as_u64(), seq));
+            return;
+        }
+        events.push(Self::Received { no, messages: vec![(place.as_u64(), seq)] });
+    }
+}
+
+impl Store {
+    /// Entries that contain the cursor `after + 1` or later ones, with the cursor of each entry's
+    /// first event; at most `max_rows` rows.
+    pub(crate) fn journal(
+        &self,
+        after: u64,
+        max_rows: usize,
+    ) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(JOURNAL)?;
+        let next = (after + 1).to_be_bytes();
+        // The row that contains the next cursor may begin before it.
+        let start = table.range(..=next.as_slice())?.next_back().transpose()?;
+        let start = start.map_or(next.to_vec(), |(key, _)| key.value().to_vec());
+        let mut entries = Vec::new();
+        for row in table.range(start.as_slice()..)?.take(max_rows + 1) {
+            let (key, value) = row?;
+            let mut cursor = seq_of(key.value());
+            let events: Vec<JournalEvent> =
+                self.open_json("journal", key.value(), value.value())?;
+            for event in events {
+                let len = event.len();
+                if cursor + len > after + 1 {
+                    entries.push((cursor, event));
+                }
+                cursor += len;
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(crate) fn cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let txn = self.database.begin_read()?;
+        let table = txn.open_table(CURSORS)?;
+        Ok(table.get(name.as_bytes())?.map(|value| seq_of(value.value())))
+    }
+}

@@ -1,0 +1,208 @@
+//! The database of one profile: redb, every value sealed.
+//!
+//! Owns the file, the keys under which rows stand and their encryption. Does not own what rows
+//! mean: the driver decides what changes together, in one [`Batch`].
+//!
+//! Invariants: a value is never written in clear (what is in the keys is in clear: conversation
+//! numbers, stamps, ids); one [`Batch`] at a time; what a batch has written, it reads.
+//!
+//! Copy-on-write leaves old ciphertext in free pages until they are used again: deleting a message
+//! takes it out of the database and not off the disk.
+
+mod batch;
+mod data_key;
+mod journal;
+mod rows;
+mod sealer;
+mod tables;
+mod timeline;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use batch::Batch;
+pub use data_key::{DataKeyError, KeySource};
+pub(crate) use data_key::{DataKey, KeyFile};
+pub(crate) use journal::JournalEvent;
+pub(crate) use rows::{
+    ContactRow, ContactState, InviteRow, OutboxMeta, ProfileRow, RequestStage, SentIndex,
+};
+use sealer::Sealer;
+pub(crate) use tables::{ConversationNo, Who};
+pub(crate) use timeline::TimelineRow;
+
+/// Version of the tables; a newer one is refused, an older one would be migrated here.
+const SCHEMA_VERSION: u64 = 1;
+
+/// Memory that redb may use for pages, bytes. Chosen: the working set of a conversation is a few
+/// hundred pages; the default (1 GiB) would let an idle program grow without need.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("this profile is in use by another process")]
+    Locked,
+    /// The file is not a database, or pages of it are broken.
+    #[error("the database is damaged ({detail})")]
+    Damaged {
+        /// What redb found.
+        detail: String,
+    },
+    /// A value does not open with the data key: another key, or somebody changed the value.
+    #[error("a value of the database cannot be decrypted (table {table})")]
+    Sealed {
+        /// The table it stands in.
+        table: &'static str,
+    },
+    /// A value cannot be read by this version.
+    #[error("a row of table {table} cannot be read: {detail}")]
+    Row {
+        /// The table it stands in.
+        table: &'static str,
+        /// The reader's reason.
+        detail: String,
+    },
+    /// Written by a later version.
+    #[error("the database has schema version {found}, this program knows {SCHEMA_VERSION}")]
+    Newer {
+        /// Version found.
+        found: u64,
+    },
+    /// The disk is full.
+    #[error("the disk is full")]
+    DiskFull,
+    /// Anything else that the file system said.
+    #[error("database: {0}")]
+    Io(#[source] std::io::Error),
+}
+
+/// An open database.
+#[derive(Clone)]
+pub(crate) struct Store {
+    database: Arc<Database>,
+    sealer: Arc<Sealer>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store(..)")
+    }
+}
+
+impl Store {
+    /// Opens or makes the database at `path`.
+    pub(crate) fn open(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        let store = Self { database: Arc::new(database), sealer: Arc::new(Sealer::new(key)) };
+        store.check_schema()?;
+        Ok(store)
+    }
+
+    /// Begins a batch. Waits for an earlier one to end.
+    pub(crate) fn begin(&self) -> Result<Batch, StoreError> {
+        Batch::begin(self)
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.database.begin_read()?)
+    }
+
+    /// Makes all tables at once, so that readers never meet a missing one.
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let batch = self.begin()?;
+        let found = batch.make_tables(SCHEMA_VERSION)?;
+        if found > SCHEMA_VERSION {
+            return Err(StoreError::Newer { found });
+        }
+        batch.commit()
+    }
+
+    fn seal_json<T: Serialize>(
+        &self,
+        table: &'static str,
+        key: &[u8],
+        value: &T,
+    ) -> Result<Vec<u8>, StoreError> {
+        let json = serde_json::to_vec(value).map_err(|error| row_error(table, &error))?;
+        Ok(self.sealer.seal(table, key, &json))
+    }
+
+    fn open_json<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        key: &[u8],
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        let json = self.sealer.open(table, key, sealed)?;
+        serde_json::from_slice(&json).map_err(|error| row_error(table, &error))
+    }
+}
+
+fn row_error(table: &'static str, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Row { table, detail: error.to_string() }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                Self::DiskFull
+            }
+            // What redb says of a file whose header is not its own, or which ends too early.
+            StorageError::Io(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::Damaged { detail: error.to_string() }
+            }
+            StorageError::Io(error) => Self::Io(error),
+            other => Self::Damaged { detail: other.to_string() },
+        }
+    }
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => Self::Locked,
+            DatabaseError::Storage(error) => error.into(),
+            other => Self::Damaged { detail: other.to_string() },
+        }
+    }
+}
+
+impl From<redb::TransactionError> for StoreError {
+    fn from(error: redb::TransactionError) -> Self {
+        match error {
+            redb::TransactionError::Storage(error) => error.into(),
+            other => Self::Damaged { detail: other.to_string() },
+        }
+    }
+}
+
+impl From<redb::TableError> for StoreError {
+    fn from(error: redb::TableError) -> Self {
+        match error {
+            redb::TableError::Storage(error) => error.into(),
+            other => Self::Damaged { detail: other.to_string() },
+        }
+    }
+}
+
+impl From<redb::CommitError> for StoreError {
+    fn from(error: redb::CommitError) -> Self {
+        match error {
+            redb::CommitError::Storage(error) => error.into(),
+            other => Self::Damaged { detail: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What stands in the rows.
+
+use serde::{Deserialize, Serialize};
+use tincan_core::SentVia;
+use tincan_mls::GroupId;
+use tincan_protocol::content::Reach;
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::keys::{AddressKey, QueueKey};
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::wire;
+use tincan_protocol::{
+    ConversationId, DeviceId, EnvelopeId, IdentityId, MsgId, QueueId, SignalAddress, WriteToken,
+};
+
+use super::tables::ConversationNo;
+
+/// A key's 32 secret bytes. The row around it is sealed.
+pub(crate) type Seed = [u8; 32];
+
+/// Who this profile is.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ProfileRow {
+    pub(crate) name: String,
+    /// Entropy of the phrase: needed to certify further devices.
+    pub(crate) entropy: Seed,
+    pub(crate) device_seed: Seed,
+    /// [`tincan_protocol::cert::DeviceCert`] bytes.
+    pub(crate) cert: Vec<u8>,
+    pub(crate) signal_servers: Vec<ServerUrl>,
+    pub(crate) relay: ServerUrl,
+    /// Owner key and token of the key packages at the relay.
+    pub(crate) key_package_seed: Seed,
+    pub(crate) key_package_token: WriteToken,
+    pub(crate) next_conversation: u32,
+}
+
+/// Somebody we talk to, have asked, or were asked by.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ContactRow {
+    pub(crate) no: ConversationNo,
+    pub(crate) conversation: ConversationId,
+    pub(crate) identity: IdentityId,
+    pub(crate) device: DeviceId,
+    /// What we call them: unique among contacts.
+    pub(crate) name: String,
+    pub(crate) state: ContactState,
+    /// MLS groups of this conversation; messages go to the lowest.
+    #[serde(with = "group_ids")]
+    pub(crate) groups: Vec<GroupId>,
+    /// The group that we made, as long as nothing shows that they are in it.
+    #[serde(with = "group_id", default)]
+    pub(crate) unconfirmed: Option<GroupId>,
+    /// Our mailbox for this conversation.
+    pub(crate) queue_seed: Seed,
+    pub(crate) write_token: WriteToken,
+    /// Our signal address for this conversation.
+    pub(crate) address_seed: Seed,
+    #[serde(with = "reach", default)]
+    pub(crate) their_reach: Option<Reach>,
+    pub(crate) created_ms: u64,
+}
+
+/// How far the acquaintance has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ContactState {
+    /// We have sent a request and wait.
+    Requesting(RequestStage),
+    /// They have asked; a person decides.
+    Asked { text: String, invite: QueueId },
+    /// Both want to talk.
+    Accepted,
+    /// We do not want to talk.
+    Blocked,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RequestStage {
+    /// The invite's relay, queue and token.
+    pub(crate) relay: ServerUrl,
+    pub(crate) queue: QueueId,
+    pub(crate) write_token: WriteToken,
+    /// Makes them a member.
+    pub(crate) welcome: Vec<u8>,
+    /// Envelope of the request itself, as the session knows it.
+    pub(crate) envelope: Option<EnvelopeId>,
+    /// The relay has it.
+    pub(crate) deposited: bool,
+}
+
+/// An invite that can still be used.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct InviteRow {
+    pub(crate) queue_seed: Seed,
+    pub(crate) write_token: WriteToken,
+    pub(crate) address_seed: Seed,
+    pub(crate) relay: ServerUrl,
+    pub(crate) expires_ms: u64,
+    pub(crate) max_uses: u32,
+    pub(crate) uses: u32,
+}
+
+/// One envelope of the outbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OutboxMeta {
+    pub(crate) last: u64,
+    pub(crate) id: EnvelopeId,
+    pub(crate) created_ms: u64,
+    pub(crate) pending: bool,
+    /// The furthest it has come; stays when it is sealed again.
+    #[serde(with = "stored")]
+    pub(crate) stored: Option<SentVia>,
+}
+
+/// Ids and places of the messages of one envelope, seq after seq.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SentIndex(pub(crate) Vec<(MsgId, Hlc)>);
+
+impl SentIndex {
+    const ENTRY: usize = 24;
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * Self::ENTRY);
+        for (id, place) in &self.0 {
+            bytes.extend_from_slice(id.as_bytes());
+            bytes.extend_from_slice(&place.as_u64().to_be_bytes());
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        let entries = bytes.chunks_exact(Self::ENTRY).filter_map(|entry| {
+            let (id, place) = entry.split_first_chunk::<16>()?;
+            let place = place.first_chunk::<8>()?;
+            Some((MsgId::from_bytes(*id), Hlc::from_u64(u64::from_be_bytes(*place))))
+        });
+        Self(entries.collect())
+    }
+}
+
+impl ContactRow {
+    pub(crate) fn queue_key(&self) -> QueueKey {
+        QueueKey::from_seed(&self.queue_seed)
+    }
+
+    pub(crate) fn address_key(&self) -> AddressKey {
+        AddressKey::from_seed(&self.address_seed)
+    }
+
+    /// The group that messages are sealed for: the lowest that they are known to be in, so that two
+    /// groups made at the same time end up as one.
+    pub(crate) fn send_group(&self) -> Option<&GroupId> {
+        let confirmed = self.groups.iter().filter(|group| self.unconfirmed.as_ref() != Some(group));
+        confirmed.min().or(self.unconfirmed.as_ref())
+    }
+
+    pub(crate) fn their_address(&self) -> Option<SignalAddress> {
+        self.their_reach.as_ref().map(|reach| reach.signal_address)
+    }
+}
+
+impl InviteRow {
+    pub(crate) fn queue_key(&self) -> QueueKey {
+        QueueKey::from_seed(&self.queue_seed)
+    }
+}
+
+mod group_ids {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_mls::GroupId;
+
+    pub(super) fn serialize<S: Serializer>(ids: &[GroupId], serializer: S) -> Result<S::Ok, S::Error> {
+        let ids: Vec<&[u8]> = ids.iter().map(GroupId::as_bytes).collect();
+        ids.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupId>, D::Error> {
+        let ids = Vec::<Vec<u8>>::deserialize(deserializer)?;
+        ids.iter()
+            .map(|id| GroupId::from_bytes(id).map_err(serde::de::Error::custom))
+            .collect()
+    }
+}
+
+mod group_id {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_mls::GroupId;
+
+    pub(super) fn serialize<S: Serializer>(id: &Option<GroupId>, serializer: S) -> Result<S::Ok, S::Error> {
+        id.as_ref().map(GroupId::as_bytes).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupId>, D::Error> {
+        let id = Option::<Vec<u8>>::deserialize(deserializer)?;
+        id.map(|id| GroupId::from_bytes(&id).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
+mod reach {
+    use prost::Message as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_protocol::content::Reach;
+
+    use super::wire;
+
+    pub(super) fn serialize<S: Serializer>(reach: &Option<Reach>, serializer: S) -> Result<S::Ok, S::Error> {
+        reach.as_ref().map(|reach| reach.to_wire().encode_to_vec()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reach>, D::Error> {
+        let Some(bytes) = Option::<Vec<u8>>::deserialize(deserializer)? else { return Ok(None) };
+        let wire = wire::Reach::decode(bytes.as_slice()).map_err(serde::de::Error::custom)?;
+        Reach::from_wire(wire).map(Some).map_err(serde::de::Error::custom)
+    }
+}
+
+mod stored {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_core::SentVia;
+
+    pub(super) fn serialize<S: Serializer>(stored: &Option<SentVia>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = stored.map(|via| match via {
+            SentVia::Peer => "peer",
+            SentVia::Relay => "relay",
+        });
+        text.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SentVia>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.map(|text| if text == "peer" { SentVia::Peer } else { SentVia::Relay }))
+    }
+}

@@ -1,0 +1,107 @@
+//! Table names and the keys under which rows stand. Keys are big-endian, so that their order is the
+//! order people expect.
+
+use redb::TableDefinition;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::hlc::Hlc;
+
+pub(super) type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// Schema version and counters, in clear.
+pub(super) const META: Table = TableDefinition::new("meta");
+/// The one profile row.
+pub(super) const PROFILE: Table = TableDefinition::new("profile");
+/// Contact rows by conversation number.
+pub(super) const CONTACTS: Table = TableDefinition::new("contacts");
+/// Invite rows by queue.
+pub(super) const INVITES: Table = TableDefinition::new("invites");
+/// Session snapshots by conversation number.
+pub(super) const SESSIONS: Table = TableDefinition::new("sessions");
+/// Outbox metadata by (conversation, first seq).
+pub(super) const OUTBOX: Table = TableDefinition::new("outbox");
+/// Outbox envelopes by (conversation, first seq): apart, so that a change of state does not rewrite
+/// them.
+pub(super) const OUTBOX_ENVELOPES: Table = TableDefinition::new("outbox_envelopes");
+/// Ids and places of own messages by (conversation, first seq of their envelope).
+pub(super) const SENT: Table = TableDefinition::new("sent");
+/// Contents by (conversation, place, who, seq).
+pub(super) const TIMELINE: Table = TableDefinition::new("timeline");
+/// Received contents that wait for earlier ones, by (conversation, seq).
+pub(super) const HELD: Table = TableDefinition::new("held");
+/// Envelope ids that have been dealt with, and when (Unix ms, in clear).
+pub(super) const SEEN: Table = TableDefinition::new("seen");
+/// MLS state.
+pub(super) const MLS: Table = TableDefinition::new("mls");
+/// Events by the cursor of the first one in the row.
+pub(super) const JOURNAL: Table = TableDefinition::new("journal");
+/// Readers' places in the journal, by name.
+pub(super) const CURSORS: Table = TableDefinition::new("cursors");
+
+pub(super) const ALL: [Table; 14] = [
+    META, PROFILE, CONTACTS, INVITES, SESSIONS, OUTBOX, OUTBOX_ENVELOPES, SENT, TIMELINE, HELD,
+    SEEN, MLS, JOURNAL, CURSORS,
+];
+
+/// A conversation's number in this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ConversationNo(pub(crate) u32);
+
+/// Whose message: ours or the other side's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Who {
+    Me,
+    Them,
+}
+
+impl ConversationNo {
+    pub(super) const fn key(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+
+    pub(super) fn seq_key(self, seq: u64) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..4].copy_from_slice(&self.key());
+        key[4..].copy_from_slice(&seq.to_be_bytes());
+        key
+    }
+
+    pub(super) fn timeline_key(self, place: Hlc, who: Who, seq: u64) -> [u8; 21] {
+        let mut key = [0; 21];
+        key[..4].copy_from_slice(&self.key());
+        key[4..12].copy_from_slice(&place.as_u64().to_be_bytes());
+        key[12] = u8::from(who == Who::Them);
+        key[13..].copy_from_slice(&seq.to_be_bytes());
+        key
+    }
+}
+
+/// The seq at the end of a [`ConversationNo::seq_key`].
+pub(super) fn seq_of(key: &[u8]) -> u64 {
+    key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Place, author and seq in a timeline key.
+pub(super) fn timeline_place(key: &[u8]) -> (Hlc, Who, u64) {
+    let place = key.get(4..12).and_then(|bytes| bytes.first_chunk::<8>());
+    let place = place.map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    let who = if key.get(12) == Some(&1) { Who::Them } else { Who::Me };
+    (Hlc::from_u64(place), who, seq_of(key))
+}
+
+pub(super) const fn seen_key(id: &EnvelopeId) -> &[u8; 32] {
+    id.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeline_keys_sort_by_place_then_author_then_seq() {
+        let no = ConversationNo(7);
+        let key = |place, who, seq| no.timeline_key(Hlc::from_u64(place), who, seq);
+        let sorted = [key(1, Who::Them, 9), key(2, Who::Me, 2), key(2, Who::Me, 10), key(2, Who::Them, 1)];
+        assert!(sorted.is_sorted());
+        assert_eq!(timeline_place(&sorted[2]), (Hlc::from_u64(2), Who::Me, 10));
+    }
+}
