@@ -73,6 +73,14 @@ impl Home {
         self.key_file().exists() && self.database().exists()
     }
 
+    /// Whether the data key is wrapped with a passphrase.
+    ///
+    /// # Errors
+    /// [`crate::DataKeyError`] if the key file cannot be read.
+    pub fn needs_passphrase(&self) -> Result<bool, crate::DataKeyError> {
+        crate::store::KeyFile::new(self.key_file()).needs_passphrase()
+    }
+
     /// Makes the folder, readable by this user only.
     pub(crate) fn create(&self) -> Result<(), HomeError> {
         use std::os::unix::fs::DirBuilderExt as _;

@@ -460,7 +460,10 @@ impl World {
                 assert!(subscription.unacked.len() <= WINDOW, "the window is broken");
                 let state = self.queues.get_mut(&queue).unwrap();
                 let is_next = deliver.index == last + 1;
-                assert!(is_next || deliver.index - 1 <= state.ack_sent, "{deliver:?} after {last}");
+                assert!(
+                    is_next || deliver.index - 1 <= state.ack_sent,
+                    "{deliver:?} after {last}"
+                );
                 let envelope = deliver.envelope[0];
                 assert!(state.attempted.contains(&envelope));
                 assert_eq!(
@@ -553,9 +556,17 @@ fn seed_of(queue: &[u8]) -> u8 {
 fn a_reader_that_acks_without_reading_its_socket_is_sent_a_bounded_amount() {
     let mut world = World::new();
     world.login(0, 1);
-    world.act(Action::Subscribe { at: 0, queue: 1, from_start: true });
+    world.act(Action::Subscribe {
+        at: 0,
+        queue: 1,
+        from_start: true,
+    });
     for envelope in 0..30 {
-        world.act(Action::Deposit { at: 1, queue: 1, envelope });
+        world.act(Action::Deposit {
+            at: 1,
+            queue: 1,
+            envelope,
+        });
         world.act(Action::Store { operations: 9 });
         world.act(Action::Ack { at: 0, queue: 1 });
         world.act(Action::Store { operations: 9 });

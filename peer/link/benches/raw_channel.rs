@@ -1,2 +1,237 @@
-//! Placeholder.
-fn main() {}
+//! What a link costs against the data channel under it: same WebRTC crate, same runtime, same
+//! sockets, same process. Direct, and through a real TURN server (`turnserver` of Debian's package
+//! coturn).
+//!
+//! ```text
+//! cargo bench -p tincan-link
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that fails stops"
+)]
+#![allow(clippy::print_stdout, reason = "its result")]
+
+#[path = "../src/transport/runtime.rs"]
+#[allow(
+    dead_code,
+    reason = "the sources themselves: they are no part of the crate's interface"
+)]
+mod runtime;
+#[path = "../src/transport/socket.rs"]
+mod socket;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use runtime::{PassRuntime, PathMode};
+use support::coturn::Coturn;
+use support::raw_pair::{RawEnd, RawPair};
+use support::{connected_plain, loopback, put};
+use tincan_link::{IcePolicy, IceServer, LinkEvent, LinkHandle};
+use tokio::sync::mpsc;
+use webrtc::runtime::Runtime;
+
+/// Message sizes, bytes: a short text sealed, and the largest envelope.
+const SMALL: usize = 200;
+const LARGE: usize = 56 * 1024;
+
+/// How long each measurement sends.
+const TIME: Duration = Duration::from_secs(3);
+
+const ROUND_TRIPS: usize = 2_000;
+
+/// Connections that are held open to see what one costs.
+const IDLE: usize = 20;
+
+#[tokio::main]
+async fn main() {
+    let coturn = Coturn::start();
+    let server = coturn.ice_server();
+    println!(
+        "{:<12} {:>12} {:>10} {:>10} {:>12} {:>14}",
+        "", "200 B msg/s", "p50 us", "p99 us", "56 KiB MB/s", "KB per idle end"
+    );
+    for (path, turn) in [("direct", None), ("through TURN", Some(&server))] {
+        println!("{path}");
+        report("  raw", || raw(turn)).await;
+        report("  link", || link(turn)).await;
+    }
+}
+
+/// Two ends that can send and receive, whatever is between them.
+struct Pair {
+    ends: [End; 2],
+    /// Kept to be closed.
+    raw: Option<RawPair>,
+}
+
+enum End {
+    Raw(RawEnd),
+    Link(LinkHandle, mpsc::Receiver<LinkEvent>),
+}
+
+/// What sends; the receiving half stays with the end.
+#[derive(Clone)]
+enum Sender {
+    Raw(RawEnd),
+    Link(LinkHandle),
+}
+
+impl Sender {
+    async fn send(&self, message: Bytes) {
+        match self {
+            Self::Raw(end) => end.send(message).await,
+            Self::Link(handle) => handle.send(message).await.unwrap(),
+        }
+    }
+}
+
+impl End {
+    fn sender(&self) -> Sender {
+        match self {
+            Self::Raw(end) => Sender::Raw(end.clone()),
+            Self::Link(handle, _) => Sender::Link(handle.clone()),
+        }
+    }
+
+    async fn receive(&mut self) {
+        match self {
+            Self::Raw(end) => {
+                end.receive().await;
+            }
+            Self::Link(_, events) => match events.recv().await {
+                Some(LinkEvent::Frame(_)) => {}
+                event => panic!("{event:?}"),
+            },
+        }
+    }
+}
+
+async fn raw(turn: Option<&IceServer>) -> Pair {
+    // The window is the link's smallest for such a path.
+    let window = if turn.is_some() {
+        64 * 1024
+    } else {
+        128 * 1024
+    };
+    let runtime = || -> Arc<dyn Runtime> {
+        let mode = Arc::new(PathMode::connecting());
+        if turn.is_none() {
+            mode.settle(false, false);
+        }
+        Arc::new(PassRuntime::new(mode))
+    };
+    let pair = RawPair::connect(turn, runtime, window).await;
+    let [ann, bob] = pair.ends.clone();
+    Pair {
+        ends: [End::Raw(ann), End::Raw(bob)],
+        raw: Some(pair),
+    }
+}
+
+async fn link(turn: Option<&IceServer>) -> Pair {
+    let mut config = loopback();
+    if let Some(turn) = turn {
+        config.ice_servers = vec![turn.clone()];
+        config.policy = IcePolicy::RelayOnly;
+    }
+    let ((ann, ann_events), (bob, bob_events)) = connected_plain(config.clone(), config).await;
+    Pair {
+        ends: [End::Link(ann, ann_events), End::Link(bob, bob_events)],
+        raw: None,
+    }
+}
+
+impl Pair {
+    async fn close(self) {
+        if let Some(raw) = self.raw {
+            raw.close().await;
+        }
+        for end in self.ends {
+            if let End::Link(handle, mut events) = end {
+                handle.close("measured");
+                while events.recv().await.is_some() {}
+            }
+        }
+    }
+
+    /// Messages a second, one way, as they arrive.
+    async fn rate(&mut self, len: usize) -> f64 {
+        let [ann, bob] = &mut self.ends;
+        let (sender, message) = (ann.sender(), put(0, len));
+        let began = Instant::now();
+        let mut sending = tokio::spawn(async move {
+            let mut sent = 0u64;
+            while began.elapsed() < TIME {
+                sender.send(message.clone()).await;
+                sent += 1;
+            }
+            sent
+        });
+        let mut received = 0;
+        let sent = loop {
+            tokio::select! {
+                sent = &mut sending => break sent.unwrap(),
+                () = bob.receive() => received += 1,
+            }
+        };
+        while received < sent {
+            bob.receive().await;
+            received += 1;
+        }
+        received as f64 / began.elapsed().as_secs_f64()
+    }
+
+    /// Round trips of a small message: middle and 99th percentile.
+    async fn round_trips(&mut self) -> (Duration, Duration) {
+        let [ann, bob] = &mut self.ends;
+        let (to_bob, to_ann, message) = (ann.sender(), bob.sender(), put(0, SMALL));
+        let mut times = Vec::with_capacity(ROUND_TRIPS);
+        for _ in 0..ROUND_TRIPS {
+            let sent = Instant::now();
+            to_bob.send(message.clone()).await;
+            bob.receive().await;
+            to_ann.send(message.clone()).await;
+            ann.receive().await;
+            times.push(sent.elapsed());
+        }
+        times.sort();
+        (times[ROUND_TRIPS / 2], times[ROUND_TRIPS * 99 / 100])
+    }
+}
+
+async fn report<F: Future<Output = Pair>>(name: &str, make: impl Fn() -> F) {
+    // Memory first: what the measurements leave in the allocator would hide it.
+    let before = resident();
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        idle.push(make().await);
+    }
+    let memory = (resident().saturating_sub(before)) / (2 * IDLE as u64);
+    for pair in idle {
+        pair.close().await;
+    }
+    let mut pair = make().await;
+    let (p50, p99) = pair.round_trips().await;
+    let small = pair.rate(SMALL).await;
+    let large = pair.rate(LARGE).await * LARGE as f64 / 1e6;
+    pair.close().await;
+    println!(
+        "{name:<12} {small:>12.0} {:>10} {:>10} {large:>12.1} {:>14}",
+        p50.as_micros(),
+        p99.as_micros(),
+        memory / 1024
+    );
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}

@@ -45,16 +45,6 @@ impl LinkConfig {
             ..Self::default()
         }
     }
-
-    /// Whether a relayed candidate may come to be used.
-    pub(crate) fn may_relay(&self) -> bool {
-        self.policy == IcePolicy::RelayOnly
-            || self
-                .ice_servers
-                .iter()
-                .flat_map(|server| &server.urls)
-                .any(|url| url.starts_with("turn"))
-    }
 }
 
 /// A STUN or TURN server.

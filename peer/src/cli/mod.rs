@@ -1,1 +1,74 @@
-//! The command line.
+//! The command line: arguments in, JSON objects or plain lines out, exit codes as documented.
+//!
+//! Every command is a call of [`crate::rpc::methods`], made in this process or, if another one runs
+//! the profile, over its socket: so it works the same either way.
+
+mod args;
+mod commands;
+mod follow;
+mod init;
+mod listen;
+mod output;
+mod send;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::rpc::RpcError;
+use args::{Args, Command};
+use output::Output;
+
+/// Runs the program.
+pub async fn main() -> ExitCode {
+    // Prints help and usage errors itself; exit code 2 for the latter.
+    let args = Args::parse();
+    start_log(args.verbose);
+    let output = Output::new(args.json);
+    match run(args, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
+    let Args { global, command, .. } = args;
+    match command {
+        Command::Init(init) => init::run(&global, init, output).await,
+        Command::Listen(listen) => listen::run(&global, listen, output).await,
+        Command::Send(send) => send::run(&global, send, output).await,
+        other => commands::run(&global, other, output).await,
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn end_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The log goes to stderr: warnings, or more with `-v`. The libraries below say a lot that only
+/// their authors understand.
+fn start_log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let own = match verbose {
+        0 => "error",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let libraries = if verbose > 2 { "info" } else { "off" };
+    let default = format!("{libraries},tincan_peer={own},tincan_core={own},tincan_link={own},tincan_mls={own}");
+    let filter = EnvFilter::try_from_env("PEER_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

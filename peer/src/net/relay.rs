@@ -97,7 +97,7 @@ impl Drop for RelayHandle {
 enum Pending {
     Auth(Vec<OwnQueue>),
     Create(OwnQueue),
-    Subscribe(QueueId),
+    Subscribe,
     Deposit(DepositTag),
     TakeKeyPackage(u64),
     Other(&'static str),
@@ -316,7 +316,7 @@ impl<'a> Connection<'a> {
                 let queue = queue.key.queue();
                 let subscribe = wire::Subscribe { queue: queue.to_vec(), after_index: 0 };
                 self.tell(RelayEvent::Subscribed(queue)).await?;
-                self.request(relay_request::Kind::Subscribe(subscribe), Pending::Subscribe(queue)).await
+                self.request(relay_request::Kind::Subscribe(subscribe), Pending::Subscribe).await
             }
             (Pending::Deposit(tag), Kind::Deposited(_)) => self.tell(RelayEvent::Deposited(tag)).await,
             (Pending::Deposit(tag), Kind::Error(error)) => {
@@ -345,7 +345,7 @@ impl<'a> Connection<'a> {
                 self.tell(RelayEvent::Stock { single_use, last_resort: stock.last_resort }).await
             }
             // Without its mailboxes this connection is of little use: start over, with a wait.
-            (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe(_), Kind::Error(error)) => {
+            (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe, Kind::Error(error)) => {
                 Err(Lost(format!("the relay refused a mailbox: {}", error.text)))
             }
             (Pending::Other(what), Kind::Error(error)) => {

@@ -45,21 +45,6 @@ impl Store {
         Ok(())
     }
 
-    /// One content.
-    pub(crate) fn timeline_at(
-        &self,
-        no: ConversationNo,
-        place: Hlc,
-        who: Who,
-        seq: u64,
-    ) -> Result<Option<TimelineRow>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(TIMELINE)?;
-        let key = no.timeline_key(place, who, seq);
-        let value = table.get(key.as_slice())?;
-        value.map(|value| self.timeline_row(&key, value.value())).transpose()
-    }
-
     /// Several contents of the other side, in one transaction.
     pub(crate) fn received_at(
         &self,

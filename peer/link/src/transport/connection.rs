@@ -17,11 +17,10 @@ use webrtc::peer_connection::{
 use super::TransportError;
 use super::channel::{Channel, LABEL};
 use super::notices::{Notice, Notifier};
-use super::runtime::{PassRuntime, Relaying};
+use super::runtime::{PassRuntime, PathMode};
 use crate::config::{IcePolicy, IceServer, LinkConfig};
 
-/// Time between two connectivity checks of a pair. RFC 8445's 50 ms: a direct connection comes
-/// about after three of them (webrtc's default of 200 ms makes that 605 ms).
+/// Time between two connectivity checks of a pair: RFC 8445's 50 ms (webrtc's default is 200 ms).
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Checks of a pair before it is given up: 10 s. The answering side begins before the offering side
@@ -51,13 +50,13 @@ pub(crate) struct Path {
 /// See the module.
 pub(crate) struct Connection {
     inner: Option<Arc<dyn PeerConnection>>,
-    relaying: Arc<Relaying>,
+    mode: Arc<PathMode>,
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("relaying", &self.relaying)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }
@@ -68,13 +67,11 @@ impl Connection {
         config: &LinkConfig,
         notices: mpsc::Sender<Notice>,
     ) -> Result<Self, TransportError> {
-        let relaying = Arc::new(Relaying::default());
-        // Also while connecting: checks through the relay are answered in one pass instead of four.
-        relaying.set(config.may_relay());
+        let mode = Arc::new(PathMode::connecting());
         let inner = PeerConnectionBuilder::new()
             .with_configuration(configuration(config).build())
             .with_setting_engine(settings(config))
-            .with_runtime(Arc::new(PassRuntime::new(Arc::clone(&relaying))))
+            .with_runtime(Arc::new(PassRuntime::new(Arc::clone(&mode))))
             .with_handler(Arc::new(Notifier::new(notices)))
             .with_udp_addrs(local_addresses(config.loopback))
             .build()
@@ -82,7 +79,7 @@ impl Connection {
             .map_err(TransportError::doing("open a connection"))?;
         Ok(Self {
             inner: Some(Arc::new(inner)),
-            relaying,
+            mode,
         })
     }
 
@@ -167,14 +164,15 @@ impl Connection {
         let ice = inner.sctp().await?.transport().ice_transport();
         let pair = ice.get_selected_candidate_pair().await.ok()??;
         let is_relay = |candidate_type| candidate_type == RTCIceCandidateType::Relay;
-        self.relaying.set(is_relay(pair.local().typ));
+        let own_relay = is_relay(pair.local().typ);
+        let relayed = own_relay || is_relay(pair.remote().typ);
+        self.mode.settle(own_relay, relayed);
         let report = inner.get_stats(Instant::now(), StatsSelector::None).await;
         let round_trip = report
             .candidate_pairs()
             .filter(|pair| pair.nominated && pair.current_round_trip_time > 0.0)
             .map(|pair| Duration::from_secs_f64(pair.current_round_trip_time.min(60.0)))
             .min();
-        let relayed = is_relay(pair.local().typ) || is_relay(pair.remote().typ);
         Some(Path {
             relayed,
             round_trip,
@@ -184,7 +182,7 @@ impl Connection {
     /// Ends the connection and releases sockets, tasks and TURN allocations.
     pub(crate) async fn close(mut self) {
         if let Some(inner) = self.inner.take() {
-            close(inner, &self.relaying).await;
+            close(inner, &self.mode).await;
         }
     }
 }
@@ -197,15 +195,15 @@ impl Drop for Connection {
             return;
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let relaying = Arc::clone(&self.relaying);
-            runtime.spawn(async move { close(inner, &relaying).await });
+            let mode = Arc::clone(&self.mode);
+            runtime.spawn(async move { close(inner, &mode).await });
         }
     }
 }
 
-async fn close(inner: Arc<dyn PeerConnection>, relaying: &Relaying) {
+async fn close(inner: Arc<dyn PeerConnection>, mode: &PathMode) {
     // `close` gives the driver 100 ms to release the TURN allocations, by a sleep that must be real.
-    relaying.set(false);
+    mode.end_passes();
     if let Err(error) = inner.close().await {
         tracing::debug!(%error, "connection did not close in order");
     }

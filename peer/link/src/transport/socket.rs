@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-use super::runtime::Relaying;
+use super::runtime::PathMode;
 
 /// Asked of the kernel for each direction, bytes. It grants at most `net.core.rmem_max` and
 /// `wmem_max` (doubled), which is twice the default on a stock kernel; a burst of packets that does
@@ -30,12 +30,12 @@ pub(crate) fn raise_buffers(socket: &std::net::UdpSocket) {
 #[derive(Debug)]
 pub(crate) struct PathSocket {
     inner: Arc<dyn AsyncUdpSocket>,
-    relaying: Arc<Relaying>,
+    mode: Arc<PathMode>,
 }
 
 impl PathSocket {
-    pub(crate) fn new(inner: Arc<dyn AsyncUdpSocket>, relaying: Arc<Relaying>) -> Self {
-        Self { inner, relaying }
+    pub(crate) fn new(inner: Arc<dyn AsyncUdpSocket>, mode: Arc<PathMode>) -> Self {
+        Self { inner, mode }
     }
 }
 
@@ -60,7 +60,7 @@ impl AsyncUdpSocket for PathSocket {
     /// A relay has one socket with buffers we do not know: a segmented burst arrives there in no
     /// time and overflows them.
     fn max_gso_segments(&self) -> usize {
-        if self.relaying.is_on() {
+        if self.mode.is_relayed() {
             1
         } else {
             self.inner.max_gso_segments()

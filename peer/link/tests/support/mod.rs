@@ -9,6 +9,7 @@
 
 pub(crate) mod coturn;
 pub(crate) mod raw;
+pub(crate) mod raw_pair;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -167,8 +168,11 @@ impl End {
     }
 }
 
-/// Two links that exchange signals; not yet up.
-pub(crate) async fn pair(ann_config: LinkConfig, bob_config: LinkConfig) -> (End, End) {
+/// A link as its caller gets it.
+pub(crate) type Plain = (LinkHandle, mpsc::Receiver<LinkEvent>);
+
+/// An offering and an answering link; nobody passes their signals on.
+pub(crate) async fn strangers(ann_config: LinkConfig, bob_config: LinkConfig) -> (Plain, Plain) {
     let (ann, bob) = (Person::new(1), Person::new(2));
     let (ann_handle, mut ann_events) =
         LinkHandle::offer(ann_config, ann.with(&bob), Vec::new(), now_ms())
@@ -178,15 +182,36 @@ pub(crate) async fn pair(ann_config: LinkConfig, bob_config: LinkConfig) -> (End
         panic!("no offer")
     };
     let offer = bob.verify_offer(&offer, &ann);
-    let (bob_handle, bob_events) =
-        LinkHandle::answer(bob_config, bob.with(&ann), Vec::new(), offer, now_ms())
-            .await
-            .unwrap();
-    let (to_ann, to_bob) = (ann_handle.clone(), bob_handle.clone());
-    // The tasks must not keep the links alive, so they hold the handles only until they are up.
-    let ann_end = End::new(ann_handle, ann_events, passing(to_bob));
-    let bob_end = End::new(bob_handle, bob_events, passing(to_ann));
-    (ann_end, bob_end)
+    let answer = LinkHandle::answer(bob_config, bob.with(&ann), Vec::new(), offer, now_ms());
+    ((ann_handle, ann_events), answer.await.unwrap())
+}
+
+/// Two links that exchange signals; not yet up.
+pub(crate) async fn pair(ann_config: LinkConfig, bob_config: LinkConfig) -> (End, End) {
+    let ((ann, ann_events), (bob, bob_events)) = strangers(ann_config, bob_config).await;
+    let (to_ann, to_bob) = (passing(ann.clone()), passing(bob.clone()));
+    (
+        End::new(ann, ann_events, to_bob),
+        End::new(bob, bob_events, to_ann),
+    )
+}
+
+/// Two links that are up, without a task between them and the test.
+pub(crate) async fn connected_plain(ann: LinkConfig, bob: LinkConfig) -> (Plain, Plain) {
+    let (mut ann, mut bob) = strangers(ann, bob).await;
+    let mut up = 0;
+    while up < 2 {
+        let (event, to) = tokio::select! {
+            event = ann.1.recv() => (event, &bob.0),
+            event = bob.1.recv() => (event, &ann.0),
+        };
+        match event {
+            Some(LinkEvent::Signal(signal)) => to.handle_signal(signal),
+            Some(LinkEvent::Up { .. }) => up += 1,
+            event => panic!("{event:?}"),
+        }
+    }
+    (ann, bob)
 }
 
 /// Through the JSON, as the signaling server would.

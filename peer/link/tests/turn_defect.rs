@@ -1,0 +1,56 @@
+//! Whether `src/transport/runtime.rs` is still needed. It measures, so it is not run with the other
+//! tests; run it when the WebRTC crate changes:
+//!
+//! ```text
+//! cargo test --release -p tincan-link --test turn_defect -- --ignored --nocapture
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure here is a failed test"
+)]
+
+// The sources themselves: they are no part of the crate's interface.
+#[path = "../src/transport/runtime.rs"]
+#[allow(dead_code, reason = "a test uses its part")]
+mod runtime;
+#[path = "../src/transport/socket.rs"]
+#[allow(dead_code, reason = "a test uses its part")]
+mod socket;
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::{PassRuntime, PathMode};
+use support::coturn::Coturn;
+use support::raw_pair::RawPair;
+use webrtc::runtime::TokioRuntime;
+
+/// Between what the correction gives (below 1 ms) and the driver's timers (200 ms).
+const LIMIT: Duration = Duration::from_millis(50);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; see the module"]
+async fn the_driver_still_holds_relayed_packets_back() {
+    let coturn = Coturn::start();
+    let server = coturn.ice_server();
+    let plain = RawPair::connect(Some(&server), || Arc::new(TokioRuntime), 0).await;
+    let without = plain.round_trips(20).await[10];
+    plain.close().await;
+    let corrected = || Arc::new(PassRuntime::new(Arc::new(PathMode::connecting()))) as Arc<_>;
+    let pair = RawPair::connect(Some(&server), corrected, 0).await;
+    let with = pair.round_trips(20).await[10];
+    pair.close().await;
+    println!("round trip through TURN: {without:?}, with extra passes {with:?}");
+    assert!(
+        with < LIMIT,
+        "the correction does not help any more: {with:?}"
+    );
+    assert!(
+        without > LIMIT,
+        "the driver is quick by itself ({without:?}): remove the extra passes"
+    );
+}

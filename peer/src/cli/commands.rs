@@ -1,0 +1,218 @@
+//! The commands that are one call and its answer.
+
+use serde_json::{Value, json};
+
+use super::args::{Add, Command, Global, History, Invite, Who};
+use super::output::{Output, visible};
+use super::session::{Network, Session};
+use crate::rpc::RpcError;
+
+pub(super) async fn run(global: &Global, command: Command, output: &Output) -> Result<(), RpcError> {
+    let network = match command {
+        Command::Id | Command::Requests | Command::History(_) => Network::Offline,
+        _ => Network::Online,
+    };
+    let mut session = Session::open(global, network).await?;
+    let result = match command {
+        Command::Id => id(&mut session, output).await,
+        Command::Invite(args) => invite(&mut session, args, output).await,
+        Command::Add(args) => add(&mut session, args, output).await,
+        Command::Requests => requests(&mut session, output).await,
+        Command::Accept(who) => accept(&mut session, who, output).await,
+        Command::Reject(who) => reject(&mut session, who, output).await,
+        Command::Contacts => contacts(&mut session, output).await,
+        Command::History(args) => history(&mut session, args, output).await,
+        Command::Status => status(&mut session, output).await,
+        // Have their own modules.
+        Command::Init(_) | Command::Send(_) | Command::Listen(_) => Ok(()),
+    };
+    let closed = session.close().await;
+    result?;
+    output.flush()?;
+    closed
+}
+
+async fn id(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    let id = session.call("id", json!({})).await?;
+    output.print(&id, || {
+        let servers: Vec<&str> =
+            id["signal_servers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        format!(
+            "{}\n  address  {}\n  device   {}\n  servers  {}\n  relay    {}",
+            text(&id["name"]), text(&id["address"]), text(&id["device"]), servers.join(", "), text(&id["relay"]),
+        )
+    });
+    Ok(())
+}
+
+async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<(), RpcError> {
+    let expires_ms = u64::try_from(args.expires.as_millis()).unwrap_or(u64::MAX);
+    let params = json!({"uses": args.uses, "expires_ms": expires_ms});
+    let invite = session.call("invite", params).await?;
+    // The link works once the relay has its mailbox and our key packages.
+    let status = session.settle(all_relays_ready).await?;
+    output.print(&invite, || text(&invite["link"]));
+    if args.qr && !output.json {
+        output.say(&qr(&text(&invite["link"]))?);
+    }
+    for relay in relays(&status).filter(|relay| relay["ready"] != true) {
+        output.note(&format!(
+            "note: {} cannot be reached now; the link works once this profile has been online",
+            text(&relay["url"])
+        ));
+    }
+    Ok(())
+}
+
+fn qr(link: &str) -> Result<String, RpcError> {
+    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::L)
+        .map_err(|error| RpcError::failed(format!("no QR code: {error}"), "use the link itself"))?;
+    Ok(code.render::<qrcode::render::unicode::Dense1x2>().build())
+}
+
+async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), RpcError> {
+    let params = json!({"link": args.link, "name": args.name, "message": args.message});
+    let contact = session.call("add", params).await?;
+    let address = contact["address"].clone();
+    session.settle(|status| !waits(status, &address)).await?;
+    // An invite for one use accepts at once, if its owner is online.
+    let contacts = session.call("contacts", json!({})).await?;
+    let now = contacts.as_array().into_iter().flatten().find(|now| now["address"] == address);
+    let contact = now.cloned().unwrap_or(contact);
+    output.print(&contact, || match contact["standing"].as_str() {
+        Some("accepted") => format!("{} is your contact now", text(&contact["name"])),
+        _ => format!(
+            "{} has been asked; messages you send meanwhile wait until they accept",
+            text(&contact["name"])
+        ),
+    });
+    Ok(())
+}
+
+async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    let requests = session.call("requests", json!({})).await?;
+    for request in items(&requests) {
+        output.print(request, || {
+            let words = visible(&text(&request["text"]));
+            format!("{}  {}\n    {words}", text(&request["name"]), text(&request["id"]))
+        });
+    }
+    if items(&requests).next().is_none() {
+        output.say("nobody asks");
+    }
+    Ok(())
+}
+
+async fn accept(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
+    let contact = session.call("accept", json!({"id": who.id})).await?;
+    let address = contact["address"].clone();
+    session.settle(|status| !waits(status, &address)).await?;
+    output.print(&contact, || format!("{} is your contact now", text(&contact["name"])));
+    Ok(())
+}
+
+async fn reject(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
+    session.call("reject", json!({"id": who.id})).await?;
+    output.print(&json!({"type": "rejected", "id": who.id}), || "request dropped".to_owned());
+    Ok(())
+}
+
+async fn contacts(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    // Presence is known once the signaling server has answered.
+    session.settle(servers_answered).await?;
+    let contacts = session.call("contacts", json!({})).await?;
+    for contact in items(&contacts) {
+        output.print(contact, || {
+            let standing = match contact["standing"].as_str() {
+                Some("accepted") => text(&contact["presence"]),
+                Some("requested") => "asked, not accepted yet".to_owned(),
+                other => other.unwrap_or_default().to_owned(),
+            };
+            format!("{}  {}  {standing}", text(&contact["name"]), text(&contact["address"]))
+        });
+    }
+    if items(&contacts).next().is_none() {
+        output.say("no contacts yet; `peer invite` prints a link for somebody");
+    }
+    Ok(())
+}
+
+async fn history(session: &mut Session, args: History, output: &Output) -> Result<(), RpcError> {
+    let params = json!({"to": args.to, "limit": args.limit, "before": args.before});
+    let messages = session.call("history", params).await?;
+    for message in items(&messages) {
+        output.print(message, || message_line(message));
+    }
+    Ok(())
+}
+
+async fn status(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    let status = session.settle(servers_answered).await?;
+    output.print(&status, || status_text(&status));
+    Ok(())
+}
+
+fn status_text(status: &Value) -> String {
+    let mut lines = Vec::new();
+    let servers = items(&status["signal_servers"]).map(|server| ("signaling", server));
+    for (kind, server) in servers.chain(relays(status).map(|relay| ("relay", relay))) {
+        let state = if server["up"] == true {
+            "connected".to_owned()
+        } else {
+            server["problem"].as_str().unwrap_or("connecting").to_owned()
+        };
+        lines.push(format!("{kind:<10} {}  {state}", text(&server["url"])));
+    }
+    lines.push(format!("turn       {}", if status["turn"] == true { "available" } else { "none offered" }));
+    for contact in items(&status["contacts"]) {
+        let link = match (contact["link"].as_str(), contact["round_trip_ms"].as_f64()) {
+            (Some("none"), _) => format!("no link, {}", text(&contact["presence"])),
+            (Some("turn"), Some(ms)) => format!("linked through TURN, {ms:.1} ms"),
+            (Some("turn"), None) => "linked through TURN".to_owned(),
+            (Some("direct"), Some(ms)) => format!("linked directly, {ms:.1} ms"),
+            (Some("direct"), None) => "linked directly".to_owned(),
+            (other, _) => other.unwrap_or_default().to_owned(),
+        };
+        let waiting = contact["waiting"].as_str().map(|why| format!("; messages wait: {why}"));
+        lines.push(format!("contact    {}  {link}{}", text(&contact["name"]), waiting.unwrap_or_default()));
+    }
+    lines.join("\n")
+}
+
+/// A message for people.
+pub(super) fn message_line(message: &Value) -> String {
+    let state = match message["state"].as_str() {
+        Some("received") | None => String::new(),
+        Some(state) => format!("  [{state}]"),
+    };
+    let words = visible(&text(&message["text"]));
+    format!("{}  {}: {words}{state}", text(&message["sent_at"]), text(&message["from"]))
+}
+
+pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn relays(status: &Value) -> impl Iterator<Item = &Value> {
+    items(&status["relays"])
+}
+
+fn all_relays_ready(status: &Value) -> bool {
+    relays(status).all(|relay| relay["ready"] == true)
+}
+
+/// Every server is connected, or known not to be there.
+fn servers_answered(status: &Value) -> bool {
+    let all = items(&status["signal_servers"]).chain(relays(status));
+    all.into_iter().all(|server| server["up"] == true || server["problem"].is_string())
+}
+
+/// Whether something waits to leave for a contact.
+fn waits(status: &Value, address: &Value) -> bool {
+    items(&status["contacts"])
+        .any(|contact| contact["address"] == *address && contact["waiting"].is_string())
+}
+
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,121 @@
+//! `peer init`: the one command that makes something out of nothing.
+
+use std::io::{IsTerminal as _, Read as _};
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::args::{Global, Init};
+use super::output::Output;
+use super::session::{home, passphrase_from, read_passphrase};
+use crate::rpc::RpcError;
+use crate::{InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
+
+pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<(), RpcError> {
+    let home = home(global)?;
+    let new = profile(&init)?;
+    let restored = init.restore;
+    let key = key_source(global)?;
+    let builder = Peer::builder().home(home.path()).key(key);
+    // Argon2id takes a while.
+    let made = tokio::task::spawn_blocking(move || {
+        let name = new.name.clone();
+        builder.init(new).map(|phrase| (name, phrase))
+    });
+    let made = made.await.map_err(|error| RpcError::failed(error, ""))?;
+    let (name, phrase) = made.map_err(init_error)?;
+    let address = phrase.identity_key().identity().to_string();
+    let mut object = json!({"type": "id", "address": address, "name": name, "home": home.path()});
+    if !restored {
+        object["phrase"] = json!(phrase.words().as_str());
+    }
+    output.print(&object, || {
+        let mut text = format!("You are {name}, {address}\n");
+        if !restored {
+            text += &format!(
+                "\nThese 24 words are your identity. Write them down and keep them safe; they are \
+                 not shown again:\n\n{}\n",
+                numbered(&phrase.words())
+            );
+        }
+        text + "\nNext: `peer invite` prints a link for somebody else, `peer add LINK` takes theirs."
+    });
+    output.flush()
+}
+
+fn profile(init: &Init) -> Result<NewProfile, RpcError> {
+    let url = |text: &str| {
+        text.parse::<ServerUrl>().map_err(|error| {
+            RpcError::usage(error, "`signal-server --dev --relay` starts a server and prints its URL")
+        })
+    };
+    let signal_servers = init.server.iter().map(|text| url(text)).collect::<Result<Vec<_>, _>>()?;
+    let relay = match (&init.relay, signal_servers.first()) {
+        (Some(text), _) => url(text)?,
+        (None, Some(server)) => server.clone(),
+        (None, None) => return Err(RpcError::usage("no server is given", "use --server URL")),
+    };
+    let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    let name = init.name.clone().or_else(login).unwrap_or_else(|| "me".to_owned());
+    let restore = if init.restore { Some(read_phrase()?) } else { None };
+    Ok(NewProfile { name, signal_servers, relay, restore })
+}
+
+fn read_phrase() -> Result<Phrase, RpcError> {
+    let help = "give all 24 words on stdin, separated by spaces";
+    let mut words = Zeroizing::new(String::new());
+    std::io::stdin()
+        .take(4096)
+        .read_to_string(&mut words)
+        .map_err(|error| RpcError::usage(format!("the words cannot be read: {error}"), help))?;
+    Phrase::parse(&words).map_err(|error| RpcError::usage(error, help))
+}
+
+/// A passphrase from its file or typed twice, or none if that was asked for.
+fn key_source(global: &Global) -> Result<KeySource, RpcError> {
+    if let Some(file) = &global.passphrase_file {
+        return passphrase_from(file).map(KeySource::Passphrase);
+    }
+    if global.no_keyring {
+        return Ok(KeySource::Plain);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(RpcError::usage(
+            "nothing protects this profile yet",
+            "give --passphrase-file FILE, or --no-keyring to keep the key in a file that only you can read",
+        ));
+    }
+    let passphrase = read_passphrase("Passphrase for this profile: ")?;
+    if passphrase.is_empty() {
+        return Err(RpcError::usage(
+            "the passphrase is empty",
+            "use --no-keyring to go without one: the key is then kept in a file that only you can read",
+        ));
+    }
+    if *passphrase != *read_passphrase("Once more: ")? {
+        return Err(RpcError::usage("the two passphrases differ", "try again"));
+    }
+    Ok(KeySource::Passphrase(passphrase))
+}
+
+fn init_error(error: InitError) -> RpcError {
+    match error {
+        InitError::Exists { .. } => {
+            RpcError::usage(error, "use it, or give another folder with --home DIR")
+        }
+        InitError::Name => RpcError::usage(error, "give a shorter one with --name"),
+        InitError::Servers { .. } => RpcError::usage(error, "give --server URL once to three times"),
+        InitError::Home(_) | InitError::Key(_) => {
+            RpcError::failed(error, "check the folder's permissions, or give another one with --home DIR")
+        }
+        InitError::Store(error) => error.into(),
+    }
+}
+
+/// Four words a line, numbered, as people write them down.
+fn numbered(words: &str) -> String {
+    let words: Vec<String> =
+        words.split(' ').enumerate().map(|(at, word)| format!("{:>2} {word:<10}", at + 1)).collect();
+    let lines: Vec<String> = words.chunks(4).map(|line| format!("  {}", line.concat().trim_end())).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,155 @@
+//! `peer send`: one message, or every line of stdin.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::mpsc;
+use tokio::time::Duration;
+
+use super::args::{Global, Send, Until};
+use super::commands::{items, text};
+use super::follow::Following;
+use super::output::Output;
+use super::session::{Network, Session};
+use crate::rpc::RpcError;
+
+/// Lines read ahead of what is sent.
+const LINES_AHEAD: usize = 4096;
+
+/// Lines sent together, at most: enough that encryption and sync are paid once for many.
+const BATCH_LINES: usize = 4096;
+
+/// And their bytes, so that one call stays within the limits of the socket and of a turn.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Without --wait: how long a command that runs the profile itself stays, so that the message leaves
+/// at once where that is possible.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(global: &Global, args: Send, output: &Output) -> Result<(), RpcError> {
+    let mut session = Session::open(global, Network::Online).await?;
+    let result = send(&mut session, &args, output).await;
+    let closed = session.close().await;
+    result?;
+    output.flush()?;
+    closed
+}
+
+async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(), RpcError> {
+    let until = args.wait.unwrap_or(Until::Sent);
+    let mut following = Following::begin(session, until).await?;
+    let ids = if args.text == "-" {
+        send_lines(session, &args.to, &mut following).await?
+    } else {
+        send_batch(session, &args.to, vec![args.text.clone()], &mut following).await?
+    };
+    let limit = match (args.wait, session.is_here()) {
+        (Some(_), _) => args.timeout,
+        (None, true) => GRACE,
+        // Whoever runs the profile sees to the rest.
+        (None, false) => Duration::ZERO,
+    };
+    let done = following.wait(session, limit).await?;
+    report(&ids, &following, output);
+    if args.wait.is_some() && !done {
+        let message = format!("{} of {} messages have not come so far in time", following.open(), ids.len());
+        let why = following.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
+        return Err(RpcError::timeout(
+            message,
+            &format!("{why}they are saved and go out when there is a way; `peer status` shows it"),
+        ));
+    }
+    Ok(())
+}
+
+/// Sends what stdin has, batch after batch, as fast as the other end of the pipe writes.
+async fn send_lines(
+    session: &mut Session,
+    to: &str,
+    following: &mut Following,
+) -> Result<Vec<String>, RpcError> {
+    let (sender, mut lines) = mpsc::channel::<Result<String, std::io::Error>>(LINES_AHEAD);
+    let reading = tokio::spawn(async move {
+        let mut stdin = BufReader::with_capacity(256 * 1024, tokio::io::stdin()).lines();
+        while let Some(line) = stdin.next_line().await.transpose() {
+            if sender.send(line).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut ids = Vec::new();
+    let mut rest: Option<String> = None;
+    loop {
+        let mut batch: Vec<String> = rest.take().into_iter().collect();
+        let mut bytes: usize = batch.iter().map(String::len).sum();
+        if batch.is_empty() {
+            match lines.recv().await {
+                Some(line) => push(line, &mut batch, &mut bytes)?,
+                None => break,
+            }
+        }
+        while batch.len() < BATCH_LINES && bytes < BATCH_BYTES {
+            match lines.try_recv() {
+                Ok(line) => push(line, &mut batch, &mut bytes)?,
+                Err(_) => break,
+            }
+        }
+        if bytes > BATCH_BYTES && batch.len() > 1 {
+            rest = batch.pop();
+        }
+        if !batch.is_empty() {
+            ids.extend(send_batch(session, to, batch, following).await?);
+        }
+    }
+    reading.abort();
+    Ok(ids)
+}
+
+/// Empty lines say nothing and are left out.
+fn push(
+    line: Result<String, std::io::Error>,
+    batch: &mut Vec<String>,
+    bytes: &mut usize,
+) -> Result<(), RpcError> {
+    let line = line.map_err(|error| {
+        RpcError::usage(format!("stdin: {error}"), "messages are lines of UTF-8; what came before is sent")
+    })?;
+    if !line.is_empty() {
+        *bytes += line.len();
+        batch.push(line);
+    }
+    Ok(())
+}
+
+async fn send_batch(
+    session: &mut Session,
+    to: &str,
+    texts: Vec<String>,
+    following: &mut Following,
+) -> Result<Vec<String>, RpcError> {
+    let sent = session.call("send", json!({"to": to, "texts": texts})).await?;
+    let ids: Vec<String> = items(&sent["ids"]).map(text).collect();
+    for id in &ids {
+        following.add(id.clone());
+    }
+    Ok(ids)
+}
+
+fn report(ids: &[String], following: &Following, output: &Output) {
+    if output.json {
+        for id in ids {
+            let state = following.state(id);
+            let reason = following.reason().filter(|_| state == "pending");
+            let object = json!({"type": "state", "id": id, "state": state, "devices": {}, "reason": reason});
+            output.print(&object, String::new);
+        }
+        return;
+    }
+    let Some(last) = ids.last() else { return output.say("nothing to send") };
+    let state = following.state(last);
+    let what = if ids.len() == 1 { "message".to_owned() } else { format!("{} messages", ids.len()) };
+    let line = match state {
+        "pending" => format!("{what} saved; on the way as soon as there is one"),
+        state => format!("{what} {state}"),
+    };
+    output.print(&Value::Null, || line);
+}

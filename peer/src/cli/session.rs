@@ -1,0 +1,159 @@
+//! Opening the profile for one command: here, or where it runs already.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::args::{Global, Ice};
+use crate::rpc::{Client, RpcError, Server};
+use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, OpenError, Peer};
+
+/// A command whose profile nobody runs stays this long, so that what it has written leaves at once
+/// where that is possible. What cannot leave goes out when the profile runs again.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the state is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// A profile opened for one command.
+pub(super) struct Session {
+    pub(super) client: Client,
+    here: Option<Here>,
+}
+
+/// The profile runs in this process.
+struct Here {
+    peer: Peer,
+    _server: Server,
+}
+
+/// Whether a command talks to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    Online,
+    Offline,
+}
+
+impl Session {
+    pub(super) async fn open(global: &Global, network: Network) -> Result<Self, RpcError> {
+        let home = home(global)?;
+        let mut builder = Peer::builder().home(home.path()).key(key_source(global, &home)?);
+        builder = builder.ice_policy(match global.ice {
+            Ice::All => IcePolicy::All,
+            Ice::Relay => IcePolicy::RelayOnly,
+        });
+        if network == Network::Offline {
+            builder = builder.offline();
+        }
+        match builder.spawn().await {
+            Ok(peer) => {
+                let server = Server::spawn(peer.clone())
+                    .map_err(|error| RpcError::failed(error, "check the folder's permissions"))?;
+                let client = Client::Local(peer.clone());
+                Ok(Self { client, here: Some(Here { peer, _server: server }) })
+            }
+            Err(OpenError::InUse) => {
+                let client = Client::connect(&home).await.map_err(|error| {
+                    RpcError::failed(error, "end that process (`fuser` shows it), or wait until it is done")
+                })?;
+                Ok(Self { client, here: None })
+            }
+            Err(error) => Err(open_error(error)),
+        }
+    }
+
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.client.call(method, params).await
+    }
+
+    /// Whether the profile runs in this process, and so ends with it.
+    pub(super) const fn is_here(&self) -> bool {
+        self.here.is_some()
+    }
+
+    /// Waits, if the profile ends with this process, until `done` holds for its status, or a few
+    /// seconds have passed. Returns the last status.
+    pub(super) async fn settle(&mut self, done: impl Fn(&Value) -> bool) -> Result<Value, RpcError> {
+        let deadline = tokio::time::Instant::now() + GRACE;
+        loop {
+            let status = self.call("status", json!({})).await?;
+            if done(&status) || !self.is_here() || tokio::time::Instant::now() >= deadline {
+                return Ok(status);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub(super) async fn close(self) -> Result<(), RpcError> {
+        match self.here {
+            Some(here) => here.peer.shutdown().await.map_err(|error| RpcError::failed(error, "")),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
+    match &global.home {
+        Some(path) => Ok(Home::at(path)),
+        None => Home::standard().map_err(|error| RpcError::failed(error, "give it with --home DIR")),
+    }
+}
+
+/// The passphrase, from its file or typed; for a key in clear none is needed.
+fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
+    if let Some(file) = &global.passphrase_file {
+        return passphrase_from(file).map(KeySource::Passphrase);
+    }
+    let needed = home.has_profile() && home.needs_passphrase().map_err(|error| open_error(error.into()))?;
+    if !needed {
+        return Ok(KeySource::Plain);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(open_error(DataKeyError::PassphraseNeeded.into()));
+    }
+    read_passphrase("Passphrase: ").map(KeySource::Passphrase)
+}
+
+pub(super) fn passphrase_from(file: &std::path::Path) -> Result<Zeroizing<String>, RpcError> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+        RpcError::usage(format!("passphrase file {}: {error}", file.display()), "give a file that you can read")
+    })?;
+    let passphrase = text.lines().next().unwrap_or_default();
+    if passphrase.is_empty() {
+        let message = format!("passphrase file {}: its first line is empty", file.display());
+        return Err(RpcError::usage(message, "write the passphrase into its first line"));
+    }
+    Ok(Zeroizing::new(passphrase.to_owned()))
+}
+
+pub(super) fn read_passphrase(prompt: &str) -> Result<Zeroizing<String>, RpcError> {
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|error| RpcError::failed(format!("no passphrase: {error}"), "use --passphrase-file FILE"))
+}
+
+fn open_error(error: OpenError) -> RpcError {
+    match error {
+        OpenError::NoProfile { .. } => {
+            RpcError::not_found(error, "make one with `peer init --server URL`, or give its folder with --home DIR")
+        }
+        OpenError::Key(DataKeyError::WrongPassphrase) => {
+            RpcError::refused(error, "check the passphrase and try again; nothing has changed")
+        }
+        OpenError::Key(DataKeyError::PassphraseNeeded) => {
+            RpcError::usage(error, "give it with --passphrase-file FILE")
+        }
+        OpenError::Key(_) => RpcError::failed(
+            error,
+            "restore key.json from a copy; without it the messages cannot be read. `peer init --restore` \
+             in another folder brings the identity back from its 24 words",
+        ),
+        OpenError::Store(error) => error.into(),
+        OpenError::Home(HomeError::Io { .. }) => RpcError::failed(error, "check the folder's permissions"),
+        OpenError::Home(_) => RpcError::failed(error, "give a folder with --home DIR"),
+        OpenError::InUse => RpcError::failed(error, "end the other process"),
+        OpenError::State(_) => RpcError::failed(error, "keep a copy of the folder and restore a backup"),
+    }
+}
