@@ -72,6 +72,8 @@ pub(super) enum Command {
     Send(Send),
     /// Print messages as they come, and tell their senders that they were shown
     Listen(Listen),
+    /// Run this profile without a face: it stays online, and other commands use it
+    Daemon,
     /// Print a conversation
     History(History),
     /// Show links, servers, and what waits for what

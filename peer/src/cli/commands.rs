@@ -24,7 +24,7 @@ pub(super) async fn run(global: &Global, command: Command, output: &Output) -> R
         Command::History(args) => history(&mut session, args, output).await,
         Command::Status => status(&mut session, output).await,
         // Have their own modules.
-        Command::Init(_) | Command::Send(_) | Command::Listen(_) => Ok(()),
+        Command::Init(_) | Command::Send(_) | Command::Listen(_) | Command::Daemon => Ok(()),
     };
     let closed = session.close().await;
     result?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod daemon;
 mod follow;
 mod init;
 mod listen;
@@ -39,6 +40,7 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
     let Args { global, command, .. } = args;
     match command {
         Command::Init(init) => init::run(&global, init, output).await,
+        Command::Daemon => daemon::run(&global, output).await,
         Command::Listen(listen) => listen::run(&global, listen, output).await,
         Command::Send(send) => send::run(&global, send, output).await,
         other => commands::run(&global, other, output).await,

@@ -21,8 +21,8 @@ const BATCH_LINES: usize = 4096;
 /// And their bytes, so that one call stays within the limits of the socket and of a turn.
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// Without --wait: how long a command that runs the profile itself stays, so that the message leaves
-/// at once where that is possible.
+/// Without --wait: how long the command stays for the message to leave, so that it can say whether
+/// it has, and does not take a profile offline that it runs itself.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(global: &Global, args: Send, output: &Output) -> Result<(), RpcError> {
@@ -42,12 +42,7 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
     } else {
         send_batch(session, &args.to, vec![args.text.clone()], &mut following).await?
     };
-    let limit = match (args.wait, session.is_here()) {
-        (Some(_), _) => args.timeout,
-        (None, true) => GRACE,
-        // Whoever runs the profile sees to the rest.
-        (None, false) => Duration::ZERO,
-    };
+    let limit = if args.wait.is_some() { args.timeout } else { GRACE };
     let done = following.wait(session, limit).await?;
     report(&ids, &following, output);
     if args.wait.is_some() && !done {

@@ -1,0 +1,65 @@
+//! Where the programs are.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// A program of this workspace.
+#[derive(Clone, Copy, Debug)]
+pub enum Binary {
+    /// `peer`
+    Peer,
+    /// `signal-server`
+    SignalServer,
+    /// `relay`
+    Relay,
+}
+
+impl Binary {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::SignalServer => "signal-server",
+            Self::Relay => "relay",
+        }
+    }
+
+    /// The program, beside the one that is running.
+    ///
+    /// # Errors
+    /// If it has not been built.
+    pub fn path(self) -> Result<PathBuf> {
+        let path = folder()?.join(self.name());
+        if !path.exists() {
+            bail!("{} is not built; run `cargo build --release --bins` first", path.display());
+        }
+        Ok(path)
+    }
+}
+
+/// Builds the programs: `cargo run --bin demo` alone builds only the demo.
+///
+/// # Errors
+/// If cargo fails.
+pub fn build() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--release", "--bins"]);
+    command.args(["-p", "tincan-peer", "-p", "tincan-signal-server", "-p", "tincan-relay"]);
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().context("cargo")?;
+    if !status.success() {
+        bail!("the programs were not built");
+    }
+    Ok(())
+}
+
+/// `target/release`, whether a test (in `deps`) or a program asks.
+fn folder() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let mut folder = exe.parent().context("no folder")?;
+    if folder.ends_with("deps") {
+        folder = folder.parent().context("no folder")?;
+    }
+    Ok(folder.to_owned())
+}

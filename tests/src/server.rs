@@ -1,0 +1,139 @@
+//! The servers, as real processes on loopback.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::binaries::Binary;
+use crate::process::Process;
+
+/// How a signaling server is started.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOptions {
+    /// `127.0.0.1:0` unless it shall be an earlier one's.
+    pub listen: Option<String>,
+    /// Without the relay.
+    pub without_relay: bool,
+    /// Further arguments.
+    pub args: Vec<String>,
+}
+
+/// A `signal-server` process.
+#[derive(Debug)]
+pub struct SignalServer {
+    process: Process,
+    url: String,
+    data: PathBuf,
+    options: ServerOptions,
+}
+
+impl SignalServer {
+    /// Starts one, with embedded TURN and a relay, and waits until it listens. Its data and log go
+    /// to `folder`.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start(folder: &Path, options: ServerOptions) -> Result<Self> {
+        let data = folder.to_owned();
+        std::fs::create_dir_all(&data)?;
+        let (process, url) = Self::spawn(&data, &options)?;
+        Ok(Self { process, url, data, options })
+    }
+
+    fn spawn(data: &Path, options: &ServerOptions) -> Result<(Process, String)> {
+        let mut command = Command::new(Binary::SignalServer.path()?);
+        let listen = options.listen.as_deref().unwrap_or("127.0.0.1:0");
+        command.args(["-v", "--dev", "--listen", listen]);
+        if !options.without_relay {
+            command.arg("--relay").arg("--data").arg(data.join("relay"));
+        }
+        command.args(&options.args);
+        let mut process = Process::start(&mut command, &data.join("server.log"))?;
+        let url = listening(&mut process)?;
+        Ok((process, url))
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The process.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts it again, at the same address and with the same data.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn restart(&mut self) -> Result<()> {
+        let address = self.url.strip_prefix("http://").context("url")?.to_owned();
+        let options = ServerOptions { listen: Some(address), ..self.options.clone() };
+        (self.process, _) = Self::spawn(&self.data, &options)?;
+        Ok(())
+    }
+}
+
+/// A `relay` process.
+#[derive(Debug)]
+pub struct RelayServer {
+    process: Process,
+    url: String,
+    data: PathBuf,
+}
+
+impl RelayServer {
+    /// Starts one and waits until it listens.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let (process, url) = Self::spawn(folder, "127.0.0.1:0")?;
+        Ok(Self { process, url, data: folder.to_owned() })
+    }
+
+    fn spawn(data: &Path, listen: &str) -> Result<(Process, String)> {
+        let mut command = Command::new(Binary::Relay.path()?);
+        command.args(["-v", "--listen", listen, "--data"]).arg(data.join("relay"));
+        let mut process = Process::start(&mut command, &data.join("relay.log"))?;
+        let url = listening(&mut process)?;
+        Ok((process, url))
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts it again, at the same address and with the same data.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn restart(&mut self) -> Result<()> {
+        let address = self.url.strip_prefix("http://").context("url")?.to_owned();
+        (self.process, _) = Self::spawn(&self.data, &address)?;
+        Ok(())
+    }
+}
+
+fn listening(process: &mut Process) -> Result<String> {
+    let line = process.line()?;
+    let url = line.strip_prefix("listening on ").with_context(|| format!("unexpected: {line}"))?;
+    Ok(url.to_owned())
+}
