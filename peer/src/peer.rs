@@ -1,7 +1,7 @@
 //! The handle of an open profile.
 
 mod history;
-mod reader;
+pub(crate) mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -44,10 +44,12 @@ impl Binary {
 /// If cargo fails.
 pub fn build() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The whole workspace, as `cargo run` and the tests select it: with a selection of its own cargo
+    // would build the dependencies again with other features.
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--bins"]);
-    command.args(["-p", "tincan-peer", "-p", "tincan-signal-server", "-p", "tincan-relay"]);
-    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().context("cargo")?;
+    let status = command.current_dir(workspace).status().context("cargo")?;
     if !status.success() {
         bail!("the programs were not built");
     }

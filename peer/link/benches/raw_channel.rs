@@ -42,33 +42,96 @@ const SMALL: usize = 200;
 const LARGE: usize = 56 * 1024;
 
 /// How long each measurement sends.
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(2);
 
 const ROUND_TRIPS: usize = 2_000;
 
 /// Connections that are held open to see what one costs.
-const IDLE: usize = 20;
+const IDLE: usize = 0;
+
+/// Each figure is the middle one of so many, raw and link in turn, because a shared machine is never
+/// quiet.
+const REPEATS: usize = 3;
 
 #[tokio::main]
 async fn main() {
     let coturn = Coturn::start();
     let server = coturn.ice_server();
     println!(
-        "{:<12} {:>12} {:>10} {:>10} {:>12} {:>14}",
+        "{:<18} {:>12} {:>8} {:>8} {:>12} {:>16}",
         "", "200 B msg/s", "p50 us", "p99 us", "56 KiB MB/s", "KB per idle end"
     );
-    for (path, turn) in [("direct", None), ("through TURN", Some(&server))] {
-        println!("{path}");
-        report("  raw", || raw(turn)).await;
-        report("  link", || link(turn)).await;
+    for (path, turn) in [("direct", None)] {
+        let memory = [
+            idle_memory(|| raw(turn)).await,
+            idle_memory(|| link(turn)).await,
+        ];
+        let mut figures = [Vec::new(), Vec::new()];
+        for _ in 0..REPEATS {
+            figures[0].push(measure(raw(turn).await).await);
+            figures[1].push(measure(link(turn).await).await);
+        }
+        for ((name, figures), memory) in ["raw", "link"].iter().zip(figures).zip(memory) {
+            let middle = |of: fn(&Figures) -> f64| {
+                let mut all: Vec<f64> = figures.iter().map(of).collect();
+                all.sort_by(f64::total_cmp);
+                all[REPEATS / 2]
+            };
+            println!(
+                "{:<18} {:>12.0} {:>8.0} {:>8.0} {:>12.1} {:>16}",
+                format!("{path}, {name}"),
+                middle(|f| f.rate),
+                middle(|f| f.p50_us),
+                middle(|f| f.p99_us),
+                middle(|f| f.megabytes),
+                memory / 1024
+            );
+        }
     }
+}
+
+/// What one pair did.
+struct Figures {
+    /// Messages of [`SMALL`] bytes a second.
+    rate: f64,
+    p50_us: f64,
+    p99_us: f64,
+    /// In messages of [`LARGE`] bytes, a second.
+    megabytes: f64,
+}
+
+async fn measure(mut pair: Pair) -> Figures {
+    let (p50, p99) = pair.round_trips().await;
+    let rate = pair.rate(SMALL).await;
+    let megabytes = 0.0; println!("{rate}");
+    pair.close().await;
+    Figures {
+        rate,
+        p50_us: p50.as_micros() as f64,
+        p99_us: p99.as_micros() as f64,
+        megabytes,
+    }
+}
+
+/// What one end of a connection that is up costs, bytes.
+async fn idle_memory<F: Future<Output = Pair>>(make: impl Fn() -> F) -> u64 {
+    let before = resident();
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        idle.push(make().await);
+    }
+    let memory = resident().saturating_sub(before) / 40;
+    for pair in idle {
+        pair.close().await;
+    }
+    memory
 }
 
 /// Two ends that can send and receive, whatever is between them.
 struct Pair {
     ends: [End; 2],
     /// Kept to be closed.
-    raw: Option<RawPair>,
+    raw: Option<(RawPair, [Arc<PathMode>; 2])>,
 }
 
 enum End {
@@ -120,18 +183,18 @@ async fn raw(turn: Option<&IceServer>) -> Pair {
     } else {
         128 * 1024
     };
-    let runtime = || -> Arc<dyn Runtime> {
-        let mode = Arc::new(PathMode::connecting());
-        if turn.is_none() {
-            mode.settle(false, false);
-        }
-        Arc::new(PassRuntime::new(mode))
-    };
-    let pair = RawPair::connect(turn, runtime, window).await;
+    let modes = [(); 2].map(|()| Arc::new(PathMode::connecting()));
+    let runtimes = modes
+        .clone()
+        .map(|mode| -> Arc<dyn Runtime> { Arc::new(PassRuntime::new(mode)) });
+    let pair = RawPair::connect(turn, runtimes, window).await;
+    if turn.is_none() {
+        modes.iter().for_each(|mode| mode.settle(false, false));
+    }
     let [ann, bob] = pair.ends.clone();
     Pair {
         ends: [End::Raw(ann), End::Raw(bob)],
-        raw: Some(pair),
+        raw: Some((pair, modes)),
     }
 }
 
@@ -150,7 +213,9 @@ async fn link(turn: Option<&IceServer>) -> Pair {
 
 impl Pair {
     async fn close(self) {
-        if let Some(raw) = self.raw {
+        if let Some((raw, modes)) = self.raw {
+            // Closing waits for the TURN allocations' release, by a sleep that must be real.
+            modes.iter().for_each(|mode| mode.end_passes());
             raw.close().await;
         }
         for end in self.ends {
@@ -175,10 +240,13 @@ impl Pair {
             sent
         });
         let mut received = 0;
+        let s2 = match &*ann { End::Link(h,_) => Some(h.clone()), _ => None };
+        let mut tick = tokio::time::interval(Duration::from_millis(100)); let mut lastr = 0u64;
         let sent = loop {
             tokio::select! {
                 sent = &mut sending => break sent.unwrap(),
                 () = bob.receive() => received += 1,
+                _ = tick.tick() => { if let Some(h) = &s2 { println!("{:?} +{} {:?}", began.elapsed(), received - lastr, h.stats()); lastr = received; } }
             }
         };
         while received < sent {
@@ -204,30 +272,6 @@ impl Pair {
         times.sort();
         (times[ROUND_TRIPS / 2], times[ROUND_TRIPS * 99 / 100])
     }
-}
-
-async fn report<F: Future<Output = Pair>>(name: &str, make: impl Fn() -> F) {
-    // Memory first: what the measurements leave in the allocator would hide it.
-    let before = resident();
-    let mut idle = Vec::new();
-    for _ in 0..IDLE {
-        idle.push(make().await);
-    }
-    let memory = (resident().saturating_sub(before)) / (2 * IDLE as u64);
-    for pair in idle {
-        pair.close().await;
-    }
-    let mut pair = make().await;
-    let (p50, p99) = pair.round_trips().await;
-    let small = pair.rate(SMALL).await;
-    let large = pair.rate(LARGE).await * LARGE as f64 / 1e6;
-    pair.close().await;
-    println!(
-        "{name:<12} {small:>12.0} {:>10} {:>10} {large:>12.1} {:>14}",
-        p50.as_micros(),
-        p99.as_micros(),
-        memory / 1024
-    );
 }
 
 /// Resident memory of this process, bytes.

@@ -182,7 +182,7 @@ impl Link {
         events: &mpsc::Sender<LinkEvent>,
     ) -> Result<std::convert::Infallible, DownReason> {
         loop {
-            let now = Instant::now();
+            let now = Instant::now(); DBG[2].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.session.handle_timeout(events.capacity() > 0, now)?;
             self.transmit(now).await?;
             let wake = self.poll_timeout(now);
@@ -208,7 +208,7 @@ impl Link {
                     self.handle_channel(permit, event).await?;
                     self.handle_more(events).await?;
                 }
-                () = sleep_until(wake.into()) => {}
+                () = sleep_until(wake.into()) => { DBG[0].fetch_add(1, std::sync::atomic::Ordering::Relaxed); }
             }
         }
     }
@@ -227,31 +227,39 @@ impl Link {
         let Some(channel) = self.channel.clone() else {
             return Ok(());
         };
+        // Given back at once: a caller that waits for the queue is woken for many frames, not for each.
+        let mut freed = 0;
         for _ in 0..TURN {
-            if !self.window.has_room() {
-                self.window
-                    .handle_in_flight(channel.in_flight().await.map_err(broken)?, now);
-                self.inlets
-                    .counters
-                    .set_window(self.window.size(), self.window.in_flight());
-                if !self.window.has_room() {
-                    return Ok(());
-                }
+            if !self.has_room(&channel, now).await? { DBG[3].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                break;
             }
-            if let Some(frame) = self.session.poll_transmit(now) {
-                self.window.handle_sent(frame.len());
-                channel.send(frame).await.map_err(broken)?;
+            let frame = if let Some(frame) = self.session.poll_transmit(now) {
+                frame
             } else if let Some(frame) = self.next_frame() {
-                self.window.handle_sent(frame.len());
-                self.inlets.queue.add_permits(cost(&frame) as usize);
+                freed += cost(&frame) as usize;
                 self.inlets.counters.count_sent(frame.len());
-                channel.send(frame).await.map_err(broken)?;
+                frame
             } else {
                 self.window.handle_idle();
-                return Ok(());
-            }
+                break;
+            };
+            self.window.handle_sent(frame.len());
+            channel.send(frame).await.map_err(broken)?;
         }
+        self.inlets.queue.add_permits(freed);
         Ok(())
+    }
+
+    /// Asks the channel only when the window looks full, since what is known can only be too much.
+    async fn has_room(&mut self, channel: &Channel, now: Instant) -> Result<bool, DownReason> {
+        if !self.window.has_room() {
+            self.window
+                .handle_in_flight(channel.in_flight().await.map_err(broken)?, now);
+            self.inlets
+                .counters
+                .set_window(self.window.size(), self.window.in_flight());
+        }
+        Ok(self.window.has_room())
     }
 
     fn next_frame(&mut self) -> Option<Bytes> {
@@ -371,7 +379,7 @@ impl Link {
                 what: "a text message",
             }),
             // The next turn asks how much is in flight.
-            ChannelEvent::Low => Ok(()),
+            ChannelEvent::Low => { DBG[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed); Ok(()) }
             ChannelEvent::Closed => Err(DownReason::ClosedByRemote {
                 reason: String::new(),
             }),
@@ -444,6 +452,7 @@ impl Link {
             DownReason::WrongCertificate => false,
             _ => self.say_bye(reason).await,
         };
+        eprintln!("timer {} low {} turns {} full {} window {} sent {}", DBG[0].load(std::sync::atomic::Ordering::Relaxed), DBG[1].load(std::sync::atomic::Ordering::Relaxed), DBG[2].load(std::sync::atomic::Ordering::Relaxed), DBG[3].load(std::sync::atomic::Ordering::Relaxed), self.window.size(), self.inlets.counters.snapshot().sent_frames);
         self.connection.close().await;
         (!said).then(|| SignedBye::sign(self.offer.session, &self.parties.key))
     }
@@ -550,3 +559,5 @@ fn broken(error: TransportError) -> DownReason {
         text: error.to_string(),
     }
 }
+
+static DBG: [std::sync::atomic::AtomicU64; 4] = [const { std::sync::atomic::AtomicU64::new(0) }; 4];

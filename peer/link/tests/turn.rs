@@ -110,3 +110,17 @@ async fn relay_only_tells_no_address_of_this_machine() {
         "{line}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_are_held_open_do_not_hinder_the_next() {
+    let coturn = Coturn::start();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let began = Instant::now();
+        held.push(connected(relay_only(&coturn), relay_only(&coturn)).await);
+        println!("up after {:?}", began.elapsed());
+    }
+    for (ann, _) in &held {
+        assert_eq!(ann.handle.stats().relayed, Some(true));
+    }
+}

@@ -27,7 +27,7 @@ use std::time::Duration;
 use runtime::{PassRuntime, PathMode};
 use support::coturn::Coturn;
 use support::raw_pair::RawPair;
-use webrtc::runtime::TokioRuntime;
+use webrtc::runtime::{Runtime, TokioRuntime};
 
 /// Between what the correction gives (below 1 ms) and the driver's timers (200 ms).
 const LIMIT: Duration = Duration::from_millis(50);
@@ -37,12 +37,17 @@ const LIMIT: Duration = Duration::from_millis(50);
 async fn the_driver_still_holds_relayed_packets_back() {
     let coturn = Coturn::start();
     let server = coturn.ice_server();
-    let plain = RawPair::connect(Some(&server), || Arc::new(TokioRuntime), 0).await;
-    let without = plain.round_trips(20).await[10];
-    plain.close().await;
-    let corrected = || Arc::new(PassRuntime::new(Arc::new(PathMode::connecting()))) as Arc<_>;
+    let plain = [(); 2].map(|()| Arc::new(TokioRuntime) as Arc<dyn Runtime>);
+    let pair = RawPair::connect(Some(&server), plain, 0).await;
+    let without = pair.round_trips(20).await[10];
+    pair.close().await;
+    let modes = [(); 2].map(|()| Arc::new(PathMode::connecting()));
+    let corrected = modes
+        .clone()
+        .map(|mode| Arc::new(PassRuntime::new(mode)) as Arc<dyn Runtime>);
     let pair = RawPair::connect(Some(&server), corrected, 0).await;
     let with = pair.round_trips(20).await[10];
+    modes.iter().for_each(|mode| mode.end_passes());
     pair.close().await;
     println!("round trip through TURN: {without:?}, with extra passes {with:?}");
     assert!(

@@ -26,8 +26,9 @@ use super::{Driver, DriverError, Input, InputSender};
 use crate::net::SignalCommand;
 use crate::store::{ConversationNo, JournalEvent};
 
-/// How long the larger device waits for the smaller one's offer.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long the larger device waits for the smaller one's offer. Chosen: most offers arrive within it, and where
+/// the smaller one does not know yet that a link is gone, little time is lost.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// First and longest wait after a failed attempt.
 const RETRY_FIRST: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Peer, history};
 use crate::error::ReadError;
@@ -15,40 +15,79 @@ const ROWS: usize = 16;
 
 type Item = Result<LoggedEvent, ReadError>;
 
-pub(super) async fn run(peer: Peer, mut after: u64, events: mpsc::Sender<Item>) {
-    let mut journal = peer.inner.driver.journal.clone();
-    let mut ended = peer.inner.driver.ended.clone();
-    let store = peer.inner.store.clone();
-    let own_name = peer.inner.identity.name.clone();
+/// Passes events on until nobody wants them any more.
+pub(super) async fn run(peer: Peer, after: u64, events: mpsc::Sender<Item>) {
+    let mut reader = Reader::new(&peer, after);
     // The reader must not keep the profile open.
     drop(peer);
-    let mut contacts = Contacts { store: store.clone(), rows: BTreeMap::new(), own_name };
     loop {
-        journal.borrow_and_update();
-        // Reads are short (a few pages, mostly cached), and the transaction is its own.
-        let entries = match store.journal(after, ROWS) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let _ = events.send(Err(error.into())).await;
+        let read = tokio::select! {
+            read = reader.next(ROWS) => read,
+            () = events.closed() => return,
+        };
+        let items = match read {
+            Ok(Some(items)) => items,
+            Ok(None) => return,
+            Err(error) => vec![Err(error)],
+        };
+        let failed = items.iter().any(Result::is_err);
+        for item in items {
+            if events.send(item).await.is_err() {
                 return;
             }
-        };
-        let caught_up = entries.is_empty();
-        for (cursor, entry) in entries {
-            let last = cursor + entry.len() - 1;
-            let expanded = contacts.expand(cursor, after, entry);
-            for item in expanded.unwrap_or_else(|error| vec![Err(error)]) {
-                if events.send(item).await.is_err() {
-                    return;
-                }
-            }
-            after = after.max(last);
         }
-        if caught_up {
+        if failed {
+            return;
+        }
+    }
+}
+
+/// A place in the journal that moves on.
+pub(crate) struct Reader {
+    store: Store,
+    journal: watch::Receiver<u64>,
+    ended: watch::Receiver<bool>,
+    contacts: Contacts,
+    after: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(peer: &Peer, after: u64) -> Self {
+        let store = peer.inner.store.clone();
+        let own_name = peer.inner.identity.name.clone();
+        Self {
+            contacts: Contacts { store: store.clone(), rows: BTreeMap::new(), own_name },
+            journal: peer.inner.driver.journal.clone(),
+            ended: peer.inner.driver.ended.clone(),
+            store,
+            after,
+        }
+    }
+
+    /// The cursor of the last event that was looked at.
+    pub(crate) const fn cursor(&self) -> u64 {
+        self.after
+    }
+
+    /// Waits for the next events, and takes those of up to `max_rows` commits. `None`: the peer has
+    /// been shut down.
+    pub(crate) async fn next(&mut self, max_rows: usize) -> Result<Option<Vec<Item>>, ReadError> {
+        loop {
+            self.journal.borrow_and_update();
+            // A read is short (a few pages, mostly cached), and its transaction is its own.
+            let entries = self.store.journal(self.after, max_rows)?;
+            let mut items = Vec::new();
+            for (cursor, entry) in entries {
+                let last = cursor + entry.len() - 1;
+                items.extend(self.contacts.expand(cursor, self.after, entry)?);
+                self.after = self.after.max(last);
+            }
+            if !items.is_empty() {
+                return Ok(Some(items));
+            }
             tokio::select! {
-                changed = journal.changed() => if changed.is_err() { return },
-                _ = ended.wait_for(|ended| *ended) => return,
-                () = events.closed() => return,
+                changed = self.journal.changed() => if changed.is_err() { return Ok(None) },
+                _ = self.ended.wait_for(|ended| *ended) => return Ok(None),
             }
         }
     }

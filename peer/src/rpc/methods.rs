@@ -3,19 +3,23 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tincan_protocol::invite::Invite;
-use tokio_stream::StreamExt as _;
 
 use super::error::RpcError;
 use super::json;
 use crate::peer::Peer;
+use crate::peer::reader::Reader;
 use crate::{AddError, MsgId};
 
 /// Events of one `events.next`.
-const EVENTS_MAX: usize = 512;
+const EVENTS_MAX: usize = 4096;
+
+/// Commits read at once.
+const EVENT_ROWS: usize = 4;
 
 /// Longest `events.next`, milliseconds: a caller that wants more asks again.
 const EVENTS_WAIT_MAX_MS: u64 = 600_000;
@@ -224,23 +228,24 @@ struct NextParams {
 async fn events_next(peer: &Peer, params: NextParams) -> Result<Value, RpcError> {
     let max = params.max.unwrap_or(EVENTS_MAX).clamp(1, EVENTS_MAX);
     let wait = Duration::from_millis(params.timeout_ms.min(EVENTS_WAIT_MAX_MS));
+    let mut reader = Reader::new(peer, params.after);
     let (mut events, mut cursor) = (Vec::new(), params.after);
-    let mut stream = peer.events(params.after);
-    let mut next = tokio::time::timeout(wait, stream.next()).await;
-    loop {
-        match next {
-            Ok(Some(event)) => {
-                let event = event?;
-                cursor = event.cursor;
-                events.push(json::logged(&event));
+    let mut next = tokio::time::timeout(wait, reader.next(EVENT_ROWS)).await.unwrap_or(Ok(None))?;
+    while let Some(items) = next {
+        for item in items {
+            let event = item?;
+            if events.len() == max {
+                return Ok(json!({"events": events, "cursor": cursor}));
             }
-            Ok(None) | Err(_) => break,
+            cursor = event.cursor;
+            events.push(json::logged(&event));
         }
-        if events.len() >= max {
-            break;
-        }
-        // What the journal has already is read within this time; it is not a wait for more.
-        next = tokio::time::timeout(Duration::from_millis(1), stream.next()).await;
+        // What is durable already is read without a wait.
+        next = reader.next(EVENT_ROWS).now_or_never().unwrap_or(Ok(None))?;
+    }
+    if events.is_empty() {
+        // What was looked at and is nobody's any more need not be looked at again.
+        cursor = cursor.max(reader.cursor());
     }
     Ok(json!({"events": events, "cursor": cursor}))
 }

@@ -32,10 +32,11 @@ use webrtc::runtime::{
 
 use super::socket::{self, PathSocket};
 
-/// Passes of the driver's loop after the one that a packet or a timer has caused. A packet that
-/// comes in through the relay moves in three: TURN client to core; the core's answer to the TURN
-/// client; TURN client to socket.
-const EXTRA_PASSES: u8 = 2;
+/// Passes of the driver's loop after the one that a packet or a timer has caused. The longest way
+/// takes four: a packet from the TURN client to the core; the event that it causes; the packet that
+/// the event causes, to the TURN client; and from there to the socket. Measured through coturn:
+/// with two extra ones a link is up after 510 ms, with three after 60 ms.
+const EXTRA_PASSES: u8 = 3;
 
 /// How a connection's packets travel; shared between the connection, its runtime and its sockets.
 #[derive(Debug)]

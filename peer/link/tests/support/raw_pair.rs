@@ -114,15 +114,15 @@ impl RawEnd {
 }
 
 impl RawPair {
-    /// Connects over loopback, through `turn` alone if it is given; `runtime` is called for each
-    /// side, `window` bytes may be in flight.
+    /// Connects over loopback, through `turn` alone if it is given; each side has its own
+    /// runtime, and `window` bytes may be in flight (0: as many as SCTP likes).
     pub(crate) async fn connect(
         turn: Option<&IceServer>,
-        runtime: impl Fn() -> Arc<dyn Runtime>,
+        [ann, bob]: [Arc<dyn Runtime>; 2],
         window: usize,
     ) -> Self {
-        let mut ann = Half::open(turn, runtime(), window).await;
-        let mut bob = Half::open(turn, runtime(), window).await;
+        let mut ann = Half::open(turn, ann, window).await;
+        let mut bob = Half::open(turn, bob, window).await;
         let channel = ann
             .connection
             .create_data_channel("raw", None)
