@@ -106,7 +106,12 @@ impl From<HomeError> for OpenError {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { home: None, key: KeySource::Plain, ice: IcePolicy::All, offline: false }
+        Self {
+            home: None,
+            key: KeySource::Plain,
+            ice: IcePolicy::All,
+            offline: false,
+        }
     }
 }
 
@@ -150,12 +155,17 @@ impl Builder {
         home.create()?;
         let _lock = home.lock()?;
         if home.has_profile() {
-            return Err(InitError::Exists { path: home.path().to_owned() });
+            return Err(InitError::Exists {
+                path: home.path().to_owned(),
+            });
         }
         // What an interrupted attempt may have left: a key nobody has used, an empty database.
         let _ = std::fs::remove_file(home.database());
         let key = DataKey::generate();
-        let phrase = new.restore.clone().unwrap_or_else(|| Phrase::from_entropy(rand::random()));
+        let phrase = new
+            .restore
+            .clone()
+            .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
         let row = profile_row(&new, &phrase);
         let store = Store::open(&home.database(), &key)?;
         let batch = store.begin()?;
@@ -172,7 +182,13 @@ impl Builder {
     /// [`OpenError`].
     pub async fn spawn(self) -> Result<Peer, OpenError> {
         let home = self.resolve_home()?;
-        let (key, settings) = (self.key, Settings { ice: self.ice, offline: self.offline });
+        let (key, settings) = (
+            self.key,
+            Settings {
+                ice: self.ice,
+                offline: self.offline,
+            },
+        );
         // Argon2id takes a while, and the database may have to be repaired.
         let opened = tokio::task::spawn_blocking(move || open(home, &key)).await;
         let (home, lock, store, profile) =
@@ -193,7 +209,9 @@ type Opened = (Home, crate::home::HomeLock, Store, ProfileRow);
 
 fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
     if !home.has_profile() {
-        return Err(OpenError::NoProfile { path: home.path().to_owned() });
+        return Err(OpenError::NoProfile {
+            path: home.path().to_owned(),
+        });
     }
     let lock = home.lock()?;
     let key = KeyFile::new(home.key_file()).read(source)?;

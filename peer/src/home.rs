@@ -85,7 +85,11 @@ impl Home {
     pub(crate) fn create(&self) -> Result<(), HomeError> {
         use std::os::unix::fs::DirBuilderExt as _;
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.path).map_err(|error| self.io(error))
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(|error| self.io(error))
     }
 
     /// Takes the profile for this process.
@@ -93,7 +97,10 @@ impl Home {
         let path = self.path.join("lock");
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|source| HomeError::Io { path: path.clone(), source })?;
+        let file = file.map_err(|source| HomeError::Io {
+            path: path.clone(),
+            source,
+        })?;
         match file.try_lock() {
             Ok(()) => Ok(HomeLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(HomeError::InUse),
@@ -125,11 +132,15 @@ impl Home {
             // Writing to a string cannot fail.
             let _ = write!(name, "{byte:02x}");
         }
-        let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder =
+            std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         folder.join(name).with_extension("sock")
     }
 
     pub(crate) fn io(&self, source: std::io::Error) -> HomeError {
-        HomeError::Io { path: self.path.clone(), source }
+        HomeError::Io {
+            path: self.path.clone(),
+            source,
+        }
     }
 }

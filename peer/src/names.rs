@@ -7,7 +7,13 @@ const NAMELESS: &str = "nameless";
 
 /// Without control and formatting characters, with single spaces, at most [`NAME_MAX`] bytes.
 pub(crate) fn clean(name: &str) -> String {
-    let visible = name.chars().map(|c| if c.is_control() || is_format(c) { ' ' } else { c });
+    let visible = name.chars().map(|c| {
+        if c.is_control() || is_format(c) {
+            ' '
+        } else {
+            c
+        }
+    });
     let visible: String = visible.collect();
     let words = visible.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut end = words.len().min(NAME_MAX);
@@ -15,7 +21,11 @@ pub(crate) fn clean(name: &str) -> String {
         end -= 1;
     }
     let name = words.get(..end).unwrap_or_default().trim_end();
-    if name.is_empty() { NAMELESS.to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        NAMELESS.to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Characters that change how others are shown: direction marks, invisible ones, line separators.

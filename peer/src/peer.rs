@@ -71,7 +71,15 @@ impl Peer {
         profile: &ProfileRow,
     ) -> Self {
         let identity = Identity::of(profile);
-        Self { inner: Arc::new(Inner { home, _lock: lock, store, driver, identity }) }
+        Self {
+            inner: Arc::new(Inner {
+                home,
+                _lock: lock,
+                store,
+                driver,
+                identity,
+            }),
+        }
     }
 
     /// Who this profile is.
@@ -96,9 +104,13 @@ impl Peer {
             return Err(InviteError::NoUses);
         }
         let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        self.ask(|reply| Command::Invite { max_uses, lifetime_ms, reply })
-            .await
-            .unwrap_or(Err(InviteError::NotSaved))
+        self.ask(|reply| Command::Invite {
+            max_uses,
+            lifetime_ms,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(InviteError::NotSaved))
     }
 
     /// Asks the owner of an invite to become a contact, with a short text. Messages to them can be
@@ -193,7 +205,11 @@ impl Peer {
     ///
     /// # Errors
     /// [`SendError`]; nothing was stored.
-    pub async fn send_all(&self, to: &IdentityId, texts: Vec<String>) -> Result<Vec<MsgId>, SendError> {
+    pub async fn send_all(
+        &self,
+        to: &IdentityId,
+        texts: Vec<String>,
+    ) -> Result<Vec<MsgId>, SendError> {
         for text in &texts {
             match text.len() {
                 0 => return Err(SendError::Empty),
@@ -202,9 +218,13 @@ impl Peer {
             }
         }
         let row = self.row(to).map_err(|_| SendError::UnknownContact)?;
-        self.ask(|reply| Command::Send { to: row.no, texts, reply })
-            .await
-            .unwrap_or(Err(SendError::NotSaved))
+        self.ask(|reply| Command::Send {
+            to: row.no,
+            texts,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(SendError::NotSaved))
     }
 
     /// Notes that a contact's messages up to this one have been shown to the person; the contact
@@ -214,8 +234,16 @@ impl Peer {
     /// [`ReadError`].
     pub async fn mark_read(&self, contact: &IdentityId, up_to_seq: u64) -> Result<(), ReadError> {
         let no = self.row(contact)?.no;
-        let command = Command::Read { no, up_to: up_to_seq };
-        self.inner.driver.inputs.send(Input::Command(command)).await.map_err(|_| ReadError::ShutDown)
+        let command = Command::Read {
+            no,
+            up_to: up_to_seq,
+        };
+        self.inner
+            .driver
+            .inputs
+            .send(Input::Command(command))
+            .await
+            .map_err(|_| ReadError::ShutDown)
     }
 
     /// Events after a cursor. Cursor 0 is the beginning of what the journal still has.
@@ -246,7 +274,13 @@ impl Peer {
     /// [`ReadError::ShutDown`].
     pub async fn set_cursor(&self, name: &str, cursor: u64) -> Result<(), ReadError> {
         let name = name.to_owned();
-        self.ask(|reply| Command::SetCursor { name, cursor, reply }).await.ok_or(ReadError::ShutDown)
+        self.ask(|reply| Command::SetCursor {
+            name,
+            cursor,
+            reply,
+        })
+        .await
+        .ok_or(ReadError::ShutDown)
     }
 
     /// How things are now.
@@ -254,7 +288,9 @@ impl Peer {
     /// # Errors
     /// [`ReadError::ShutDown`].
     pub async fn status(&self) -> Result<StatusReport, ReadError> {
-        self.ask(|reply| Command::Status { reply }).await.ok_or(ReadError::ShutDown)
+        self.ask(|reply| Command::Status { reply })
+            .await
+            .ok_or(ReadError::ShutDown)
     }
 
     /// Says goodbye to all links and closes the profile. What was confirmed before is durable
@@ -278,20 +314,29 @@ impl Peer {
         let rows = self.inner.store.read_contacts()?;
         let address = name_or_address.parse::<IdentityId>().ok();
         rows.iter()
-            .find(|row| Some(row.identity) == address || row.name.eq_ignore_ascii_case(name_or_address))
+            .find(|row| {
+                Some(row.identity) == address || row.name.eq_ignore_ascii_case(name_or_address)
+            })
             .map(|row| row.identity)
             .ok_or(ReadError::UnknownContact)
     }
 
     fn row(&self, who: &IdentityId) -> Result<ContactRow, ReadError> {
         let rows = self.inner.store.read_contacts()?;
-        rows.into_iter().find(|row| row.identity == *who).ok_or(ReadError::UnknownContact)
+        rows.into_iter()
+            .find(|row| row.identity == *who)
+            .ok_or(ReadError::UnknownContact)
     }
 
     /// Asks the driver; `None` if it ended, or lost its store, before it answered.
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Option<T> {
         let (reply, answer): (Reply<T>, oneshot::Receiver<T>) = Reply::new();
-        self.inner.driver.inputs.send(Input::Command(command(reply))).await.ok()?;
+        self.inner
+            .driver
+            .inputs
+            .send(Input::Command(command(reply)))
+            .await
+            .ok()?;
         answer.await.ok()
     }
 }
@@ -301,7 +346,9 @@ impl Identity {
         use tincan_protocol::keys::DeviceKey;
         use tincan_protocol::phrase::Phrase;
         Self {
-            address: Phrase::from_entropy(profile.entropy).identity_key().identity(),
+            address: Phrase::from_entropy(profile.entropy)
+                .identity_key()
+                .identity(),
             name: profile.name.clone(),
             device: DeviceKey::from_seed(&profile.device_seed).device(),
             signal_servers: profile.signal_servers.clone(),

@@ -1,6 +1,13 @@
 //! What a hostile signaling server may try with a signed offer or answer, and that it gets no
 //! session for it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the harness of a test: what fails here is a failed test"
+)]
+
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tincan_protocol::cert::DeviceCert;

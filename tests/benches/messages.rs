@@ -16,7 +16,10 @@
 #[path = "../../peer/link/tests/support/raw_pair.rs"]
 mod raw_pair;
 #[path = "../../peer/link/src/transport/runtime.rs"]
-#[allow(dead_code, reason = "the sources themselves: they are no part of the crate's interface")]
+#[allow(
+    dead_code,
+    reason = "the sources themselves: they are no part of the crate's interface"
+)]
 mod runtime;
 #[path = "../../peer/link/src/transport/socket.rs"]
 mod socket;
@@ -62,7 +65,10 @@ async fn main() {
     e2e::build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sync = disk_sync(folder.path());
-    println!("one disk sync (write of 4 KiB and fdatasync): {:.2} ms", ms(sync));
+    println!(
+        "one disk sync (write of 4 KiB and fdatasync): {:.2} ms",
+        ms(sync)
+    );
     let server = start_server(folder.path());
     println!(
         "{:<26} {:>10} {:>10} {:>12}",
@@ -73,12 +79,19 @@ async fn main() {
         raw(path, turn.as_ref()).await;
         let home = folder.path().join(path);
         peers(path, policy, &home, server.url()).await;
-        bulk(path, policy, &folder.path().join(format!("{path}-bulk")), server.url()).await;
+        bulk(
+            path,
+            policy,
+            &folder.path().join(format!("{path}-bulk")),
+            server.url(),
+        )
+        .await;
     }
 }
 
 fn print(what: &str, p50: Option<Duration>, p99: Option<Duration>, rate: Option<f64>) {
-    let time = |time: Option<Duration>| time.map_or(String::new(), |time| format!("{:.2}", ms(time)));
+    let time =
+        |time: Option<Duration>| time.map_or(String::new(), |time| format!("{:.2}", ms(time)));
     let rate = rate.map_or(String::new(), |rate| format!("{rate:.0}"));
     println!("{what:<26} {:>10} {:>10} {rate:>12}", time(p50), time(p99));
 }
@@ -105,26 +118,44 @@ fn disk_sync(folder: &Path) -> Duration {
 fn start_server(folder: &Path) -> SignalServer {
     let secret = folder.join("secret");
     std::fs::write(&secret, SECRET).unwrap();
-    let args = vec!["--turn-secret-file".to_owned(), secret.display().to_string()];
-    let options = ServerOptions { args, ..ServerOptions::default() };
+    let args = vec![
+        "--turn-secret-file".to_owned(),
+        secret.display().to_string(),
+    ];
+    let options = ServerOptions {
+        args,
+        ..ServerOptions::default()
+    };
     SignalServer::start(&folder.join("server"), options).unwrap()
 }
 
 /// Credentials as the server gives them to those who have logged in.
 fn turn_server(server: &SignalServer) -> IceServer {
     let log = std::fs::read_to_string(server.data().join("server.log")).unwrap();
-    let address = log.lines().find_map(|line| line.split("TURN for ").nth(1)).unwrap();
+    let address = log
+        .lines()
+        .find_map(|line| line.split("TURN for ").nth(1))
+        .unwrap();
     let urls = vec![format!("turn:{}?transport=udp", address.trim())];
     let issuer = Issuer::new(TurnSecret::from_text(SECRET).unwrap(), urls);
-    let unix_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let unix_s = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     let turn = issuer.issue(&tincan_protocol::SignalAddress::from_bytes([7; 32]), unix_s);
-    IceServer { urls: turn.urls, username: turn.username, credential: turn.credential }
+    IceServer {
+        urls: turn.urls,
+        username: turn.username,
+        credential: turn.credential,
+    }
 }
 
 /// The channel alone: half a round trip, and messages as they arrive.
 async fn raw(path: &str, turn: Option<&IceServer>) {
     let modes = [(); 2].map(|()| Arc::new(PathMode::connecting()));
-    let runtimes = modes.clone().map(|mode| -> Arc<dyn Runtime> { Arc::new(PassRuntime::new(mode)) });
+    let runtimes = modes
+        .clone()
+        .map(|mode| -> Arc<dyn Runtime> { Arc::new(PassRuntime::new(mode)) });
     let pair = RawPair::connect(turn, runtimes, 128 * 1024).await;
     if turn.is_none() {
         modes.iter().for_each(|mode| mode.settle(false, false));
@@ -145,17 +176,28 @@ async fn raw(path: &str, turn: Option<&IceServer>) {
     sending.await.unwrap();
     modes.iter().for_each(|mode| mode.end_passes());
     pair.close().await;
-    print(&format!("{path}, raw channel"), Some(p50), Some(p99), Some(rate));
+    print(
+        &format!("{path}, raw channel"),
+        Some(p50),
+        Some(p99),
+        Some(rate),
+    );
 }
 
 /// The library: two peers in this process.
 async fn peers(path: &str, policy: IcePolicy, home: &Path, url: &str) {
-    let (ann, bob) = (open(&home.join("ann"), "ann", policy, url).await, open(&home.join("bob"), "bob", policy, url).await);
+    let (ann, bob) = (
+        open(&home.join("ann"), "ann", policy, url).await,
+        open(&home.join("bob"), "bob", policy, url).await,
+    );
     let invite = ann.invite(1, Duration::from_secs(600)).await.unwrap();
     wait_until(&ann, |status| status.relays.iter().all(|relay| relay.ready)).await;
     let to_ann = bob.add(invite, "").await.unwrap();
     wait_until(&bob, |status| {
-        status.contacts.iter().any(|contact| matches!(contact.link, LinkStatus::Up { .. }))
+        status
+            .contacts
+            .iter()
+            .any(|contact| matches!(contact.link, LinkStatus::Up { .. }))
     })
     .await;
     let text = "x".repeat(TEXT);
@@ -171,17 +213,32 @@ async fn peers(path: &str, policy: IcePolicy, home: &Path, url: &str) {
     let rate = SINGLE as f64 / times.iter().sum::<Duration>().as_secs_f64();
     times.sort();
     let (p50, p99) = (times[SINGLE / 2], times[SINGLE * 99 / 100]);
-    print(&format!("{path}, one at a time"), Some(p50), Some(p99), Some(rate));
+    print(
+        &format!("{path}, one at a time"),
+        Some(p50),
+        Some(p99),
+        Some(rate),
+    );
 
     let (times, rate) = in_flight(&bob, &to_ann, &mut events, &text).await;
     let (p50, p99) = (times[MANY / 2], times[MANY * 99 / 100]);
-    print(&format!("{path}, {IN_FLIGHT} in flight"), Some(p50), Some(p99), Some(rate));
+    print(
+        &format!("{path}, {IN_FLIGHT} in flight"),
+        Some(p50),
+        Some(p99),
+        Some(rate),
+    );
     ann.shutdown().await.unwrap();
     bob.shutdown().await.unwrap();
 }
 
 /// Keeps [`IN_FLIGHT`] messages between `send` and the other side's event.
-async fn in_flight(bob: &Peer, to: &IdentityId, events: &mut Events, text: &str) -> (Vec<Duration>, f64) {
+async fn in_flight(
+    bob: &Peer,
+    to: &IdentityId,
+    events: &mut Events,
+    text: &str,
+) -> (Vec<Duration>, f64) {
     let start = Instant::now();
     let (mut sending, mut started) = (JoinSet::new(), std::collections::VecDeque::new());
     let mut times = Vec::with_capacity(MANY);
@@ -204,27 +261,64 @@ async fn in_flight(bob: &Peer, to: &IdentityId, events: &mut Events, text: &str)
 
 /// The programs: lines through `peer send TO -`, until the last is delivered, and printed.
 async fn bulk(path: &str, policy: IcePolicy, home: &Path, url: &str) {
-    let ice = if policy == IcePolicy::All { "all" } else { "relay" };
-    let link = if policy == IcePolicy::All { "direct" } else { "turn" };
-    let ann = Profile::init(&home.join("ann"), "ann", url, url).unwrap().with_args(&["--ice", ice]);
-    let bob = Profile::init(&home.join("bob"), "bob", url, url).unwrap().with_args(&["--ice", ice]);
+    let ice = if policy == IcePolicy::All {
+        "all"
+    } else {
+        "relay"
+    };
+    let link = if policy == IcePolicy::All {
+        "direct"
+    } else {
+        "turn"
+    };
+    let ann = Profile::init(&home.join("ann"), "ann", url, url)
+        .unwrap()
+        .with_args(&["--ice", ice]);
+    let bob = Profile::init(&home.join("bob"), "bob", url, url)
+        .unwrap()
+        .with_args(&["--ice", ice]);
     let invite = ann.run(&["invite"]).unwrap();
-    bob.run(&["add", invite[0]["link"].as_str().unwrap()]).unwrap();
+    bob.run(&["add", invite[0]["link"].as_str().unwrap()])
+        .unwrap();
     ann.run(&["contacts"]).unwrap();
     let (mut a, _b) = (ann.daemon().await.unwrap(), bob.daemon().await.unwrap());
-    wait_for_link(&mut a, "bob", link, Duration::from_secs(30)).await.unwrap();
+    wait_for_link(&mut a, "bob", link, Duration::from_secs(30))
+        .await
+        .unwrap();
 
-    let lines: String = (0..BULK).map(|number| format!("{:.<TEXT$}\n", format!("{number} "))).collect();
+    let lines: String = (0..BULK)
+        .map(|number| format!("{:.<TEXT$}\n", format!("{number} ")))
+        .collect();
     let start = Instant::now();
     let mut send = Command::new(Binary::Peer.path().unwrap());
-    send.arg("--home").arg(ann.home()).args(["send", "bob", "-", "--wait", "delivered", "--timeout", "120s"]);
-    let mut child = send.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    send.arg("--home").arg(ann.home()).args([
+        "send",
+        "bob",
+        "-",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "120s",
+    ]);
+    let mut child = send
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writing = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
-    let status = tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    let status = tokio::task::spawn_blocking(move || child.wait())
+        .await
+        .unwrap()
+        .unwrap();
     writing.join().unwrap().unwrap();
     assert!(status.success());
-    print(&format!("{path}, {BULK} lines"), None, None, Some(BULK as f64 / start.elapsed().as_secs_f64()));
+    print(
+        &format!("{path}, {BULK} lines"),
+        None,
+        None,
+        Some(BULK as f64 / start.elapsed().as_secs_f64()),
+    );
 }
 
 async fn open(home: &Path, name: &str, policy: IcePolicy, url: &str) -> Peer {
@@ -236,7 +330,12 @@ async fn open(home: &Path, name: &str, policy: IcePolicy, url: &str) -> Peer {
         restore: None,
     };
     Peer::builder().home(home).init(new).unwrap();
-    Peer::builder().home(home).ice_policy(policy).spawn().await.unwrap()
+    Peer::builder()
+        .home(home)
+        .ice_policy(policy)
+        .spawn()
+        .await
+        .unwrap()
 }
 
 async fn wait_until(peer: &Peer, holds: impl Fn(&tincan_peer::StatusReport) -> bool) {

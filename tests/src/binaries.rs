@@ -32,7 +32,10 @@ impl Binary {
     pub fn path(self) -> Result<PathBuf> {
         let path = folder()?.join(self.name());
         if !path.exists() {
-            bail!("{} is not built; run `cargo build --release --bins` first", path.display());
+            bail!(
+                "{} is not built; run `cargo build --release --bins` first",
+                path.display()
+            );
         }
         Ok(path)
     }

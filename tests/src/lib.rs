@@ -4,11 +4,20 @@
 //! Every process started here dies with its handle.
 
 mod binaries;
+mod journal;
+mod life;
 mod peer;
 mod process;
 mod server;
+mod states;
+mod typed;
+mod world;
 
 pub use binaries::{Binary, build};
+pub use journal::Journal;
+pub use life::{Entry, Fate, Ledger, live};
 pub use peer::{Answer, Daemon, Profile, link_of, wait_for_link};
 pub use process::Process;
 pub use server::{RelayServer, ServerOptions, SignalServer};
+pub use states::{States, ids};
+pub use world::{World, acquaint, invite};

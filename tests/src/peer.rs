@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use tincan_peer::rpc::Client;
 use tincan_peer::Home;
+use tincan_peer::rpc::Client;
 use tokio::time::Instant;
 
 use crate::binaries::Binary;
@@ -37,8 +37,20 @@ impl Profile {
     /// # Errors
     /// If the command fails.
     pub fn init(home: &Path, name: &str, server: &str, relay: &str) -> Result<Self> {
-        let profile = Self { home: home.to_owned(), args: Vec::new() };
-        let args = ["--no-keyring", "init", "--name", name, "--server", server, "--relay", relay];
+        let profile = Self {
+            home: home.to_owned(),
+            args: Vec::new(),
+        };
+        let args = [
+            "--no-keyring",
+            "init",
+            "--name",
+            name,
+            "--server",
+            server,
+            "--relay",
+            relay,
+        ];
         profile.run(&args)?;
         Ok(profile)
     }
@@ -47,7 +59,10 @@ impl Profile {
     #[must_use]
     pub fn with_args(&self, args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Self { home: self.home.clone(), args }
+        Self {
+            home: self.home.clone(),
+            args,
+        }
     }
 
     /// Its folder.
@@ -62,7 +77,12 @@ impl Profile {
     /// If the program is not built.
     pub fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(Binary::Peer.path()?);
-        command.arg("--home").arg(&self.home).arg("--json").args(&self.args).args(args);
+        command
+            .arg("--home")
+            .arg(&self.home)
+            .arg("--json")
+            .args(&self.args)
+            .args(args);
         Ok(command)
     }
 
@@ -73,7 +93,10 @@ impl Profile {
     pub fn answer(&self, args: &[&str]) -> Result<Answer> {
         let output = self.command(args)?.stdin(Stdio::null()).output()?;
         let stdout = String::from_utf8(output.stdout)?;
-        let objects = stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        let objects = stdout
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>();
         Ok(Answer {
             code: output.status.code(),
             objects: objects.with_context(|| stdout.clone())?,
@@ -88,7 +111,12 @@ impl Profile {
     pub fn run(&self, args: &[&str]) -> Result<Vec<Value>> {
         let answer = self.answer(args)?;
         if answer.code != Some(0) {
-            bail!("peer {args:?} ended with {:?}: {:?} {}", answer.code, answer.objects, answer.stderr);
+            bail!(
+                "peer {args:?} ended with {:?}: {:?} {}",
+                answer.code,
+                answer.objects,
+                answer.stderr
+            );
         }
         Ok(answer.objects)
     }
@@ -102,7 +130,11 @@ impl Profile {
         let mut process = Process::start(&mut command, &self.home.join("daemon.log"))?;
         process.line()?;
         let client = Client::connect(&Home::at(&self.home)).await?;
-        Ok(Daemon { process, client, profile: self.clone() })
+        Ok(Daemon {
+            process,
+            client,
+            profile: self.clone(),
+        })
     }
 }
 
@@ -155,7 +187,9 @@ impl Daemon {
         let history = self.call("history", params).await?;
         let received = history.as_array().into_iter().flatten();
         let received = received.filter(|message| message["outgoing"] == false);
-        Ok(received.filter_map(|message| message["text"].as_str().map(str::to_owned)).collect())
+        Ok(received
+            .filter_map(|message| message["text"].as_str().map(str::to_owned))
+            .collect())
     }
 }
 
@@ -167,14 +201,22 @@ pub async fn link_of(daemon: &mut Daemon, contact: &str) -> Result<String> {
     let status = daemon.call("status", json!({})).await?;
     let contacts = status["contacts"].as_array().into_iter().flatten();
     let link = contacts.into_iter().find(|known| known["name"] == contact);
-    Ok(link.and_then(|known| known["link"].as_str()).unwrap_or("none").to_owned())
+    Ok(link
+        .and_then(|known| known["link"].as_str())
+        .unwrap_or("none")
+        .to_owned())
 }
 
 /// Waits until a contact is linked in this way.
 ///
 /// # Errors
 /// If that does not happen in time.
-pub async fn wait_for_link(daemon: &mut Daemon, contact: &str, link: &str, limit: Duration) -> Result<()> {
+pub async fn wait_for_link(
+    daemon: &mut Daemon,
+    contact: &str,
+    link: &str,
+    limit: Duration,
+) -> Result<()> {
     let deadline = Instant::now() + limit;
     loop {
         let now = link_of(daemon, contact).await?;

@@ -24,8 +24,15 @@ impl Process {
     /// # Errors
     /// If it cannot be started.
     pub fn start(command: &mut Command, stderr: &Path) -> Result<Self> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(stderr)?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(stderr)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn();
         let mut child = child.with_context(|| format!("{command:?}"))?;
         let stdout = child.stdout.take().map(BufReader::new);
         Ok(Self { child, stdout })
@@ -50,7 +57,10 @@ impl Process {
     /// If that is no text.
     pub fn rest(&mut self) -> Result<String> {
         let mut text = String::new();
-        self.stdout.as_mut().context("stdout is taken")?.read_to_string(&mut text)?;
+        self.stdout
+            .as_mut()
+            .context("stdout is taken")?
+            .read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -38,7 +38,12 @@ impl SignalServer {
         let data = folder.to_owned();
         std::fs::create_dir_all(&data)?;
         let (process, url) = Self::spawn(&data, &options)?;
-        Ok(Self { process, url, data, options })
+        Ok(Self {
+            process,
+            url,
+            data,
+            options,
+        })
     }
 
     fn spawn(data: &Path, options: &ServerOptions) -> Result<(Process, String)> {
@@ -77,7 +82,10 @@ impl SignalServer {
     /// If it does not come up.
     pub fn restart(&mut self) -> Result<()> {
         let address = self.url.strip_prefix("http://").context("url")?.to_owned();
-        let options = ServerOptions { listen: Some(address), ..self.options.clone() };
+        let options = ServerOptions {
+            listen: Some(address),
+            ..self.options.clone()
+        };
         (self.process, _) = Self::spawn(&self.data, &options)?;
         Ok(())
     }
@@ -99,12 +107,18 @@ impl RelayServer {
     pub fn start(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let (process, url) = Self::spawn(folder, "127.0.0.1:0")?;
-        Ok(Self { process, url, data: folder.to_owned() })
+        Ok(Self {
+            process,
+            url,
+            data: folder.to_owned(),
+        })
     }
 
     fn spawn(data: &Path, listen: &str) -> Result<(Process, String)> {
         let mut command = Command::new(Binary::Relay.path()?);
-        command.args(["-v", "--listen", listen, "--data"]).arg(data.join("relay"));
+        command
+            .args(["-v", "--listen", listen, "--data"])
+            .arg(data.join("relay"));
         let mut process = Process::start(&mut command, &data.join("relay.log"))?;
         let url = listening(&mut process)?;
         Ok((process, url))
@@ -134,6 +148,8 @@ impl RelayServer {
 
 fn listening(process: &mut Process) -> Result<String> {
     let line = process.line()?;
-    let url = line.strip_prefix("listening on ").with_context(|| format!("unexpected: {line}"))?;
+    let url = line
+        .strip_prefix("listening on ")
+        .with_context(|| format!("unexpected: {line}"))?;
     Ok(url.to_owned())
 }

@@ -27,8 +27,12 @@ pub const RECEIVED_RANGES: usize = 256;
 /// Unreadable envelopes remembered until they have been asked for again.
 pub const RESEND_ASKS: usize = 256;
 
-/// Envelopes sealed again for one request.
+/// Envelopes sealed again in one interval (see [`Config::resend_interval`]): sealing costs us more
+/// than asking costs the other side.
 pub const RESEND_ENVELOPES: usize = 32;
+
+/// Envelopes that wait to be sealed again. An honest reader asks for no more than were in flight.
+pub const RESEND_WANTED: usize = 256;
 
 /// Gaps shown at once; further ones wait until these are filled.
 pub const GAPS: usize = 256;
@@ -55,7 +59,7 @@ pub struct Config {
     pub deposit_backoff_max: Duration,
     /// The other side's "busy" holds an envelope back this long.
     pub busy_delay: Duration,
-    /// Two requests of the other side to seal again are at least this far apart.
+    /// At most [`RESEND_ENVELOPES`] are sealed again in this time.
     pub resend_interval: Duration,
     /// A message that is not delivered within this time has failed, milliseconds of wall clock.
     pub expiry_ms: u64,

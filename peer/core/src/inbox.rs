@@ -5,6 +5,7 @@
 //! the hole is filled or given up; a hole that is given up becomes a gap, and what fills it later
 //! takes the place where it belongs.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -190,7 +191,7 @@ impl Inbox {
             content: bytes,
         }));
         out.push_back(Output::Event(Event::Received {
-            content,
+            content: Box::new(content),
             place,
             late: false,
         }));
@@ -263,7 +264,7 @@ impl Inbox {
             content: bytes,
         }));
         out.push_back(Output::Event(Event::Received {
-            content,
+            content: Box::new(content),
             place,
             late: true,
         }));

@@ -1,5 +1,6 @@
 //! What a session wants done, in order.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use tincan_protocol::ack::SeqSet;
@@ -197,7 +198,7 @@ pub enum Event {
     /// A message takes its place in the timeline.
     Received {
         /// The content.
-        content: Content,
+        content: Box<Content>,
         /// Its place in the timeline.
         place: Hlc,
         /// It fills a gap that was already shown.

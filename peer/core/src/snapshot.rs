@@ -44,6 +44,9 @@ pub struct Snapshot {
     /// The other side does not know all of `received` and `read_up_to` yet.
     #[prost(bool, tag = "12")]
     pub receipt_pending: bool,
+    /// Envelopes of ours that are to be sealed again: first and last seq.
+    #[prost(message, repeated, tag = "13")]
+    pub resend_wanted: Vec<RangeRow>,
 }
 
 /// A range of seqs, both ends included.

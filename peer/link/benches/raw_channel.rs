@@ -47,7 +47,7 @@ const TIME: Duration = Duration::from_secs(2);
 const ROUND_TRIPS: usize = 2_000;
 
 /// Connections that are held open to see what one costs.
-const IDLE: usize = 0;
+const IDLE: usize = 20;
 
 /// Each figure is the middle one of so many, raw and link in turn, because a shared machine is never
 /// quiet.
@@ -61,7 +61,7 @@ async fn main() {
         "{:<18} {:>12} {:>8} {:>8} {:>12} {:>16}",
         "", "200 B msg/s", "p50 us", "p99 us", "56 KiB MB/s", "KB per idle end"
     );
-    for (path, turn) in [("direct", None)] {
+    for (path, turn) in [("direct", None), ("through TURN", Some(&server))] {
         let memory = [
             idle_memory(|| raw(turn)).await,
             idle_memory(|| link(turn)).await,
@@ -103,7 +103,7 @@ struct Figures {
 async fn measure(mut pair: Pair) -> Figures {
     let (p50, p99) = pair.round_trips().await;
     let rate = pair.rate(SMALL).await;
-    let megabytes = 0.0; println!("{rate}");
+    let megabytes = pair.rate(LARGE).await * LARGE as f64 / 1e6;
     pair.close().await;
     Figures {
         rate,
@@ -120,7 +120,7 @@ async fn idle_memory<F: Future<Output = Pair>>(make: impl Fn() -> F) -> u64 {
     for _ in 0..IDLE {
         idle.push(make().await);
     }
-    let memory = resident().saturating_sub(before) / 40;
+    let memory = resident().saturating_sub(before) / (2 * IDLE as u64);
     for pair in idle {
         pair.close().await;
     }
@@ -240,13 +240,10 @@ impl Pair {
             sent
         });
         let mut received = 0;
-        let s2 = match &*ann { End::Link(h,_) => Some(h.clone()), _ => None };
-        let mut tick = tokio::time::interval(Duration::from_millis(100)); let mut lastr = 0u64;
         let sent = loop {
             tokio::select! {
                 sent = &mut sending => break sent.unwrap(),
                 () = bob.receive() => received += 1,
-                _ = tick.tick() => { if let Some(h) = &s2 { println!("{:?} +{} {:?}", began.elapsed(), received - lastr, h.stats()); lastr = received; } }
             }
         };
         while received < sent {

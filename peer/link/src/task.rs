@@ -35,6 +35,10 @@ const NOTICES: usize = 128;
 /// Frames and messages handled in one turn before the other side of the traffic gets its own.
 const TURN: usize = 64;
 
+/// Messages read between two looks for more (see the sockets). The connection leaves messages behind
+/// when it has 256 unread ones; half of that makes sure that some of these are read after it did.
+const NUDGE_EVERY: usize = 128;
+
 /// While frames wait for room, the channel is asked this often. It also says by itself when there
 /// is room, but not while the caller does not read its events.
 const ROOM_POLL: Duration = Duration::from_millis(10);
@@ -112,6 +116,8 @@ struct Link {
     signals_out: VecDeque<LinkSignal>,
     /// Frames taken from the queue that wait for room.
     frames: VecDeque<Bytes>,
+    /// Messages read since the last nudge.
+    read: usize,
     inlets: Inlets,
 }
 
@@ -171,6 +177,7 @@ impl Link {
             incoming,
             signals_out: VecDeque::from([described.signal]),
             frames: VecDeque::new(),
+            read: 0,
             parties,
             inlets,
         })
@@ -182,7 +189,7 @@ impl Link {
         events: &mpsc::Sender<LinkEvent>,
     ) -> Result<std::convert::Infallible, DownReason> {
         loop {
-            let now = Instant::now(); DBG[2].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let now = Instant::now();
             self.session.handle_timeout(events.capacity() > 0, now)?;
             self.transmit(now).await?;
             let wake = self.poll_timeout(now);
@@ -208,7 +215,7 @@ impl Link {
                     self.handle_channel(permit, event).await?;
                     self.handle_more(events).await?;
                 }
-                () = sleep_until(wake.into()) => { DBG[0].fetch_add(1, std::sync::atomic::Ordering::Relaxed); }
+                () = sleep_until(wake.into()) => {}
             }
         }
     }
@@ -230,7 +237,7 @@ impl Link {
         // Given back at once: a caller that waits for the queue is woken for many frames, not for each.
         let mut freed = 0;
         for _ in 0..TURN {
-            if !self.has_room(&channel, now).await? { DBG[3].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if !self.has_room(&channel, now).await? {
                 break;
             }
             let frame = if let Some(frame) = self.session.poll_transmit(now) {
@@ -373,13 +380,18 @@ impl Link {
             ChannelEvent::Message(message) => {
                 // Through a relay the first message can overtake the news that the channel is open.
                 self.handle_open(now).await?;
+                self.read += 1;
+                if self.read == NUDGE_EVERY {
+                    self.read = 0;
+                    self.connection.nudge();
+                }
                 self.handle_message(permit, message, now)
             }
             ChannelEvent::Text => Err(DownReason::Misbehaved {
                 what: "a text message",
             }),
             // The next turn asks how much is in flight.
-            ChannelEvent::Low => { DBG[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed); Ok(()) }
+            ChannelEvent::Low => Ok(()),
             ChannelEvent::Closed => Err(DownReason::ClosedByRemote {
                 reason: String::new(),
             }),
@@ -452,7 +464,6 @@ impl Link {
             DownReason::WrongCertificate => false,
             _ => self.say_bye(reason).await,
         };
-        eprintln!("timer {} low {} turns {} full {} window {} sent {}", DBG[0].load(std::sync::atomic::Ordering::Relaxed), DBG[1].load(std::sync::atomic::Ordering::Relaxed), DBG[2].load(std::sync::atomic::Ordering::Relaxed), DBG[3].load(std::sync::atomic::Ordering::Relaxed), self.window.size(), self.inlets.counters.snapshot().sent_frames);
         self.connection.close().await;
         (!said).then(|| SignedBye::sign(self.offer.session, &self.parties.key))
     }
@@ -559,5 +570,3 @@ fn broken(error: TransportError) -> DownReason {
         text: error.to_string(),
     }
 }
-
-static DBG: [std::sync::atomic::AtomicU64; 4] = [const { std::sync::atomic::AtomicU64::new(0) }; 4];

@@ -21,8 +21,7 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.";
 
 /// Where the profile is and how it is opened.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,11 @@ use super::output::{Output, visible};
 use super::session::{Network, Session};
 use crate::rpc::RpcError;
 
-pub(super) async fn run(global: &Global, command: Command, output: &Output) -> Result<(), RpcError> {
+pub(super) async fn run(
+    global: &Global,
+    command: Command,
+    output: &Output,
+) -> Result<(), RpcError> {
     let network = match command {
         Command::Id | Command::Requests | Command::History(_) => Network::Offline,
         _ => Network::Online,
@@ -35,11 +39,19 @@ pub(super) async fn run(global: &Global, command: Command, output: &Output) -> R
 async fn id(session: &mut Session, output: &Output) -> Result<(), RpcError> {
     let id = session.call("id", json!({})).await?;
     output.print(&id, || {
-        let servers: Vec<&str> =
-            id["signal_servers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let servers: Vec<&str> = id["signal_servers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         format!(
             "{}\n  address  {}\n  device   {}\n  servers  {}\n  relay    {}",
-            text(&id["name"]), text(&id["address"]), text(&id["device"]), servers.join(", "), text(&id["relay"]),
+            text(&id["name"]),
+            text(&id["address"]),
+            text(&id["device"]),
+            servers.join(", "),
+            text(&id["relay"]),
         )
     });
     Ok(())
@@ -77,7 +89,11 @@ async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), Rp
     session.settle(|status| !waits(status, &address)).await?;
     // An invite for one use accepts at once, if its owner is online.
     let contacts = session.call("contacts", json!({})).await?;
-    let now = contacts.as_array().into_iter().flatten().find(|now| now["address"] == address);
+    let now = contacts
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|now| now["address"] == address);
     let contact = now.cloned().unwrap_or(contact);
     output.print(&contact, || match contact["standing"].as_str() {
         Some("accepted") => format!("{} is your contact now", text(&contact["name"])),
@@ -94,7 +110,11 @@ async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError
     for request in items(&requests) {
         output.print(request, || {
             let words = visible(&text(&request["text"]));
-            format!("{}  {}\n    {words}", text(&request["name"]), text(&request["id"]))
+            format!(
+                "{}  {}\n    {words}",
+                text(&request["name"]),
+                text(&request["id"])
+            )
         });
     }
     if items(&requests).next().is_none() {
@@ -107,13 +127,17 @@ async fn accept(session: &mut Session, who: Who, output: &Output) -> Result<(), 
     let contact = session.call("accept", json!({"id": who.id})).await?;
     let address = contact["address"].clone();
     session.settle(|status| !waits(status, &address)).await?;
-    output.print(&contact, || format!("{} is your contact now", text(&contact["name"])));
+    output.print(&contact, || {
+        format!("{} is your contact now", text(&contact["name"]))
+    });
     Ok(())
 }
 
 async fn reject(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
     session.call("reject", json!({"id": who.id})).await?;
-    output.print(&json!({"type": "rejected", "id": who.id}), || "request dropped".to_owned());
+    output.print(&json!({"type": "rejected", "id": who.id}), || {
+        "request dropped".to_owned()
+    });
     Ok(())
 }
 
@@ -128,7 +152,11 @@ async fn contacts(session: &mut Session, output: &Output) -> Result<(), RpcError
                 Some("requested") => "asked, not accepted yet".to_owned(),
                 other => other.unwrap_or_default().to_owned(),
             };
-            format!("{}  {}  {standing}", text(&contact["name"]), text(&contact["address"]))
+            format!(
+                "{}  {}  {standing}",
+                text(&contact["name"]),
+                text(&contact["address"])
+            )
         });
     }
     if items(&contacts).next().is_none() {
@@ -159,11 +187,21 @@ fn status_text(status: &Value) -> String {
         let state = if server["up"] == true {
             "connected".to_owned()
         } else {
-            server["problem"].as_str().unwrap_or("connecting").to_owned()
+            server["problem"]
+                .as_str()
+                .unwrap_or("connecting")
+                .to_owned()
         };
         lines.push(format!("{kind:<10} {}  {state}", text(&server["url"])));
     }
-    lines.push(format!("turn       {}", if status["turn"] == true { "available" } else { "none offered" }));
+    lines.push(format!(
+        "turn       {}",
+        if status["turn"] == true {
+            "available"
+        } else {
+            "none offered"
+        }
+    ));
     for contact in items(&status["contacts"]) {
         let link = match (contact["link"].as_str(), contact["round_trip_ms"].as_f64()) {
             (Some("none"), _) => format!("no link, {}", text(&contact["presence"])),
@@ -173,8 +211,14 @@ fn status_text(status: &Value) -> String {
             (Some("direct"), None) => "linked directly".to_owned(),
             (other, _) => other.unwrap_or_default().to_owned(),
         };
-        let waiting = contact["waiting"].as_str().map(|why| format!("; messages wait: {why}"));
-        lines.push(format!("contact    {}  {link}{}", text(&contact["name"]), waiting.unwrap_or_default()));
+        let waiting = contact["waiting"]
+            .as_str()
+            .map(|why| format!("; messages wait: {why}"));
+        lines.push(format!(
+            "contact    {}  {link}{}",
+            text(&contact["name"]),
+            waiting.unwrap_or_default()
+        ));
     }
     lines.join("\n")
 }
@@ -186,7 +230,11 @@ pub(super) fn message_line(message: &Value) -> String {
         Some(state) => format!("  [{state}]"),
     };
     let words = visible(&text(&message["text"]));
-    format!("{}  {}: {words}{state}", text(&message["sent_at"]), text(&message["from"]))
+    format!(
+        "{}  {}: {words}{state}",
+        text(&message["sent_at"]),
+        text(&message["from"])
+    )
 }
 
 pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
@@ -204,7 +252,8 @@ fn all_relays_ready(status: &Value) -> bool {
 /// Every server is connected, or known not to be there.
 fn servers_answered(status: &Value) -> bool {
     let all = items(&status["signal_servers"]).chain(relays(status));
-    all.into_iter().all(|server| server["up"] == true || server["problem"].is_string())
+    all.into_iter()
+        .all(|server| server["up"] == true || server["problem"].is_string())
 }
 
 /// Whether something waits to leave for a contact.

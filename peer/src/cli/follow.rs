@@ -25,7 +25,13 @@ impl Following {
     pub(super) async fn begin(session: &mut Session, until: Until) -> Result<Self, RpcError> {
         let place = session.call("cursor.get", json!({"name": "send"})).await?;
         let cursor = place["last"].as_u64().unwrap_or_default();
-        Ok(Self { cursor, until, states: HashMap::new(), open: 0, reason: None })
+        Ok(Self {
+            cursor,
+            until,
+            states: HashMap::new(),
+            open: 0,
+            reason: None,
+        })
     }
 
     pub(super) fn add(&mut self, id: String) {
@@ -48,7 +54,11 @@ impl Following {
     }
 
     /// Waits until all have come far enough. False if the time is over.
-    pub(super) async fn wait(&mut self, session: &mut Session, limit: Duration) -> Result<bool, RpcError> {
+    pub(super) async fn wait(
+        &mut self,
+        session: &mut Session,
+        limit: Duration,
+    ) -> Result<bool, RpcError> {
         let deadline = Instant::now() + limit;
         while self.open > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -69,9 +79,14 @@ impl Following {
     fn handle(&mut self, event: &Value) -> Result<(), RpcError> {
         let state = text(&event["state"]);
         for id in items(&event["ids"]).filter_map(Value::as_str) {
-            let Some(known) = self.states.get_mut(id) else { continue };
+            let Some(known) = self.states.get_mut(id) else {
+                continue;
+            };
             if state == "failed" {
-                return Err(RpcError::failed("the message was not delivered in time", "send it again"));
+                return Err(RpcError::failed(
+                    "the message was not delivered in time",
+                    "send it again",
+                ));
             }
             if state == "pending" {
                 self.reason = event["reason"].as_str().map(str::to_owned);

@@ -46,19 +46,39 @@ pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<
 fn profile(init: &Init) -> Result<NewProfile, RpcError> {
     let url = |text: &str| {
         text.parse::<ServerUrl>().map_err(|error| {
-            RpcError::usage(error, "`signal-server --dev --relay` starts a server and prints its URL")
+            RpcError::usage(
+                error,
+                "`signal-server --dev --relay` starts a server and prints its URL",
+            )
         })
     };
-    let signal_servers = init.server.iter().map(|text| url(text)).collect::<Result<Vec<_>, _>>()?;
+    let signal_servers = init
+        .server
+        .iter()
+        .map(|text| url(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let relay = match (&init.relay, signal_servers.first()) {
         (Some(text), _) => url(text)?,
         (None, Some(server)) => server.clone(),
         (None, None) => return Err(RpcError::usage("no server is given", "use --server URL")),
     };
     let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    let name = init.name.clone().or_else(login).unwrap_or_else(|| "me".to_owned());
-    let restore = if init.restore { Some(read_phrase()?) } else { None };
-    Ok(NewProfile { name, signal_servers, relay, restore })
+    let name = init
+        .name
+        .clone()
+        .or_else(login)
+        .unwrap_or_else(|| "me".to_owned());
+    let restore = if init.restore {
+        Some(read_phrase()?)
+    } else {
+        None
+    };
+    Ok(NewProfile {
+        name,
+        signal_servers,
+        relay,
+        restore,
+    })
 }
 
 fn read_phrase() -> Result<Phrase, RpcError> {
@@ -104,18 +124,27 @@ fn init_error(error: InitError) -> RpcError {
             RpcError::usage(error, "use it, or give another folder with --home DIR")
         }
         InitError::Name => RpcError::usage(error, "give a shorter one with --name"),
-        InitError::Servers { .. } => RpcError::usage(error, "give --server URL once to three times"),
-        InitError::Home(_) | InitError::Key(_) => {
-            RpcError::failed(error, "check the folder's permissions, or give another one with --home DIR")
+        InitError::Servers { .. } => {
+            RpcError::usage(error, "give --server URL once to three times")
         }
+        InitError::Home(_) | InitError::Key(_) => RpcError::failed(
+            error,
+            "check the folder's permissions, or give another one with --home DIR",
+        ),
         InitError::Store(error) => error.into(),
     }
 }
 
 /// Four words a line, numbered, as people write them down.
 fn numbered(words: &str) -> String {
-    let words: Vec<String> =
-        words.split(' ').enumerate().map(|(at, word)| format!("{:>2} {word:<10}", at + 1)).collect();
-    let lines: Vec<String> = words.chunks(4).map(|line| format!("  {}", line.concat().trim_end())).collect();
+    let words: Vec<String> = words
+        .split(' ')
+        .enumerate()
+        .map(|(at, word)| format!("{:>2} {word:<10}", at + 1))
+        .collect();
+    let lines: Vec<String> = words
+        .chunks(4)
+        .map(|line| format!("  {}", line.concat().trim_end()))
+        .collect();
     lines.join("\n")
 }

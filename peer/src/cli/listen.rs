@@ -34,7 +34,9 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
         Some(name) => Some(contact(session, name).await?),
         None => None,
     };
-    let place = from.as_ref().map_or("listen".to_owned(), |from| format!("listen/{}", from.address));
+    let place = from.as_ref().map_or("listen".to_owned(), |from| {
+        format!("listen/{}", from.address)
+    });
     let stored = session.call("cursor.get", json!({"name": place})).await?;
     let mut cursor = stored["cursor"].as_u64().unwrap_or_default();
     let mut left = args.count.unwrap_or(u64::MAX);
@@ -47,13 +49,20 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
             return ended(args, left);
         }
         let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let next = session.call("events.next", json!({"after": cursor, "timeout_ms": timeout_ms})).await?;
+        let next = session
+            .call(
+                "events.next",
+                json!({"after": cursor, "timeout_ms": timeout_ms}),
+            )
+            .await?;
         let end = next["cursor"].as_u64().unwrap_or(cursor);
         let reached = print(&next, from.as_ref(), &mut left, output)?;
         // The last one printed, if there is to be no more; else everything that was looked at.
         let reached = if left == 0 { reached } else { end };
         if reached > cursor {
-            session.call("cursor.set", json!({"name": place, "cursor": reached})).await?;
+            session
+                .call("cursor.set", json!({"name": place, "cursor": reached}))
+                .await?;
             mark_read(session, &next, from.as_ref(), reached).await?;
             cursor = reached;
         }
@@ -100,7 +109,9 @@ async fn mark_read(
         *seq = (*seq).max(event["seq"].as_u64().unwrap_or_default());
     }
     for (contact, seq) in shown {
-        session.call("read", json!({"from": contact, "seq": seq})).await?;
+        session
+            .call("read", json!({"from": contact, "seq": seq}))
+            .await?;
     }
     Ok(())
 }
@@ -114,10 +125,15 @@ async fn contact(session: &mut Session, name: &str) -> Result<Contact, RpcError>
     let contacts = session.call("contacts", json!({})).await?;
     let found = items(&contacts).find(|contact| {
         contact["address"] == name
-            || contact["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
+            || contact["name"]
+                .as_str()
+                .is_some_and(|known| known.eq_ignore_ascii_case(name))
     });
     let found = found.ok_or_else(|| RpcError::from(crate::ReadError::UnknownContact))?;
-    Ok(Contact { name: text(&found["name"]), address: text(&found["address"]) })
+    Ok(Contact {
+        name: text(&found["name"]),
+        address: text(&found["address"]),
+    })
 }
 
 fn is_wanted(event: &Value, from: Option<&Contact>) -> bool {
@@ -128,7 +144,10 @@ fn ended(args: &Listen, left: u64) -> Result<(), RpcError> {
     match args.count {
         Some(count) => {
             let message = format!("{} of {count} messages came in time", count - left);
-            Err(RpcError::timeout(message, "what came is printed; the rest will be next time"))
+            Err(RpcError::timeout(
+                message,
+                "what came is printed; the rest will be next time",
+            ))
         }
         None => Ok(()),
     }

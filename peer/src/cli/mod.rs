@@ -37,7 +37,9 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
-    let Args { global, command, .. } = args;
+    let Args {
+        global, command, ..
+    } = args;
     match command {
         Command::Init(init) => init::run(&global, init, output).await,
         Command::Daemon => daemon::run(&global, output).await,
@@ -70,7 +72,12 @@ fn start_log(verbose: u8) {
         _ => "trace",
     };
     let libraries = if verbose > 2 { "info" } else { "off" };
-    let default = format!("{libraries},tincan_peer={own},tincan_core={own},tincan_link={own},tincan_mls={own}");
+    let default = format!(
+        "{libraries},tincan_peer={own},tincan_core={own},tincan_link={own},tincan_mls={own}"
+    );
     let filter = EnvFilter::try_from_env("PEER_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

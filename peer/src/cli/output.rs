@@ -1,6 +1,10 @@
 //! The only place that writes to the terminal.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the output module")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the output module"
+)]
 
 use std::io::Write as _;
 
@@ -47,8 +51,15 @@ impl Output {
 
     pub(super) fn error(self, error: &RpcError) {
         if self.json {
-            let RpcError { code, message, help } = error;
-            self.raw(&json!({"type": "error", "code": code, "message": message, "help": help}).to_string());
+            let RpcError {
+                code,
+                message,
+                help,
+            } = error;
+            self.raw(
+                &json!({"type": "error", "code": code, "message": message, "help": help})
+                    .to_string(),
+            );
         } else {
             eprintln!("error: {}", error.message);
             if !error.help.is_empty() {
@@ -90,7 +101,10 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(visible("a\u{1b}]0;title\u{7}b\u{202e}c\nd"), "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\n    d");
+        assert_eq!(
+            visible("a\u{1b}]0;title\u{7}b\u{202e}c\nd"),
+            "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\n    d"
+        );
         assert_eq!(visible("Grüße 🥫 שלום"), "Grüße 🥫 שלום");
     }
 }

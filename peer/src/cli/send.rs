@@ -42,12 +42,23 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
     } else {
         send_batch(session, &args.to, vec![args.text.clone()], &mut following).await?
     };
-    let limit = if args.wait.is_some() { args.timeout } else { GRACE };
+    let limit = if args.wait.is_some() {
+        args.timeout
+    } else {
+        GRACE
+    };
     let done = following.wait(session, limit).await?;
     report(&ids, &following, output);
     if args.wait.is_some() && !done {
-        let message = format!("{} of {} messages have not come so far in time", following.open(), ids.len());
-        let why = following.reason().map(|reason| format!("{reason}; ")).unwrap_or_default();
+        let message = format!(
+            "{} of {} messages have not come so far in time",
+            following.open(),
+            ids.len()
+        );
+        let why = following
+            .reason()
+            .map(|reason| format!("{reason}; "))
+            .unwrap_or_default();
         return Err(RpcError::timeout(
             message,
             &format!("{why}they are saved and go out when there is a way; `peer status` shows it"),
@@ -106,7 +117,10 @@ fn push(
     bytes: &mut usize,
 ) -> Result<(), RpcError> {
     let line = line.map_err(|error| {
-        RpcError::usage(format!("stdin: {error}"), "messages are lines of UTF-8; what came before is sent")
+        RpcError::usage(
+            format!("stdin: {error}"),
+            "messages are lines of UTF-8; what came before is sent",
+        )
     })?;
     if !line.is_empty() {
         *bytes += line.len();
@@ -121,7 +135,9 @@ async fn send_batch(
     texts: Vec<String>,
     following: &mut Following,
 ) -> Result<Vec<String>, RpcError> {
-    let sent = session.call("send", json!({"to": to, "texts": texts})).await?;
+    let sent = session
+        .call("send", json!({"to": to, "texts": texts}))
+        .await?;
     let ids: Vec<String> = items(&sent["ids"]).map(text).collect();
     for id in &ids {
         following.add(id.clone());
@@ -134,14 +150,21 @@ fn report(ids: &[String], following: &Following, output: &Output) {
         for id in ids {
             let state = following.state(id);
             let reason = following.reason().filter(|_| state == "pending");
-            let object = json!({"type": "state", "id": id, "state": state, "devices": {}, "reason": reason});
+            let object =
+                json!({"type": "state", "id": id, "state": state, "devices": {}, "reason": reason});
             output.print(&object, String::new);
         }
         return;
     }
-    let Some(last) = ids.last() else { return output.say("nothing to send") };
+    let Some(last) = ids.last() else {
+        return output.say("nothing to send");
+    };
     let state = following.state(last);
-    let what = if ids.len() == 1 { "message".to_owned() } else { format!("{} messages", ids.len()) };
+    let what = if ids.len() == 1 {
+        "message".to_owned()
+    } else {
+        format!("{} messages", ids.len())
+    };
     let line = match state {
         "pending" => format!("{what} saved; on the way as soon as there is one"),
         state => format!("{what} {state}"),

@@ -39,7 +39,9 @@ pub(super) enum Network {
 impl Session {
     pub(super) async fn open(global: &Global, network: Network) -> Result<Self, RpcError> {
         let home = home(global)?;
-        let mut builder = Peer::builder().home(home.path()).key(key_source(global, &home)?);
+        let mut builder = Peer::builder()
+            .home(home.path())
+            .key(key_source(global, &home)?);
         builder = builder.ice_policy(match global.ice {
             Ice::All => IcePolicy::All,
             Ice::Relay => IcePolicy::RelayOnly,
@@ -52,11 +54,20 @@ impl Session {
                 let server = Server::spawn(peer.clone())
                     .map_err(|error| RpcError::failed(error, "check the folder's permissions"))?;
                 let client = Client::Local(peer.clone());
-                Ok(Self { client, here: Some(Here { peer, _server: server }) })
+                Ok(Self {
+                    client,
+                    here: Some(Here {
+                        peer,
+                        _server: server,
+                    }),
+                })
             }
             Err(OpenError::InUse) => {
                 let client = Client::connect(&home).await.map_err(|error| {
-                    RpcError::failed(error, "end that process (`fuser` shows it), or wait until it is done")
+                    RpcError::failed(
+                        error,
+                        "end that process (`fuser` shows it), or wait until it is done",
+                    )
                 })?;
                 Ok(Self { client, here: None })
             }
@@ -75,7 +86,10 @@ impl Session {
 
     /// Waits, if the profile ends with this process, until `done` holds for its status, or a few
     /// seconds have passed. Returns the last status.
-    pub(super) async fn settle(&mut self, done: impl Fn(&Value) -> bool) -> Result<Value, RpcError> {
+    pub(super) async fn settle(
+        &mut self,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value, RpcError> {
         let deadline = tokio::time::Instant::now() + GRACE;
         loop {
             let status = self.call("status", json!({})).await?;
@@ -88,7 +102,11 @@ impl Session {
 
     pub(super) async fn close(self) -> Result<(), RpcError> {
         match self.here {
-            Some(here) => here.peer.shutdown().await.map_err(|error| RpcError::failed(error, "")),
+            Some(here) => here
+                .peer
+                .shutdown()
+                .await
+                .map_err(|error| RpcError::failed(error, "")),
             None => Ok(()),
         }
     }
@@ -97,7 +115,9 @@ impl Session {
 pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
     match &global.home {
         Some(path) => Ok(Home::at(path)),
-        None => Home::standard().map_err(|error| RpcError::failed(error, "give it with --home DIR")),
+        None => {
+            Home::standard().map_err(|error| RpcError::failed(error, "give it with --home DIR"))
+        }
     }
 }
 
@@ -106,7 +126,10 @@ fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
     if let Some(file) = &global.passphrase_file {
         return passphrase_from(file).map(KeySource::Passphrase);
     }
-    let needed = home.has_profile() && home.needs_passphrase().map_err(|error| open_error(error.into()))?;
+    let needed = home.has_profile()
+        && home
+            .needs_passphrase()
+            .map_err(|error| open_error(error.into()))?;
     if !needed {
         return Ok(KeySource::Plain);
     }
@@ -117,13 +140,24 @@ fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
 }
 
 pub(super) fn passphrase_from(file: &std::path::Path) -> Result<Zeroizing<String>, RpcError> {
-    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
-        RpcError::usage(format!("passphrase file {}: {error}", file.display()), "give a file that you can read")
-    })?;
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            RpcError::usage(
+                format!("passphrase file {}: {error}", file.display()),
+                "give a file that you can read",
+            )
+        })?;
     let passphrase = text.lines().next().unwrap_or_default();
     if passphrase.is_empty() {
-        let message = format!("passphrase file {}: its first line is empty", file.display());
-        return Err(RpcError::usage(message, "write the passphrase into its first line"));
+        let message = format!(
+            "passphrase file {}: its first line is empty",
+            file.display()
+        );
+        return Err(RpcError::usage(
+            message,
+            "write the passphrase into its first line",
+        ));
     }
     Ok(Zeroizing::new(passphrase.to_owned()))
 }
@@ -131,17 +165,24 @@ pub(super) fn passphrase_from(file: &std::path::Path) -> Result<Zeroizing<String
 pub(super) fn read_passphrase(prompt: &str) -> Result<Zeroizing<String>, RpcError> {
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
-        .map_err(|error| RpcError::failed(format!("no passphrase: {error}"), "use --passphrase-file FILE"))
+        .map_err(|error| {
+            RpcError::failed(
+                format!("no passphrase: {error}"),
+                "use --passphrase-file FILE",
+            )
+        })
 }
 
 fn open_error(error: OpenError) -> RpcError {
     match error {
-        OpenError::NoProfile { .. } => {
-            RpcError::not_found(error, "make one with `peer init --server URL`, or give its folder with --home DIR")
-        }
-        OpenError::Key(DataKeyError::WrongPassphrase) => {
-            RpcError::refused(error, "check the passphrase and try again; nothing has changed")
-        }
+        OpenError::NoProfile { .. } => RpcError::not_found(
+            error,
+            "make one with `peer init --server URL`, or give its folder with --home DIR",
+        ),
+        OpenError::Key(DataKeyError::WrongPassphrase) => RpcError::refused(
+            error,
+            "check the passphrase and try again; nothing has changed",
+        ),
         OpenError::Key(DataKeyError::PassphraseNeeded) => {
             RpcError::usage(error, "give it with --passphrase-file FILE")
         }
@@ -151,9 +192,13 @@ fn open_error(error: OpenError) -> RpcError {
              in another folder brings the identity back from its 24 words",
         ),
         OpenError::Store(error) => error.into(),
-        OpenError::Home(HomeError::Io { .. }) => RpcError::failed(error, "check the folder's permissions"),
+        OpenError::Home(HomeError::Io { .. }) => {
+            RpcError::failed(error, "check the folder's permissions")
+        }
         OpenError::Home(_) => RpcError::failed(error, "give a folder with --home DIR"),
         OpenError::InUse => RpcError::failed(error, "end the other process"),
-        OpenError::State(_) => RpcError::failed(error, "keep a copy of the folder and restore a backup"),
+        OpenError::State(_) => {
+            RpcError::failed(error, "keep a copy of the folder and restore a backup")
+        }
     }
 }

@@ -46,16 +46,44 @@ pub(crate) struct AddRequest {
 /// One wish. Answers come after the commit.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Send { to: ConversationNo, texts: Vec<String>, reply: Reply<Result<Vec<MsgId>, SendError>> },
-    Invite { max_uses: u32, lifetime_ms: u64, reply: Reply<Result<Invite, InviteError>> },
-    Add { request: Box<AddRequest>, reply: Reply<Result<IdentityId, AddError>> },
-    Accept { who: IdentityId, reply: Reply<Result<(), AcceptError>> },
-    Reject { who: IdentityId, reply: Reply<Result<(), AcceptError>> },
+    Send {
+        to: ConversationNo,
+        texts: Vec<String>,
+        reply: Reply<Result<Vec<MsgId>, SendError>>,
+    },
+    Invite {
+        max_uses: u32,
+        lifetime_ms: u64,
+        reply: Reply<Result<Invite, InviteError>>,
+    },
+    Add {
+        request: Box<AddRequest>,
+        reply: Reply<Result<IdentityId, AddError>>,
+    },
+    Accept {
+        who: IdentityId,
+        reply: Reply<Result<(), AcceptError>>,
+    },
+    Reject {
+        who: IdentityId,
+        reply: Reply<Result<(), AcceptError>>,
+    },
     /// Messages up to this seq have been shown.
-    Read { no: ConversationNo, up_to: u64 },
-    SetCursor { name: String, cursor: u64, reply: Reply<()> },
-    Status { reply: Reply<StatusReport> },
-    Shutdown { reply: Reply<()> },
+    Read {
+        no: ConversationNo,
+        up_to: u64,
+    },
+    SetCursor {
+        name: String,
+        cursor: u64,
+        reply: Reply<()>,
+    },
+    Status {
+        reply: Reply<StatusReport>,
+    },
+    Shutdown {
+        reply: Reply<()>,
+    },
 }
 
 impl Driver {
@@ -66,7 +94,11 @@ impl Driver {
                 self.answer(reply, result);
                 Ok(())
             }
-            Command::Invite { max_uses, lifetime_ms, reply } => {
+            Command::Invite {
+                max_uses,
+                lifetime_ms,
+                reply,
+            } => {
                 let result = self.make_invite(max_uses, lifetime_ms)?;
                 self.answer(reply, result);
                 Ok(())
@@ -88,7 +120,11 @@ impl Driver {
             Command::Read { no, up_to } => {
                 self.session_input(no, tincan_core::Input::Read { up_to })
             }
-            Command::SetCursor { name, cursor, reply } => {
+            Command::SetCursor {
+                name,
+                cursor,
+                reply,
+            } => {
                 self.turn.batch()?.put_cursor(&name, cursor)?;
                 self.answer(reply, ());
                 Ok(())
@@ -111,7 +147,10 @@ impl Driver {
         to: ConversationNo,
         texts: Vec<String>,
     ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
-        let state = self.conversations.get(&to).map(|conversation| &conversation.row.state);
+        let state = self
+            .conversations
+            .get(&to)
+            .map(|conversation| &conversation.row.state);
         match state {
             Some(ContactState::Accepted | ContactState::Requesting(_)) => {}
             Some(ContactState::Asked { .. }) => return Ok(Err(SendError::NotAccepted)),
@@ -128,10 +167,17 @@ impl Driver {
     }
 
     /// Gives a content its number, and seals what waits where there is no more room for it.
-    pub(super) fn number(&mut self, no: ConversationNo, id: MsgId, body: Body) -> Result<(), DriverError> {
+    pub(super) fn number(
+        &mut self,
+        no: ConversationNo,
+        id: MsgId,
+        body: Body,
+    ) -> Result<(), DriverError> {
         let now = self.clock.now();
         for attempt in 0..2 {
-            let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+            let Some(conversation) = self.conversations.get_mut(&no) else {
+                return Ok(());
+            };
             conversation.unsealed = true;
             match conversation.session.send(id, body.clone(), now) {
                 Ok(_) => return Ok(()),

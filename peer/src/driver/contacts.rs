@@ -24,7 +24,9 @@ use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::{AcceptError, AddError, InviteError};
 use crate::net::RelayCommand;
-use crate::store::{ContactRow, ContactState, ConversationNo, InviteRow, JournalEvent, RequestStage};
+use crate::store::{
+    ContactRow, ContactState, ConversationNo, InviteRow, JournalEvent, RequestStage,
+};
 
 /// A relay that does not hand out a key package within this time is not there.
 const ADD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -88,9 +90,14 @@ impl Driver {
     }
 
     pub(super) fn end_invite(&mut self, queue: &QueueId) -> Result<(), DriverError> {
-        let Some(row) = self.invites.remove(queue) else { return Ok(()) };
+        let Some(row) = self.invites.remove(queue) else {
+            return Ok(());
+        };
         self.turn.batch()?.remove_invite(&row)?;
-        self.after(After::Relay(row.relay.clone(), RelayCommand::DeleteQueue(row.queue_key())));
+        self.after(After::Relay(
+            row.relay.clone(),
+            RelayCommand::DeleteQueue(row.queue_key()),
+        ));
         self.after(After::SyncServers);
         Ok(())
     }
@@ -109,7 +116,15 @@ impl Driver {
         let deadline = self.clock.now().instant.after(ADD_TIMEOUT);
         let id = self.next_attempt;
         self.next_attempt += 1;
-        self.pending_adds.insert(id, PendingAdd { request, reply, sent: false, deadline });
+        self.pending_adds.insert(
+            id,
+            PendingAdd {
+                request,
+                reply,
+                sent: false,
+                deadline,
+            },
+        );
         self.sync_servers();
         self.take_key_packages();
     }
@@ -120,7 +135,10 @@ impl Driver {
         if identity == self.identity {
             return Err(AddError::Myself);
         }
-        match self.find(&identity).map(|conversation| &conversation.row.state) {
+        match self
+            .find(&identity)
+            .map(|conversation| &conversation.row.state)
+        {
             None => Ok(()),
             Some(ContactState::Asked { .. }) => Err(AddError::TheyAsked),
             Some(_) => Err(AddError::KnownAlready),
@@ -135,7 +153,11 @@ impl Driver {
             if !add.sent && self.relays.get(&body.relay).is_some_and(|relay| relay.up) {
                 add.sent = true;
                 let (owner, token) = (body.key_package_owner, body.key_package_token);
-                let command = RelayCommand::TakeKeyPackage { request, owner, token };
+                let command = RelayCommand::TakeKeyPackage {
+                    request,
+                    owner,
+                    token,
+                };
                 wanted.push((body.relay.clone(), command));
             }
         }
@@ -146,7 +168,10 @@ impl Driver {
 
     pub(super) fn expire_adds(&mut self) {
         let now = self.clock.now().instant;
-        let late = self.pending_adds.iter().filter(|(_, add)| add.deadline <= now);
+        let late = self
+            .pending_adds
+            .iter()
+            .filter(|(_, add)| add.deadline <= now);
         let late: Vec<u64> = late.map(|(&id, _)| id).collect();
         for id in late {
             if let Some(add) = self.pending_adds.remove(&id) {
@@ -167,7 +192,9 @@ impl Driver {
             Err(text) => {
                 // A relay that is not there yet is tried again until the deadline.
                 let reachable = self.pending_adds.get(&request).is_some_and(|add| {
-                    self.relays.get(&add.request.invite.body().relay).is_some_and(|relay| relay.up)
+                    self.relays
+                        .get(&add.request.invite.body().relay)
+                        .is_some_and(|relay| relay.up)
                 });
                 if !reachable {
                     if let Some(add) = self.pending_adds.get_mut(&request) {
@@ -196,7 +223,9 @@ impl Driver {
                 let result = self.ask(request, group.group, group.peer.device, group.welcome)?;
                 self.answer(reply, result);
             }
-            Err(error) => reply.send(Err(AddError::KeyPackage { text: error.to_string() })),
+            Err(error) => reply.send(Err(AddError::KeyPackage {
+                text: error.to_string(),
+            })),
         }
         Ok(())
     }
@@ -226,7 +255,11 @@ impl Driver {
         row.unconfirmed = Some(group);
         self.put_row(row.clone())?;
         let (name, reach) = (self.profile.name.clone(), self.reach(&row));
-        let content = ContactRequest { name, text: request.text, reach };
+        let content = ContactRequest {
+            name,
+            text: request.text,
+            reach,
+        };
         self.send_body(no, Body::ContactRequest(content))?;
         // The first envelope of the session is the request.
         let batch = self.turn.batch()?;
@@ -292,8 +325,15 @@ impl Driver {
         joined: Joined,
         message: Bytes,
     ) -> Result<(), DriverError> {
-        let Joined { group, inviter, members, .. } = joined;
-        let known = self.find(&inviter.identity).map(|conversation| conversation.row.clone());
+        let Joined {
+            group,
+            inviter,
+            members,
+            ..
+        } = joined;
+        let known = self
+            .find(&inviter.identity)
+            .map(|conversation| conversation.row.clone());
         let unwelcome = match &known {
             // Their two devices, or somebody else in the group: nothing this version can talk to.
             _ if members.len() != 2 => Some("a group of more than two devices"),
@@ -314,13 +354,20 @@ impl Driver {
             Some(row) => self.another_group(row, group)?,
             None => {
                 let text = String::new();
-                let state = ContactState::Asked { text, invite: queue };
+                let state = ContactState::Asked {
+                    text,
+                    invite: queue,
+                };
                 let name = short_name(&inviter.identity);
-                self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?.no
+                self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?
+                    .no
             }
         };
         let envelope = Envelope::Message(message).encode();
-        let input = SessionInput::Envelope { via: Via::Mailbox { index }, envelope };
+        let input = SessionInput::Envelope {
+            via: Via::Mailbox { index },
+            envelope,
+        };
         self.with_session(no, Some(queue), |session, vault, now| {
             session.handle_input(input, vault, now)
         })
@@ -332,7 +379,9 @@ impl Driver {
         no: ConversationNo,
         request: ContactRequest,
     ) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
         let mut row = conversation.row.clone();
         row.their_reach = Some(request.reach);
         let accept = match &mut row.state {
@@ -357,7 +406,9 @@ impl Driver {
 
     /// Counts a use; true if whoever uses this invite is accepted.
     fn use_invite(&mut self, queue: &QueueId) -> Result<bool, DriverError> {
-        let Some(invite) = self.invites.get_mut(queue) else { return Ok(false) };
+        let Some(invite) = self.invites.get_mut(queue) else {
+            return Ok(false);
+        };
         invite.uses += 1;
         let (single, used_up) = (invite.max_uses == 1, invite.uses >= invite.max_uses);
         let row = invite.clone();
@@ -372,7 +423,9 @@ impl Driver {
         &mut self,
         who: &IdentityId,
     ) -> Result<Result<(), AcceptError>, DriverError> {
-        let Some(conversation) = self.find(who) else { return Ok(Err(AcceptError::NoRequest)) };
+        let Some(conversation) = self.find(who) else {
+            return Ok(Err(AcceptError::NoRequest));
+        };
         if !matches!(conversation.row.state, ContactState::Asked { .. }) {
             return Ok(Err(AcceptError::NoRequest));
         }
@@ -385,7 +438,9 @@ impl Driver {
         &mut self,
         who: &IdentityId,
     ) -> Result<Result<(), AcceptError>, DriverError> {
-        let Some(conversation) = self.find(who) else { return Ok(Err(AcceptError::NoRequest)) };
+        let Some(conversation) = self.find(who) else {
+            return Ok(Err(AcceptError::NoRequest));
+        };
         if !matches!(conversation.row.state, ContactState::Asked { .. }) {
             return Ok(Err(AcceptError::NoRequest));
         }
@@ -396,11 +451,16 @@ impl Driver {
 
     /// Becomes a contact and tells them how we are reached.
     fn say_yes(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
         let mut row = conversation.row.clone();
         let news = row.state != ContactState::Accepted;
         row.state = ContactState::Accepted;
-        let accept = ContactAccept { name: self.profile.name.clone(), reach: self.reach(&row) };
+        let accept = ContactAccept {
+            name: self.profile.name.clone(),
+            reach: self.reach(&row),
+        };
         self.put_row(row)?;
         self.send_body(no, Body::ContactAccept(accept))?;
         if news {
@@ -417,7 +477,9 @@ impl Driver {
         no: ConversationNo,
         accept: ContactAccept,
     ) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
         let mut row = conversation.row.clone();
         let news = matches!(row.state, ContactState::Requesting(_));
         if news {
@@ -434,8 +496,14 @@ impl Driver {
     }
 
     /// They are reached another way now.
-    pub(super) fn handle_reach(&mut self, no: ConversationNo, reach: Reach) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else { return Ok(()) };
+    pub(super) fn handle_reach(
+        &mut self,
+        no: ConversationNo,
+        reach: Reach,
+    ) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
         let mut row = conversation.row.clone();
         row.their_reach = Some(reach);
         self.put_row(row)?;
@@ -482,7 +550,11 @@ impl Driver {
     }
 
     /// Both sides asked at once: one conversation, read in both groups.
-    fn another_group(&mut self, mut row: ContactRow, group: GroupId) -> Result<ConversationNo, DriverError> {
+    fn another_group(
+        &mut self,
+        mut row: ContactRow,
+        group: GroupId,
+    ) -> Result<ConversationNo, DriverError> {
         let no = row.no;
         self.by_group.insert(group.clone(), no);
         row.groups.push(group);
@@ -499,7 +571,9 @@ impl Driver {
     }
 
     fn forget(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        let Some(mut conversation) = self.conversations.remove(&no) else { return Ok(()) };
+        let Some(mut conversation) = self.conversations.remove(&no) else {
+            return Ok(());
+        };
         conversation.link.close("no contact any more");
         self.turn.batch()?.remove_contact(no)?;
         for group in &conversation.row.groups {
@@ -509,9 +583,13 @@ impl Driver {
             }
         }
         self.by_queue.remove(&conversation.row.queue_key().queue());
-        self.by_address.remove(&conversation.row.address_key().address());
+        self.by_address
+            .remove(&conversation.row.address_key().address());
         let relay = self.profile.relay.clone();
-        self.after(After::Relay(relay, RelayCommand::DeleteQueue(conversation.row.queue_key())));
+        self.after(After::Relay(
+            relay,
+            RelayCommand::DeleteQueue(conversation.row.queue_key()),
+        ));
         self.after(After::SyncServers);
         Ok(())
     }
@@ -534,12 +612,19 @@ impl Driver {
     }
 
     pub(super) fn find(&self, who: &IdentityId) -> Option<&Conversation> {
-        self.conversations.values().find(|conversation| conversation.row.identity == *who)
+        self.conversations
+            .values()
+            .find(|conversation| conversation.row.identity == *who)
     }
 
     fn asked(&self) -> usize {
-        let states = self.conversations.values().map(|conversation| &conversation.row.state);
-        states.filter(|state| matches!(state, ContactState::Asked { .. })).count()
+        let states = self
+            .conversations
+            .values()
+            .map(|conversation| &conversation.row.state);
+        states
+            .filter(|state| matches!(state, ContactState::Asked { .. }))
+            .count()
     }
 
     /// A name that no other contact has: the wished one, or with a number behind it.
@@ -551,7 +636,10 @@ impl Driver {
             })
         };
         let numbered = (2u32..).map(|number| format!("{wished}-{number}"));
-        std::iter::once(wished.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(wished)
+        std::iter::once(wished.clone())
+            .chain(numbered)
+            .find(|name| !taken(name))
+            .unwrap_or(wished)
     }
 
     /// Tops up the key packages at the relay, by asking for the stock.
@@ -567,7 +655,12 @@ impl Driver {
     ) -> RelayCommand {
         let owner = QueueKey::from_seed(&self.profile.key_package_seed);
         let token_hash = self.profile.key_package_token.hash();
-        RelayCommand::Publish { owner, token_hash, packages, last_resort }
+        RelayCommand::Publish {
+            owner,
+            token_hash,
+            packages,
+            last_resort,
+        }
     }
 }
 

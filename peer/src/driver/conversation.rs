@@ -18,7 +18,13 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn new(row: ContactRow, session: Session) -> Self {
-        Self { row, session, link: LinkSlot::default(), online: false, unsealed: false }
+        Self {
+            row,
+            session,
+            link: LinkSlot::default(),
+            online: false,
+            unsealed: false,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

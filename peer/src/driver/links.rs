@@ -60,9 +60,22 @@ pub(super) struct LinkSlot {
 enum SlotState {
     #[default]
     Idle,
-    Starting { attempt: u64, offering: bool, early: Vec<LinkSignal> },
-    Connecting { attempt: u64, offering: bool, handle: LinkHandle },
-    Up { attempt: u64, handle: LinkHandle, frames: mpsc::Sender<Bytes>, relayed: bool },
+    Starting {
+        attempt: u64,
+        offering: bool,
+        early: Vec<LinkSignal>,
+    },
+    Connecting {
+        attempt: u64,
+        offering: bool,
+        handle: LinkHandle,
+    },
+    Up {
+        attempt: u64,
+        handle: LinkHandle,
+        frames: mpsc::Sender<Bytes>,
+        relayed: bool,
+    },
 }
 
 impl LinkSlot {
@@ -90,13 +103,18 @@ impl LinkSlot {
     /// The open link and whether it goes through TURN.
     pub(super) const fn up(&self) -> Option<(&LinkHandle, bool)> {
         match &self.state {
-            SlotState::Up { handle, relayed, .. } => Some((handle, *relayed)),
+            SlotState::Up {
+                handle, relayed, ..
+            } => Some((handle, *relayed)),
             _ => None,
         }
     }
 
     pub(super) const fn is_connecting(&self) -> bool {
-        matches!(self.state, SlotState::Starting { .. } | SlotState::Connecting { .. })
+        matches!(
+            self.state,
+            SlotState::Starting { .. } | SlotState::Connecting { .. }
+        )
     }
 
     const fn attempt(&self) -> Option<u64> {
@@ -111,7 +129,8 @@ impl LinkSlot {
     const fn is_offering(&self) -> bool {
         matches!(
             self.state,
-            SlotState::Starting { offering: true, .. } | SlotState::Connecting { offering: true, .. }
+            SlotState::Starting { offering: true, .. }
+                | SlotState::Connecting { offering: true, .. }
         )
     }
 
@@ -121,7 +140,9 @@ impl LinkSlot {
 
     /// The wait after a failed attempt, with jitter over its upper half.
     fn backoff(&mut self) -> Duration {
-        let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(8)).min(RETRY_LONGEST);
+        let wait = RETRY_FIRST
+            .saturating_mul(1 << self.failures.min(8))
+            .min(RETRY_LONGEST);
         self.failures = self.failures.saturating_add(1);
         wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
     }
@@ -133,14 +154,19 @@ impl Driver {
         let wanted = conversation.is_accepted()
             && conversation.online
             && matches!(conversation.link.state, SlotState::Idle);
-        if wanted { conversation.link.retry_at } else { None }
+        if wanted {
+            conversation.link.retry_at
+        } else {
+            None
+        }
     }
 
     pub(super) fn start_due_links(&mut self) {
         let now = self.clock.now().instant;
-        let due = self.conversations.iter().filter(|(_, conversation)| {
-            self.link_due(conversation).is_some_and(|at| at <= now)
-        });
+        let due = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| self.link_due(conversation).is_some_and(|at| at <= now));
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
         for no in due {
             self.offer(no);
@@ -159,7 +185,11 @@ impl Driver {
         if conversation.online != online {
             conversation.online = online;
             conversation.link.failures = 0;
-            let grace = if device < conversation.row.device { Duration::ZERO } else { GRACE };
+            let grace = if device < conversation.row.device {
+                Duration::ZERO
+            } else {
+                GRACE
+            };
             conversation.link.retry_in(now, grace);
             let identity = conversation.row.identity;
             self.journal(JournalEvent::Presence { identity, online });
@@ -168,16 +198,24 @@ impl Driver {
 
     fn offer(&mut self, no: ConversationNo) {
         let (config, groups) = (self.link_config(), self.group_states(no));
-        let Some(parties) = self.parties(no) else { return };
+        let Some(parties) = self.parties(no) else {
+            return;
+        };
         let now_ms = self.clock.now().unix_ms;
         self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms));
     }
 
     fn answer_offer(&mut self, no: ConversationNo, offer: VerifiedDescription) {
         let (config, groups) = (self.link_config(), self.group_states(no));
-        let Some(parties) = self.parties(no) else { return };
+        let Some(parties) = self.parties(no) else {
+            return;
+        };
         let now_ms = self.clock.now().unix_ms;
-        self.start(no, false, LinkHandle::answer(config, parties, groups, offer, now_ms));
+        self.start(
+            no,
+            false,
+            LinkHandle::answer(config, parties, groups, offer, now_ms),
+        );
     }
 
     /// Runs the start in a task, which then passes the link's events on.
@@ -191,10 +229,17 @@ impl Driver {
     ) {
         let attempt = self.next_attempt;
         self.next_attempt += 1;
-        let Some(conversation) = self.conversations.get_mut(&no) else { return };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return;
+        };
         conversation.link.close("another attempt");
-        conversation.link.state = SlotState::Starting { attempt, offering, early: Vec::new() };
-        self.runtime.spawn(pass_on(no, attempt, start, self.sender.clone()));
+        conversation.link.state = SlotState::Starting {
+            attempt,
+            offering,
+            early: Vec::new(),
+        };
+        self.runtime
+            .spawn(pass_on(no, attempt, start, self.sender.clone()));
     }
 
     pub(super) fn handle_link_started(
@@ -203,7 +248,9 @@ impl Driver {
         started: LinkStarted,
     ) -> Result<(), DriverError> {
         let now = self.clock.now().instant;
-        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(());
+        };
         let link = &mut conversation.link;
         if link.attempt() != Some(started.attempt) {
             // Overtaken by another attempt.
@@ -213,11 +260,22 @@ impl Driver {
             return Ok(());
         }
         match (std::mem::take(&mut link.state), started.result) {
-            (SlotState::Starting { attempt, offering, early }, Ok(handle)) => {
+            (
+                SlotState::Starting {
+                    attempt,
+                    offering,
+                    early,
+                },
+                Ok(handle),
+            ) => {
                 for signal in early {
                     handle.handle_signal(signal);
                 }
-                link.state = SlotState::Connecting { attempt, offering, handle };
+                link.state = SlotState::Connecting {
+                    attempt,
+                    offering,
+                    handle,
+                };
             }
             (_, Err(error)) => {
                 tracing::warn!(%error, "link not started");
@@ -230,9 +288,18 @@ impl Driver {
     }
 
     /// A sealed signal to one of our addresses.
-    pub(super) fn handle_sealed_signal(&mut self, to: &SignalAddress, from: &SignalAddress, body: &[u8]) {
-        let Some(&no) = self.by_address.get(to) else { return };
-        let Some(conversation) = self.conversations.get(&no) else { return };
+    pub(super) fn handle_sealed_signal(
+        &mut self,
+        to: &SignalAddress,
+        from: &SignalAddress,
+        body: &[u8],
+    ) {
+        let Some(&no) = self.by_address.get(to) else {
+            return;
+        };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
         // Nobody gets a candidate, and with it an IP address, before both want to talk.
         if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
             tracing::debug!("signal from somebody else than the contact; dropped");
@@ -250,7 +317,9 @@ impl Driver {
     }
 
     fn handle_offer(&mut self, no: ConversationNo, offer: &SignedDescription) {
-        let Some(conversation) = self.conversations.get(&no) else { return };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
         let expected = Expected {
             me: (self.identity, self.device.device()),
             from: (conversation.row.identity, conversation.row.device),
@@ -273,7 +342,9 @@ impl Driver {
     }
 
     fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {
-        let Some(conversation) = self.conversations.get_mut(&no) else { return };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return;
+        };
         match &mut conversation.link.state {
             SlotState::Idle => {}
             SlotState::Starting { early, .. } => {
@@ -294,7 +365,10 @@ impl Driver {
         attempt: u64,
         event: LinkEvent,
     ) -> Result<(), DriverError> {
-        let current = self.conversations.get(&no).and_then(|conversation| conversation.link.attempt());
+        let current = self
+            .conversations
+            .get(&no)
+            .and_then(|conversation| conversation.link.attempt());
         if current != Some(attempt) {
             return Ok(());
         }
@@ -310,7 +384,12 @@ impl Driver {
         }
     }
 
-    fn link_up(&mut self, no: ConversationNo, hello: &Hello, relayed: bool) -> Result<(), DriverError> {
+    fn link_up(
+        &mut self,
+        no: ConversationNo,
+        hello: &Hello,
+        relayed: bool,
+    ) -> Result<(), DriverError> {
         if self.is_forked(hello) {
             tracing::error!("the other side is in another state of the same group; link closed");
             if let Some(conversation) = self.conversations.get_mut(&no) {
@@ -318,27 +397,43 @@ impl Driver {
             }
             return Ok(());
         }
-        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(());
+        };
         let link = &mut conversation.link;
         match std::mem::take(&mut link.state) {
-            SlotState::Connecting { attempt, handle, .. } => {
+            SlotState::Connecting {
+                attempt, handle, ..
+            } => {
                 let (frames, queue) = mpsc::channel(FRAMES);
                 self.runtime.spawn(send_frames(handle.clone(), queue));
                 link.failures = 0;
-                link.state = SlotState::Up { attempt, handle, frames, relayed };
+                link.state = SlotState::Up {
+                    attempt,
+                    handle,
+                    frames,
+                    relayed,
+                };
             }
             other => {
                 link.state = other;
                 return Ok(());
             }
         }
-        self.journal(JournalEvent::Link { no, up: true, relayed, reason: None });
+        self.journal(JournalEvent::Link {
+            no,
+            up: true,
+            relayed,
+            reason: None,
+        });
         self.session_input(no, SessionInput::LinkUp)
     }
 
     fn link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
         let now = self.clock.now().instant;
-        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(());
+        };
         let link = &mut conversation.link;
         tracing::debug!(contact = %conversation.row.name, reason, "link ended");
         let was_up = matches!(std::mem::take(&mut link.state), SlotState::Up { .. });
@@ -346,7 +441,12 @@ impl Driver {
         link.retry_in(now, wait);
         if was_up {
             let reason = Some(reason.to_owned());
-            self.journal(JournalEvent::Link { no, up: false, relayed: false, reason });
+            self.journal(JournalEvent::Link {
+                no,
+                up: false,
+                relayed: false,
+                reason,
+            });
             self.session_input(no, SessionInput::LinkDown)?;
         }
         Ok(())
@@ -390,13 +490,26 @@ impl Driver {
 
     /// Seals a signal to the contact and hands it to a server where they listen.
     fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) {
-        let Some(conversation) = self.conversations.get(&no) else { return };
-        let Some(reach) = &conversation.row.their_reach else { return };
-        let (to, from) = (reach.signal_address, conversation.row.address_key().address());
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
+        let Some(reach) = &conversation.row.their_reach else {
+            return;
+        };
+        let (to, from) = (
+            reach.signal_address,
+            conversation.row.address_key().address(),
+        );
         let mut rng = sealed_box::OsRng;
-        let sealed = signal.encode().ok().and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
+        let sealed = signal
+            .encode()
+            .ok()
+            .and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
         let Some(body) = sealed else { return };
-        let servers = reach.signal_servers.iter().filter_map(|server| self.signals.get(server));
+        let servers = reach
+            .signal_servers
+            .iter()
+            .filter_map(|server| self.signals.get(server));
         if let Some(server) = servers.into_iter().find(|server| server.up) {
             server.handle.send(SignalCommand::Send { to, from, body });
         }
@@ -413,7 +526,10 @@ impl Driver {
     }
 
     fn link_config(&self) -> LinkConfig {
-        let credentials = self.signals.values().filter_map(|server| server.turn.as_ref());
+        let credentials = self
+            .signals
+            .values()
+            .filter_map(|server| server.turn.as_ref());
         let ice_servers = credentials.map(|turn| IceServer {
             urls: turn.urls.clone(),
             username: turn.username.clone(),
@@ -426,9 +542,17 @@ impl Driver {
     }
 
     fn group_states(&self, no: ConversationNo) -> Vec<GroupState> {
-        let groups = self.conversations.get(&no).map(|conversation| &conversation.row.groups);
-        let states = groups.into_iter().flatten().filter_map(|group| self.mls.group_state(group));
-        states.take(tincan_protocol::limits::HELLO_GROUPS_MAX).collect()
+        let groups = self
+            .conversations
+            .get(&no)
+            .map(|conversation| &conversation.row.groups);
+        let states = groups
+            .into_iter()
+            .flatten()
+            .filter_map(|group| self.mls.group_state(group));
+        states
+            .take(tincan_protocol::limits::HELLO_GROUPS_MAX)
+            .collect()
     }
 
     /// The same group and epoch with another authenticator: somebody forked the group.
@@ -446,7 +570,10 @@ impl Driver {
 /// Whether a server runs on this machine.
 fn is_loopback(server: &tincan_protocol::origin::ServerUrl) -> bool {
     let (host, _) = server.host_and_port();
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Starts a link and passes its events to the driver, waiting where the driver is busy: that closes

@@ -23,12 +23,20 @@ impl Driver {
             detail: "there is none: this profile was never initialised".to_owned(),
         })?;
         let device = DeviceKey::from_seed(&profile.device_seed);
-        let cert = DeviceCert::decode(&profile.cert)
-            .map_err(|error| StoreError::Row { table: "profile", detail: error.to_string() })?;
-        let identity = Phrase::from_entropy(profile.entropy).identity_key().identity();
+        let cert = DeviceCert::decode(&profile.cert).map_err(|error| StoreError::Row {
+            table: "profile",
+            detail: error.to_string(),
+        })?;
+        let identity = Phrase::from_entropy(profile.entropy)
+            .identity_key()
+            .identity();
         let mls = Mls::load(device.clone(), cert.clone(), batch.mls_rows()?)
             .map_err(|error| DriverError::Mls(error.to_string()))?;
-        let invites = batch.invites()?.into_iter().map(|row| (row.queue_key().queue(), row)).collect();
+        let invites = batch
+            .invites()?
+            .into_iter()
+            .map(|row| (row.queue_key().queue(), row))
+            .collect();
         let clock = Clock::start();
         let mut driver = Self {
             turn: Turn::new(shell.store.clone(), batch.journal_end()?),
@@ -75,16 +83,31 @@ impl Driver {
 
     /// A session for a conversation that has none yet.
     pub(super) fn new_session(&self, row: &ContactRow) -> Session {
-        let devices = DeviceAt { local: self.device.device(), remote: row.device };
+        let devices = DeviceAt {
+            local: self.device.device(),
+            remote: row.device,
+        };
         Session::new(Config::default(), devices, rand::random(), self.clock.now())
     }
 
     /// A conversation's session as it was left.
     fn restore(&mut self, row: &ContactRow, batch: &Batch) -> Result<Session, DriverError> {
-        let Some(snapshot) = batch.snapshot(row.no)? else { return Ok(self.new_session(row)) };
-        let devices = DeviceAt { local: self.device.device(), remote: row.device };
+        let Some(snapshot) = batch.snapshot(row.no)? else {
+            return Ok(self.new_session(row));
+        };
+        let devices = DeviceAt {
+            local: self.device.device(),
+            remote: row.device,
+        };
         let now = self.clock.now();
         let vault = ConversationVault::new(batch, &mut self.mls, row);
-        Ok(Session::restore(Config::default(), devices, rand::random(), &snapshot, &vault, now)?)
+        Ok(Session::restore(
+            Config::default(),
+            devices,
+            rand::random(),
+            &snapshot,
+            &vault,
+            now,
+        )?)
     }
 }

@@ -126,7 +126,13 @@ pub(crate) fn spawn(store: Store, settings: Settings) -> Result<DriverHandle, Dr
     let (journal_out, journal) = watch::channel(0);
     let (ended_out, ended) = watch::channel(false);
     let runtime = Handle::current();
-    let shell = Shell { store, settings, runtime, sender: sender.clone(), journal: journal_out };
+    let shell = Shell {
+        store,
+        settings,
+        runtime,
+        sender: sender.clone(),
+        journal: journal_out,
+    };
     let driver = Driver::load(&shell)?;
     std::thread::Builder::new()
         .name("tincan-driver".to_owned())
@@ -136,7 +142,11 @@ pub(crate) fn spawn(store: Store, settings: Settings) -> Result<DriverHandle, Dr
             ended_out.send_replace(true);
         })
         .map_err(|error| DriverError::Store(StoreError::Io(error)))?;
-    Ok(DriverHandle { inputs: sender, journal, ended })
+    Ok(DriverHandle {
+        inputs: sender,
+        journal,
+        ended,
+    })
 }
 
 /// What outlives a failure of the store.
@@ -225,9 +235,9 @@ impl Driver {
         loop {
             let deadline = self.deadline();
             let wait = deadline.since(self.clock.now().instant);
-            let first = shell.runtime.block_on(async {
-                tokio::time::timeout(wait, inputs.recv()).await
-            });
+            let first = shell
+                .runtime
+                .block_on(async { tokio::time::timeout(wait, inputs.recv()).await });
             match first {
                 Ok(Some(input)) => {
                     self.handle(input)?;
@@ -266,8 +276,14 @@ impl Driver {
     /// When the driver must wake up without any input.
     fn deadline(&self) -> Instant {
         let now = self.clock.now().instant;
-        let sessions = self.conversations.values().filter_map(Conversation::deadline);
-        let links = self.conversations.values().filter_map(|conversation| self.link_due(conversation));
+        let sessions = self
+            .conversations
+            .values()
+            .filter_map(Conversation::deadline);
+        let links = self
+            .conversations
+            .values()
+            .filter_map(|conversation| self.link_due(conversation));
         let adds = self.pending_adds.values().map(|add| add.deadline);
         sessions
             .chain(links)
@@ -300,7 +316,10 @@ impl Driver {
     /// Old marks and ended invites go.
     fn prune(&mut self, now: Now) -> Result<(), DriverError> {
         self.turn.batch()?.prune_seen(now.unix_ms)?;
-        let ended = self.invites.values().filter(|invite| invite.expires_ms <= now.unix_ms);
+        let ended = self
+            .invites
+            .values()
+            .filter(|invite| invite.expires_ms <= now.unix_ms);
         let ended: Vec<QueueId> = ended.map(|invite| invite.queue_key().queue()).collect();
         for queue in ended {
             self.end_invite(&queue)?;
@@ -317,14 +336,20 @@ impl Driver {
         for conversation in self.conversations.values_mut() {
             conversation.session.hasten(now);
         }
-        self.ending = Some(Ending { reply, deadline: now.after(LAST_RECEIPTS) });
+        self.ending = Some(Ending {
+            reply,
+            deadline: now.after(LAST_RECEIPTS),
+        });
     }
 
     fn has_ended(&self) -> bool {
         let now = self.clock.now().instant;
         self.ending.as_ref().is_some_and(|ending| {
             ending.deadline <= now
-                || self.conversations.values().all(|conversation| conversation.session.owes_nothing())
+                || self
+                    .conversations
+                    .values()
+                    .all(|conversation| conversation.session.owes_nothing())
         })
     }
 
@@ -356,17 +381,24 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { start: std::time::Instant::now() }
+        Self {
+            start: std::time::Instant::now(),
+        }
     }
 
     pub(crate) fn now(self) -> Now {
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { instant: Instant::from_micros(micros), unix_ms: unix_ms() }
+        Now {
+            instant: Instant::from_micros(micros),
+            unix_ms: unix_ms(),
+        }
     }
 }
 
 /// The wall clock, Unix milliseconds.
 pub(crate) fn unix_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }

@@ -50,25 +50,40 @@ impl Driver {
     fn sync_relays(&mut self) {
         let mut wanted: BTreeSet<ServerUrl> = BTreeSet::from([self.profile.relay.clone()]);
         wanted.extend(self.invites.values().map(|invite| invite.relay.clone()));
-        wanted.extend(self.pending_adds.values().map(super::contacts::PendingAdd::relay));
+        wanted.extend(
+            self.pending_adds
+                .values()
+                .map(super::contacts::PendingAdd::relay),
+        );
         for conversation in self.conversations.values() {
-            wanted.extend(conversation.row.their_reach.as_ref().map(|reach| reach.relay.clone()));
+            wanted.extend(
+                conversation
+                    .row
+                    .their_reach
+                    .as_ref()
+                    .map(|reach| reach.relay.clone()),
+            );
             if let ContactState::Requesting(stage) = &conversation.row.state {
                 wanted.insert(stage.relay.clone());
             }
         }
         self.relays.retain(|server, _| wanted.contains(server));
         for server in wanted {
-            self.relays.entry(server.clone()).or_insert_with(|| RelayState {
-                handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
-                up: false,
-                lost: None,
-                subscribed: BTreeSet::new(),
-                stocked: false,
-            });
+            self.relays
+                .entry(server.clone())
+                .or_insert_with(|| RelayState {
+                    handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
+                    up: false,
+                    lost: None,
+                    subscribed: BTreeSet::new(),
+                    stocked: false,
+                });
         }
-        let queues: Vec<(ServerUrl, Vec<OwnQueue>)> =
-            self.relays.keys().map(|server| (server.clone(), self.own_queues(server))).collect();
+        let queues: Vec<(ServerUrl, Vec<OwnQueue>)> = self
+            .relays
+            .keys()
+            .map(|server| (server.clone(), self.own_queues(server)))
+            .collect();
         for (server, queues) in queues {
             self.send_to_relay(&server, RelayCommand::Queues(queues));
         }
@@ -76,43 +91,70 @@ impl Driver {
 
     /// The mailboxes we have at a relay.
     fn own_queues(&self, server: &ServerUrl) -> Vec<OwnQueue> {
-        let invites = self.invites.values().filter(|invite| invite.relay == *server);
+        let invites = self
+            .invites
+            .values()
+            .filter(|invite| invite.relay == *server);
         let invites = invites.map(|invite| OwnQueue {
             key: invite.queue_key(),
             token_hash: invite.write_token.hash(),
         });
         let here = self.profile.relay == *server;
-        let rows = self.conversations.values().map(|conversation| &conversation.row);
+        let rows = self
+            .conversations
+            .values()
+            .map(|conversation| &conversation.row);
         let mailboxes = rows.filter(|row| here && row.state != ContactState::Blocked);
-        let mailboxes = mailboxes
-            .map(|row| OwnQueue { key: row.queue_key(), token_hash: row.write_token.hash() });
+        let mailboxes = mailboxes.map(|row| OwnQueue {
+            key: row.queue_key(),
+            token_hash: row.write_token.hash(),
+        });
         invites.chain(mailboxes).collect()
     }
 
     fn sync_signals(&mut self) {
         let own = &self.profile.signal_servers;
-        let mut addresses: BTreeMap<ServerUrl, Vec<AddressKey>> =
-            own.iter().map(|server| (server.clone(), Vec::new())).collect();
+        let mut addresses: BTreeMap<ServerUrl, Vec<AddressKey>> = own
+            .iter()
+            .map(|server| (server.clone(), Vec::new()))
+            .collect();
         let mut watched: BTreeMap<ServerUrl, Vec<SignalAddress>> = BTreeMap::new();
-        for conversation in self.conversations.values().filter(|conversation| conversation.is_accepted()) {
+        for conversation in self
+            .conversations
+            .values()
+            .filter(|conversation| conversation.is_accepted())
+        {
             let row = &conversation.row;
-            let theirs = row.their_reach.iter().flat_map(|reach| &reach.signal_servers);
+            let theirs = row
+                .their_reach
+                .iter()
+                .flat_map(|reach| &reach.signal_servers);
             let servers: BTreeSet<&ServerUrl> = own.iter().chain(theirs.clone()).collect();
             for server in servers {
-                addresses.entry(server.clone()).or_default().push(row.address_key());
+                addresses
+                    .entry(server.clone())
+                    .or_default()
+                    .push(row.address_key());
             }
             for server in theirs {
-                watched.entry(server.clone()).or_default().extend(row.their_address());
+                watched
+                    .entry(server.clone())
+                    .or_default()
+                    .extend(row.their_address());
             }
         }
-        self.signals.retain(|server, _| addresses.contains_key(server));
+        self.signals
+            .retain(|server, _| addresses.contains_key(server));
         for (server, keys) in addresses {
-            let state = self.signals.entry(server.clone()).or_insert_with(|| SignalState {
-                handle: SignalHandle::spawn(server.clone(), self.sender.clone(), &self.runtime),
-                up: false,
-                lost: None,
-                turn: None,
-            });
+            let state = self
+                .signals
+                .entry(server.clone())
+                .or_insert_with(|| SignalState {
+                    handle: SignalHandle::spawn(server.clone(), self.sender.clone(), &self.runtime),
+                    up: false,
+                    lost: None,
+                    turn: None,
+                });
             state.handle.send(SignalCommand::Addresses(keys));
             let watch = watched.remove(&server).unwrap_or_default();
             state.handle.send(SignalCommand::Watch(watch));
@@ -136,33 +178,54 @@ impl Driver {
                 self.mailbox_input(&queue, SessionInput::MailboxUp)
             }
             RelayEvent::Drained(queue) => self.mailbox_input(&queue, SessionInput::MailboxDrained),
-            RelayEvent::Delivered { queue, index, envelope } => {
-                self.handle_delivered(queue, index, envelope)
-            }
+            RelayEvent::Delivered {
+                queue,
+                index,
+                envelope,
+            } => self.handle_delivered(queue, index, envelope),
             RelayEvent::Deposited(tag) => self.handle_deposited(tag),
-            RelayEvent::Refused { tag, reason, retry_after } => {
-                let input = SessionInput::DepositRefused { id: tag.id, reason, retry_after };
+            RelayEvent::Refused {
+                tag,
+                reason,
+                retry_after,
+            } => {
+                let input = SessionInput::DepositRefused {
+                    id: tag.id,
+                    reason,
+                    retry_after,
+                };
                 self.session_input(tag.no, input)
             }
-            RelayEvent::Stock { single_use, last_resort } => {
-                self.handle_stock(single_use, last_resort)
-            }
+            RelayEvent::Stock {
+                single_use,
+                last_resort,
+            } => self.handle_stock(single_use, last_resort),
             RelayEvent::KeyPackage { request, package } => {
                 self.handle_key_package(request, package)
             }
         }
     }
 
-    fn relay_changed(&mut self, server: &ServerUrl, lost: Option<String>) -> Result<(), DriverError> {
+    fn relay_changed(
+        &mut self,
+        server: &ServerUrl,
+        lost: Option<String>,
+    ) -> Result<(), DriverError> {
         let up = lost.is_none();
-        let Some(state) = self.relays.get_mut(server) else { return Ok(()) };
+        let Some(state) = self.relays.get_mut(server) else {
+            return Ok(());
+        };
         (state.up, state.lost) = (up, lost);
         state.stocked = false;
         state.subscribed.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
             if self.relay_towards(no).as_ref() == Some(server) {
-                let input = if up { SessionInput::RelayUp } else { SessionInput::RelayDown };
+                let input = if up {
+                    SessionInput::RelayUp
+                } else {
+                    SessionInput::RelayDown
+                };
                 self.session_input(no, input)?;
             }
             if !up && self.profile.relay == *server {
@@ -192,7 +255,10 @@ impl Driver {
     pub(super) fn relay_path(&mut self, no: ConversationNo) -> Result<(), DriverError> {
         self.session_input(no, SessionInput::RelayDown)?;
         let server = self.relay_towards(no);
-        if server.and_then(|server| self.relays.get(&server)).is_some_and(|relay| relay.up) {
+        if server
+            .and_then(|server| self.relays.get(&server))
+            .is_some_and(|relay| relay.up)
+        {
             self.session_input(no, SessionInput::RelayUp)?;
         }
         Ok(())
@@ -214,8 +280,13 @@ impl Driver {
         if self.invites.contains_key(&queue) {
             return self.handle_request(queue, index, envelope);
         }
-        let Some(&no) = self.by_queue.get(&queue) else { return Ok(()) };
-        let input = SessionInput::Envelope { via: Via::Mailbox { index }, envelope };
+        let Some(&no) = self.by_queue.get(&queue) else {
+            return Ok(());
+        };
+        let input = SessionInput::Envelope {
+            via: Via::Mailbox { index },
+            envelope,
+        };
         self.with_session(no, Some(queue), |session, vault, now| {
             session.handle_input(input, vault, now)
         })
@@ -223,21 +294,41 @@ impl Driver {
 
     /// Hands an envelope to the relay that leads to the contact.
     pub(super) fn deposit(&mut self, no: ConversationNo, id: EnvelopeId, envelope: Bytes) {
-        let Some(conversation) = self.conversations.get(&no) else { return };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
         let row = &conversation.row;
         let tag = DepositTag { no, id };
         let (server, queue, token, envelope) = match (&row.state, &row.their_reach) {
             // Before they have accepted only the request itself goes out; the rest stays queued.
             (ContactState::Requesting(stage), _) if stage.envelope == Some(id) => {
-                let Some(envelope) = Self::request_envelope(stage, envelope) else { return };
-                (stage.relay.clone(), stage.queue, stage.write_token, envelope)
+                let Some(envelope) = Self::request_envelope(stage, envelope) else {
+                    return;
+                };
+                (
+                    stage.relay.clone(),
+                    stage.queue,
+                    stage.write_token,
+                    envelope,
+                )
             }
-            (ContactState::Accepted, Some(reach)) => {
-                (reach.relay.clone(), reach.queue, reach.write_token, envelope)
-            }
+            (ContactState::Accepted, Some(reach)) => (
+                reach.relay.clone(),
+                reach.queue,
+                reach.write_token,
+                envelope,
+            ),
             _ => return,
         };
-        self.send_to_relay(&server, RelayCommand::Deposit { tag, queue, token, envelope });
+        self.send_to_relay(
+            &server,
+            RelayCommand::Deposit {
+                tag,
+                queue,
+                token,
+                envelope,
+            },
+        );
     }
 
     fn handle_deposited(&mut self, tag: DepositTag) -> Result<(), DriverError> {
@@ -255,7 +346,9 @@ impl Driver {
 
     /// A relay whose queue of commands is full has stopped to take them: it is dialed anew.
     pub(super) fn send_to_relay(&mut self, server: &ServerUrl, command: RelayCommand) {
-        let Some(relay) = self.relays.get_mut(server) else { return };
+        let Some(relay) = self.relays.get_mut(server) else {
+            return;
+        };
         if relay.handle.send(command) {
             return;
         }
@@ -287,7 +380,11 @@ impl Driver {
         for _ in 0..missing {
             packages.push(self.key_package(false)?);
         }
-        let last = if last_resort { None } else { Some(self.key_package(true)?) };
+        let last = if last_resort {
+            None
+        } else {
+            Some(self.key_package(true)?)
+        };
         // Opens the transaction that carries the secrets.
         self.turn.batch()?;
         let command = self.publish_command(packages, last);
@@ -305,7 +402,9 @@ impl Driver {
     /// Whether everything that others need of us is at a relay.
     pub(super) fn relay_ready(&self, server: &ServerUrl, state: &RelayState) -> bool {
         let queues = self.own_queues(server);
-        let all = queues.iter().all(|queue| state.subscribed.contains(&queue.key.queue()));
+        let all = queues
+            .iter()
+            .all(|queue| state.subscribed.contains(&queue.key.queue()));
         state.up && all && (state.stocked || self.profile.relay != *server)
     }
 
@@ -336,7 +435,9 @@ impl Driver {
 
     /// Whom we watched there is unknown now; open links stay.
     fn signal_down(&mut self, server: &ServerUrl, lost: String) {
-        let Some(state) = self.signals.get_mut(server) else { return };
+        let Some(state) = self.signals.get_mut(server) else {
+            return;
+        };
         (state.up, state.lost) = (false, Some(lost));
         let here = self.conversations.values_mut().filter(|conversation| {
             let reach = conversation.row.their_reach.as_ref();

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tincan_core::{
-    DeliveryState, Event, Input as SessionInput, Now, OpenError, Opened, Output, OutboxRow, Session,
-    Transmit, Vault, VaultError, WaitReason,
+    DeliveryState, Event, Input as SessionInput, Now, OpenError, Opened, OutboxRow, Output,
+    Session, Transmit, Vault, VaultError, WaitReason,
 };
 use tincan_mls::{GroupId, Mls};
 use tincan_protocol::content::Body;
@@ -28,7 +28,14 @@ pub(super) struct ConversationVault<'a> {
 impl<'a> ConversationVault<'a> {
     pub(super) fn new(batch: &'a Batch, mls: &'a mut Mls, row: &ContactRow) -> Self {
         let (send_group, groups) = (row.send_group().cloned(), row.groups.clone());
-        Self { batch, mls, no: row.no, send_group, groups, opened: None }
+        Self {
+            batch,
+            mls,
+            no: row.no,
+            send_group,
+            groups,
+            opened: None,
+        }
     }
 }
 
@@ -36,7 +43,10 @@ impl Vault for ConversationVault<'_> {
     fn seal(&mut self, payload: Vec<u8>) -> Result<Bytes, VaultError> {
         let no_group = || VaultError("this conversation has no group".to_owned());
         let group = self.send_group.as_ref().ok_or_else(no_group)?;
-        let message = self.mls.seal(group, &payload).map_err(|error| VaultError(error.to_string()))?;
+        let message = self
+            .mls
+            .seal(group, &payload)
+            .map_err(|error| VaultError(error.to_string()))?;
         Ok(Envelope::Message(message.into()).encode())
     }
 
@@ -51,12 +61,13 @@ impl Vault for ConversationVault<'_> {
         match self.mls.open(&message) {
             Ok(opened) => {
                 self.opened = Some(opened.group);
-                Ok(Opened { sender: opened.sender.device, payload: opened.payload.into() })
+                Ok(Opened {
+                    sender: opened.sender.device,
+                    payload: opened.payload.into(),
+                })
             }
             Err(tincan_mls::OpenError::KeyGone) => Err(OpenError::KeyGone),
-            Err(tincan_mls::OpenError::Library(error)) => {
-                Err(VaultError(error.to_string()).into())
-            }
+            Err(tincan_mls::OpenError::Library(error)) => Err(VaultError(error.to_string()).into()),
             Err(error) => {
                 tracing::debug!(%error, "envelope refused");
                 Err(OpenError::Invalid)
@@ -69,7 +80,9 @@ impl Vault for ConversationVault<'_> {
     }
 
     fn pending(&self, from: u64, count: usize, bytes: usize) -> Result<Vec<OutboxRow>, VaultError> {
-        self.batch.pending(self.no, from, count, bytes).map_err(vault_error)
+        self.batch
+            .pending(self.no, from, count, bytes)
+            .map_err(vault_error)
     }
 
     fn find_envelope(&self, id: &EnvelopeId) -> Result<Option<(u64, u64)>, VaultError> {
@@ -86,11 +99,15 @@ impl Vault for ConversationVault<'_> {
         });
         let rows = rows.map_err(vault_error)?;
         let overlapping = rows.into_iter().filter(|(_, meta)| meta.last >= first);
-        Ok(overlapping.map(|(first, meta)| (first, meta.last)).collect())
+        Ok(overlapping
+            .map(|(first, meta)| (first, meta.last))
+            .collect())
     }
 
     fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError> {
-        self.batch.sent_contents(self.no, first, last).map_err(vault_error)
+        self.batch
+            .sent_contents(self.no, first, last)
+            .map_err(vault_error)
     }
 
     fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
@@ -101,7 +118,10 @@ impl Vault for ConversationVault<'_> {
             meta.created_ms < unix_ms && found <= max
         });
         let rows = rows.map_err(vault_error)?;
-        Ok(rows.into_iter().map(|(first, meta)| (first, meta.last)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(first, meta)| (first, meta.last))
+            .collect())
     }
 
     fn held(&self, seq: u64) -> Result<Option<Bytes>, VaultError> {
@@ -123,7 +143,9 @@ impl Driver {
         no: ConversationNo,
         input: SessionInput,
     ) -> Result<(), DriverError> {
-        self.with_session(no, None, |session, vault, now| session.handle_input(input, vault, now))
+        self.with_session(no, None, |session, vault, now| {
+            session.handle_input(input, vault, now)
+        })
     }
 
     pub(super) fn session_timeout(&mut self, no: ConversationNo) -> Result<(), DriverError> {
@@ -132,7 +154,10 @@ impl Driver {
 
     /// Seals what was sent in this turn, each conversation's together.
     pub(super) fn flush_sessions(&mut self) -> Result<(), DriverError> {
-        let unsealed = self.conversations.iter_mut().filter(|(_, conversation)| conversation.unsealed);
+        let unsealed = self
+            .conversations
+            .iter_mut()
+            .filter(|(_, conversation)| conversation.unsealed);
         let unsealed: Vec<ConversationNo> = unsealed
             .map(|(&no, conversation)| {
                 conversation.unsealed = false;
@@ -154,7 +179,9 @@ impl Driver {
         call: impl FnOnce(&mut Session, &mut dyn Vault, Now) -> Result<(), VaultError>,
     ) -> Result<(), DriverError> {
         let now = self.clock.now();
-        let Some(conversation) = self.conversations.get_mut(&no) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(());
+        };
         let batch = self.turn.batch()?;
         let mut vault = ConversationVault::new(batch, &mut self.mls, &conversation.row);
         call(&mut conversation.session, &mut vault, now)?;
@@ -199,14 +226,32 @@ impl Driver {
             }
             Event::State { first, last, state } => {
                 let state = state_name(state).to_owned();
-                self.journal(JournalEvent::State { no, first, last, state, reason: None });
+                self.journal(JournalEvent::State {
+                    no,
+                    first,
+                    last,
+                    state,
+                    reason: None,
+                });
             }
-            Event::Waiting { first, last, reason } => {
+            Event::Waiting {
+                first,
+                last,
+                reason,
+            } => {
                 let (state, reason) = ("pending".to_owned(), Some(wait_reason(reason).to_owned()));
-                self.journal(JournalEvent::State { no, first, last, state, reason });
+                self.journal(JournalEvent::State {
+                    no,
+                    first,
+                    last,
+                    state,
+                    reason,
+                });
             }
             Event::Gap { first, last, .. } => self.journal(JournalEvent::Gap { no, first, last }),
-            Event::Misbehaved { what } => tracing::warn!(conversation = no.0, what, "contact misbehaves"),
+            Event::Misbehaved { what } => {
+                tracing::warn!(conversation = no.0, what, "contact misbehaves")
+            }
             _ => {}
         }
         Ok(())
@@ -229,7 +274,9 @@ pub(crate) const fn wait_reason(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::NoPath => "neither the contact nor their relay can be reached",
         WaitReason::InFlight => "handed over, not confirmed yet",
-        WaitReason::QueueFull => "the contact's mailbox is full; it goes on when they fetch their messages",
+        WaitReason::QueueFull => {
+            "the contact's mailbox is full; it goes on when they fetch their messages"
+        }
         WaitReason::Rejected => "the contact's mailbox is gone: they have blocked you or moved",
         WaitReason::RelayUnavailable => "the contact's relay cannot take it now",
         WaitReason::RefusedByPeer => "the contact's program refused it",

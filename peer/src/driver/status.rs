@@ -15,7 +15,10 @@ impl Driver {
                 None if conversation.link.is_connecting() => LinkStatus::Connecting,
                 None => LinkStatus::None,
             };
-            let waiting = conversation.session.waiting().map(|(_, _, reason)| wait_reason(reason));
+            let waiting = conversation
+                .session
+                .waiting()
+                .map(|(_, _, reason)| wait_reason(reason));
             ContactStatus {
                 identity: conversation.row.identity,
                 name: conversation.row.name.clone(),

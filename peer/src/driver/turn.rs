@@ -71,7 +71,12 @@ impl Turn {
         self.events.push(event);
     }
 
-    pub(super) fn received(&mut self, no: ConversationNo, place: tincan_protocol::hlc::Hlc, seq: u64) {
+    pub(super) fn received(
+        &mut self,
+        no: ConversationNo,
+        place: tincan_protocol::hlc::Hlc,
+        seq: u64,
+    ) {
         self.urgent = true;
         JournalEvent::push_received(&mut self.events, no, place, seq);
     }
@@ -138,7 +143,9 @@ impl Driver {
             match after {
                 After::Transmit(no, Transmit::Stored { id }) => match stored.last_mut() {
                     // One frame acknowledges everything of a turn.
-                    Some((last, ids)) if *last == no && ids.len() < STORED_MAX => ids.push(id.to_vec()),
+                    Some((last, ids)) if *last == no && ids.len() < STORED_MAX => {
+                        ids.push(id.to_vec())
+                    }
                     _ => stored.push((no, vec![id.to_vec()])),
                 },
                 After::Transmit(no, transmit) => self.transmit(no, transmit),
@@ -162,7 +169,10 @@ impl Driver {
                 self.send_frame(no, peer_frame::Kind::Put(wire::Put { envelope }));
             }
             Transmit::Nack { id, reason } => {
-                let nack = wire::Nack { env_id: id.to_vec(), reason: reason.into() };
+                let nack = wire::Nack {
+                    env_id: id.to_vec(),
+                    reason: reason.into(),
+                };
                 self.send_frame(no, peer_frame::Kind::Nack(nack));
             }
             Transmit::Deposit { id, envelope } => self.deposit(no, id, envelope),
@@ -178,4 +188,3 @@ impl Driver {
         }
     }
 }
-

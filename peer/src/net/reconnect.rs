@@ -23,7 +23,9 @@ impl Reconnect {
         if lived >= STABLE {
             self.failures = 0;
         }
-        let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let wait = FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
     }

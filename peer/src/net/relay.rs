@@ -45,11 +45,28 @@ pub(crate) enum RelayCommand {
     /// All mailboxes there should be; made and subscribed on every connection.
     Queues(Vec<OwnQueue>),
     DeleteQueue(QueueKey),
-    Deposit { tag: DepositTag, queue: QueueId, token: WriteToken, envelope: Bytes },
-    Ack { queue: QueueId, index: u64 },
+    Deposit {
+        tag: DepositTag,
+        queue: QueueId,
+        token: WriteToken,
+        envelope: Bytes,
+    },
+    Ack {
+        queue: QueueId,
+        index: u64,
+    },
     /// Publishes packages; without any it asks for the stock.
-    Publish { owner: QueueKey, token_hash: TokenHash, packages: Vec<Vec<u8>>, last_resort: Option<Vec<u8>> },
-    TakeKeyPackage { request: u64, owner: QueueId, token: WriteToken },
+    Publish {
+        owner: QueueKey,
+        token_hash: TokenHash,
+        packages: Vec<Vec<u8>>,
+        last_resort: Option<Vec<u8>>,
+    },
+    TakeKeyPackage {
+        request: u64,
+        owner: QueueId,
+        token: WriteToken,
+    },
 }
 
 /// What a relay says.
@@ -60,11 +77,25 @@ pub(crate) enum RelayEvent {
     /// Reading of a mailbox began.
     Subscribed(QueueId),
     Drained(QueueId),
-    Delivered { queue: QueueId, index: u64, envelope: Bytes },
+    Delivered {
+        queue: QueueId,
+        index: u64,
+        envelope: Bytes,
+    },
     Deposited(DepositTag),
-    Refused { tag: DepositTag, reason: RefusedDeposit, retry_after: Option<Duration> },
-    Stock { single_use: usize, last_resort: bool },
-    KeyPackage { request: u64, package: Result<Vec<u8>, String> },
+    Refused {
+        tag: DepositTag,
+        reason: RefusedDeposit,
+        retry_after: Option<Duration>,
+    },
+    Stock {
+        single_use: usize,
+        last_resort: bool,
+    },
+    KeyPackage {
+        request: u64,
+        package: Result<Vec<u8>, String>,
+    },
 }
 
 /// Ends the connection when dropped.
@@ -75,7 +106,11 @@ pub(crate) struct RelayHandle {
 }
 
 impl RelayHandle {
-    pub(crate) fn spawn(server: ServerUrl, driver: InputSender, runtime: &tokio::runtime::Handle) -> Self {
+    pub(crate) fn spawn(
+        server: ServerUrl,
+        driver: InputSender,
+        runtime: &tokio::runtime::Handle,
+    ) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let task = runtime.spawn(run(server, receiver, driver)).abort_handle();
         Self { commands, task }
@@ -110,12 +145,18 @@ async fn run(server: ServerUrl, mut commands: mpsc::Receiver<RelayCommand>, driv
         let began = Instant::now();
         let lost = match socket::connect(&server, "relay", RELAY_MESSAGE_MAX).await {
             Ok(socket) => {
-                Connection::new(&server, socket, &driver).run(&mut commands, &mut queues).await
+                Connection::new(&server, socket, &driver)
+                    .run(&mut commands, &mut queues)
+                    .await
             }
             Err(lost) => lost,
         };
         tracing::debug!(%server, %lost, "relay connection ended");
-        if driver.send(Input::Relay(server.clone(), RelayEvent::Down(lost))).await.is_err() {
+        if driver
+            .send(Input::Relay(server.clone(), RelayEvent::Down(lost)))
+            .await
+            .is_err()
+        {
             return;
         }
         let retry = tokio::time::sleep(reconnect.next(began.elapsed()));
@@ -155,7 +196,15 @@ struct Connection<'a> {
 impl<'a> Connection<'a> {
     fn new(server: &'a ServerUrl, socket: Socket, driver: &'a InputSender) -> Self {
         let (nonce, pending, heard) = (None, BTreeMap::new(), Instant::now());
-        Self { server, socket, driver, nonce, next_id: 1, pending, heard }
+        Self {
+            server,
+            socket,
+            driver,
+            nonce,
+            next_id: 1,
+            pending,
+            heard,
+        }
     }
 
     async fn run(
@@ -187,7 +236,10 @@ impl<'a> Connection<'a> {
         if self.heard.elapsed() > DEAD_AFTER {
             return Err(Lost::new("the relay is silent"));
         }
-        self.socket.send(Message::Ping(Bytes::new())).await.map_err(Lost::new)
+        self.socket
+            .send(Message::Ping(Bytes::new()))
+            .await
+            .map_err(Lost::new)
     }
 
     async fn handle_command(
@@ -199,7 +251,9 @@ impl<'a> Connection<'a> {
         match command {
             RelayCommand::Queues(wanted) => {
                 let known: Vec<QueueId> = queues.iter().map(|queue| queue.key.queue()).collect();
-                let new = wanted.iter().filter(|queue| !known.contains(&queue.key.queue()));
+                let new = wanted
+                    .iter()
+                    .filter(|queue| !known.contains(&queue.key.queue()));
                 let new: Vec<OwnQueue> = new.cloned().collect();
                 *queues = wanted;
                 self.authenticate(&new).await
@@ -207,21 +261,40 @@ impl<'a> Connection<'a> {
             RelayCommand::DeleteQueue(key) => {
                 queues.retain(|queue| queue.key.queue() != key.queue());
                 let queue = key.queue().to_vec();
-                self.request(Kind::QueueDelete(wire::QueueDelete { queue }), Pending::Other("delete")).await
+                self.request(
+                    Kind::QueueDelete(wire::QueueDelete { queue }),
+                    Pending::Other("delete"),
+                )
+                .await
             }
-            RelayCommand::Deposit { tag, queue, token, envelope } => {
+            RelayCommand::Deposit {
+                tag,
+                queue,
+                token,
+                envelope,
+            } => {
                 let deposit = wire::Deposit {
                     queue: queue.to_vec().into(),
                     write_token: token.to_vec().into(),
                     envelope,
                 };
-                self.request(Kind::Deposit(deposit), Pending::Deposit(tag)).await
+                self.request(Kind::Deposit(deposit), Pending::Deposit(tag))
+                    .await
             }
             RelayCommand::Ack { queue, index } => {
-                let ack = wire::AckUpTo { queue: queue.to_vec(), index };
-                self.request(Kind::AckUpTo(ack), Pending::Other("ack")).await
+                let ack = wire::AckUpTo {
+                    queue: queue.to_vec(),
+                    index,
+                };
+                self.request(Kind::AckUpTo(ack), Pending::Other("ack"))
+                    .await
             }
-            RelayCommand::Publish { owner, token_hash, packages, last_resort } => {
+            RelayCommand::Publish {
+                owner,
+                token_hash,
+                packages,
+                last_resort,
+            } => {
                 self.prove(&[owner.clone()], Pending::Other("auth")).await?;
                 let publish = wire::KeyPackagePublish {
                     owner: owner.queue().to_vec(),
@@ -229,11 +302,20 @@ impl<'a> Connection<'a> {
                     packages,
                     last_resort: last_resort.unwrap_or_default(),
                 };
-                self.request(Kind::KeyPackagePublish(publish), Pending::Other("publish")).await
+                self.request(Kind::KeyPackagePublish(publish), Pending::Other("publish"))
+                    .await
             }
-            RelayCommand::TakeKeyPackage { request, owner, token } => {
-                let take = wire::KeyPackageTake { owner: owner.to_vec(), token: token.to_vec() };
-                self.request(Kind::KeyPackageTake(take), Pending::TakeKeyPackage(request)).await
+            RelayCommand::TakeKeyPackage {
+                request,
+                owner,
+                token,
+            } => {
+                let take = wire::KeyPackageTake {
+                    owner: owner.to_vec(),
+                    token: token.to_vec(),
+                };
+                self.request(Kind::KeyPackageTake(take), Pending::TakeKeyPackage(request))
+                    .await
             }
         }
     }
@@ -248,13 +330,17 @@ impl<'a> Connection<'a> {
     }
 
     async fn prove(&mut self, keys: &[QueueKey], pending: Pending) -> Result<(), Lost> {
-        let Some(nonce) = self.nonce else { return Err(Lost::new("no challenge yet")) };
+        let Some(nonce) = self.nonce else {
+            return Err(Lost::new("no challenge yet"));
+        };
         let origin = self.server.origin();
         let proofs = keys.iter().map(|key| wire::KeyProof {
             key: key.queue().to_vec(),
             signature: relay_auth::prove(key, &nonce, &origin).to_vec(),
         });
-        let auth = wire::Auth { proofs: proofs.collect() };
+        let auth = wire::Auth {
+            proofs: proofs.collect(),
+        };
         self.request(relay_request::Kind::Auth(auth), pending).await
     }
 
@@ -262,8 +348,15 @@ impl<'a> Connection<'a> {
         let id = self.next_id;
         self.next_id += 1;
         self.pending.insert(id, pending);
-        let frame = wire::RelayRequest { id, kind: Some(kind) }.write();
-        self.socket.send(Message::Binary(frame)).await.map_err(Lost::new)
+        let frame = wire::RelayRequest {
+            id,
+            kind: Some(kind),
+        }
+        .write();
+        self.socket
+            .send(Message::Binary(frame))
+            .await
+            .map_err(Lost::new)
     }
 
     async fn handle_message(&mut self, message: Message, queues: &[OwnQueue]) -> Result<(), Lost> {
@@ -277,17 +370,27 @@ impl<'a> Connection<'a> {
         match reply.kind {
             Some(relay_reply::Kind::Challenge(challenge)) => {
                 let nonce = challenge.nonce.as_slice().try_into();
-                self.nonce = Some(nonce.map_err(|_| Lost::new("the relay sent a wrong challenge"))?);
+                self.nonce =
+                    Some(nonce.map_err(|_| Lost::new("the relay sent a wrong challenge"))?);
                 self.tell(RelayEvent::Up).await?;
                 self.authenticate(queues).await
             }
             Some(relay_reply::Kind::Deliver(deliver)) => {
-                let Ok(queue) = QueueId::try_from(deliver.queue.as_ref()) else { return Ok(()) };
+                let Ok(queue) = QueueId::try_from(deliver.queue.as_ref()) else {
+                    return Ok(());
+                };
                 let (index, envelope) = (deliver.index, deliver.envelope);
-                self.tell(RelayEvent::Delivered { queue, index, envelope }).await
+                self.tell(RelayEvent::Delivered {
+                    queue,
+                    index,
+                    envelope,
+                })
+                .await
             }
             Some(relay_reply::Kind::Drained(drained)) => {
-                let Ok(queue) = QueueId::try_from(drained.queue.as_slice()) else { return Ok(()) };
+                let Ok(queue) = QueueId::try_from(drained.queue.as_slice()) else {
+                    return Ok(());
+                };
                 self.tell(RelayEvent::Drained(queue)).await
             }
             Some(kind) => match self.pending.remove(&reply.id) {
@@ -298,7 +401,11 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn handle_answer(&mut self, pending: Pending, kind: relay_reply::Kind) -> Result<(), Lost> {
+    async fn handle_answer(
+        &mut self,
+        pending: Pending,
+        kind: relay_reply::Kind,
+    ) -> Result<(), Lost> {
         use relay_reply::Kind;
         match (pending, kind) {
             (Pending::Auth(queues), Kind::Done(_)) => {
@@ -308,17 +415,30 @@ impl<'a> Connection<'a> {
                         kind: wire::QueueKind::Mailbox.into(),
                         write_token_hash: queue.token_hash.to_vec(),
                     };
-                    self.request(relay_request::Kind::QueueCreate(create), Pending::Create(queue)).await?;
+                    self.request(
+                        relay_request::Kind::QueueCreate(create),
+                        Pending::Create(queue),
+                    )
+                    .await?;
                 }
                 Ok(())
             }
             (Pending::Create(queue), Kind::Done(_)) => {
                 let queue = queue.key.queue();
-                let subscribe = wire::Subscribe { queue: queue.to_vec(), after_index: 0 };
+                let subscribe = wire::Subscribe {
+                    queue: queue.to_vec(),
+                    after_index: 0,
+                };
                 self.tell(RelayEvent::Subscribed(queue)).await?;
-                self.request(relay_request::Kind::Subscribe(subscribe), Pending::Subscribe).await
+                self.request(
+                    relay_request::Kind::Subscribe(subscribe),
+                    Pending::Subscribe,
+                )
+                .await
             }
-            (Pending::Deposit(tag), Kind::Deposited(_)) => self.tell(RelayEvent::Deposited(tag)).await,
+            (Pending::Deposit(tag), Kind::Deposited(_)) => {
+                self.tell(RelayEvent::Deposited(tag)).await
+            }
             (Pending::Deposit(tag), Kind::Error(error)) => {
                 let reason = match error.code() {
                     wire::RelayErrorCode::QueueFull => RefusedDeposit::QueueFull,
@@ -330,7 +450,12 @@ impl<'a> Connection<'a> {
                 };
                 let after = Duration::from_millis(error.retry_after_ms);
                 let retry_after = (!after.is_zero()).then_some(after);
-                self.tell(RelayEvent::Refused { tag, reason, retry_after }).await
+                self.tell(RelayEvent::Refused {
+                    tag,
+                    reason,
+                    retry_after,
+                })
+                .await
             }
             (Pending::TakeKeyPackage(request), Kind::KeyPackage(package)) => {
                 let package = Ok(package.package);
@@ -342,7 +467,11 @@ impl<'a> Connection<'a> {
             }
             (_, Kind::KeyPackageStock(stock)) => {
                 let single_use = usize::try_from(stock.single_use).unwrap_or(usize::MAX);
-                self.tell(RelayEvent::Stock { single_use, last_resort: stock.last_resort }).await
+                self.tell(RelayEvent::Stock {
+                    single_use,
+                    last_resort: stock.last_resort,
+                })
+                .await
             }
             // Without its mailboxes this connection is of little use: start over, with a wait.
             (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe, Kind::Error(error)) => {
@@ -358,6 +487,9 @@ impl<'a> Connection<'a> {
 
     async fn tell(&self, event: RelayEvent) -> Result<(), Lost> {
         let input = Input::Relay(self.server.clone(), event);
-        self.driver.send(input).await.map_err(|_| Lost::new("shutting down"))
+        self.driver
+            .send(input)
+            .await
+            .map_err(|_| Lost::new("shutting down"))
     }
 }

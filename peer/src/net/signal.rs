@@ -32,7 +32,11 @@ pub(crate) enum SignalCommand {
     Addresses(Vec<AddressKey>),
     /// All addresses whose presence matters.
     Watch(Vec<SignalAddress>),
-    Send { to: SignalAddress, from: SignalAddress, body: Vec<u8> },
+    Send {
+        to: SignalAddress,
+        from: SignalAddress,
+        body: Vec<u8>,
+    },
 }
 
 /// What a signaling server says.
@@ -42,8 +46,15 @@ pub(crate) enum SignalEvent {
     Up,
     Down(Lost),
     Turn(Option<TurnCredentials>),
-    Signal { to: SignalAddress, from: SignalAddress, body: Vec<u8> },
-    Presence { address: SignalAddress, online: bool },
+    Signal {
+        to: SignalAddress,
+        from: SignalAddress,
+        body: Vec<u8>,
+    },
+    Presence {
+        address: SignalAddress,
+        online: bool,
+    },
 }
 
 /// Ends the connection when dropped.
@@ -54,7 +65,11 @@ pub(crate) struct SignalHandle {
 }
 
 impl SignalHandle {
-    pub(crate) fn spawn(server: ServerUrl, driver: InputSender, runtime: &tokio::runtime::Handle) -> Self {
+    pub(crate) fn spawn(
+        server: ServerUrl,
+        driver: InputSender,
+        runtime: &tokio::runtime::Handle,
+    ) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let task = runtime.spawn(run(server, receiver, driver)).abort_handle();
         Self { commands, task }
@@ -86,12 +101,18 @@ async fn run(server: ServerUrl, mut commands: mpsc::Receiver<SignalCommand>, dri
         let began = Instant::now();
         let lost = match socket::connect(&server, "signal", SIGNAL_MESSAGE_MAX).await {
             Ok(socket) => {
-                Connection::new(&server, socket, &driver).run(&mut commands, &mut wanted).await
+                Connection::new(&server, socket, &driver)
+                    .run(&mut commands, &mut wanted)
+                    .await
             }
             Err(lost) => lost,
         };
         tracing::debug!(%server, %lost, "signaling connection ended");
-        if driver.send(Input::Signal(server.clone(), SignalEvent::Down(lost))).await.is_err() {
+        if driver
+            .send(Input::Signal(server.clone(), SignalEvent::Down(lost)))
+            .await
+            .is_err()
+        {
             return;
         }
         let retry = tokio::time::sleep(reconnect.next(began.elapsed()));
@@ -142,7 +163,9 @@ impl<'a> Connection<'a> {
     ) -> Lost {
         let mut ping = tokio::time::interval(PING_AFTER);
         loop {
-            let renew = self.renew_turn_at.unwrap_or_else(|| Instant::now() + DEAD_AFTER);
+            let renew = self
+                .renew_turn_at
+                .unwrap_or_else(|| Instant::now() + DEAD_AFTER);
             let step = tokio::select! {
                 message = self.socket.next() => match message {
                     Some(Ok(message)) => self.handle_message(message, wanted).await,
@@ -175,7 +198,11 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    async fn handle_command(&mut self, command: SignalCommand, wanted: &mut Wanted) -> Result<(), Lost> {
+    async fn handle_command(
+        &mut self,
+        command: SignalCommand,
+        wanted: &mut Wanted,
+    ) -> Result<(), Lost> {
         match command {
             SignalCommand::Addresses(addresses) => {
                 wanted.addresses = addresses;
@@ -186,39 +213,68 @@ impl<'a> Connection<'a> {
                 self.watch(wanted).await
             }
             SignalCommand::Send { to, from, body } => {
-                self.send(&ClientMessage::Signal { to, from, body: Opaque(body) }).await
+                self.send(&ClientMessage::Signal {
+                    to,
+                    from,
+                    body: Opaque(body),
+                })
+                .await
             }
         }
     }
 
     /// Proves the addresses that are not held yet, and gives up those that are not wanted any more.
     async fn log_in(&mut self, wanted: &Wanted) -> Result<(), Lost> {
-        let Some(nonce) = self.nonce else { return Ok(()) };
+        let Some(nonce) = self.nonce else {
+            return Ok(());
+        };
         let origin = self.server.origin();
-        let addresses: Vec<SignalAddress> = wanted.addresses.iter().map(AddressKey::address).collect();
-        let unwanted: Vec<SignalAddress> =
-            self.held.iter().filter(|held| !addresses.contains(held)).copied().collect();
+        let addresses: Vec<SignalAddress> =
+            wanted.addresses.iter().map(AddressKey::address).collect();
+        let unwanted: Vec<SignalAddress> = self
+            .held
+            .iter()
+            .filter(|held| !addresses.contains(held))
+            .copied()
+            .collect();
         for address in unwanted {
             self.held.retain(|held| *held != address);
             self.send(&ClientMessage::Logout { address }).await?;
         }
-        let new = wanted.addresses.iter().filter(|key| !self.held.contains(&key.address()));
-        let proofs: Vec<_> = new.map(|key| signal::prove_login(key, &nonce, &origin)).collect();
+        let new = wanted
+            .addresses
+            .iter()
+            .filter(|key| !self.held.contains(&key.address()));
+        let proofs: Vec<_> = new
+            .map(|key| signal::prove_login(key, &nonce, &origin))
+            .collect();
         for chunk in proofs.chunks(LOGIN_PROOFS_MAX) {
             self.held.extend(chunk.iter().map(|proof| proof.address));
-            self.send(&ClientMessage::Login { addresses: chunk.to_vec() }).await?;
+            self.send(&ClientMessage::Login {
+                addresses: chunk.to_vec(),
+            })
+            .await?;
         }
         Ok(())
     }
 
     async fn watch(&mut self, wanted: &Wanted) -> Result<(), Lost> {
-        let new: Vec<_> =
-            wanted.watched.iter().filter(|address| !self.watched.contains(address)).copied().collect();
-        let old: Vec<_> =
-            self.watched.iter().filter(|address| !wanted.watched.contains(address)).copied().collect();
+        let new: Vec<_> = wanted
+            .watched
+            .iter()
+            .filter(|address| !self.watched.contains(address))
+            .copied()
+            .collect();
+        let old: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|address| !wanted.watched.contains(address))
+            .copied()
+            .collect();
         self.watched.clone_from(&wanted.watched);
         if !old.is_empty() {
-            self.send(&ClientMessage::Unwatch { addresses: old }).await?;
+            self.send(&ClientMessage::Unwatch { addresses: old })
+                .await?;
         }
         if !new.is_empty() {
             self.send(&ClientMessage::Watch { addresses: new }).await?;
@@ -236,7 +292,9 @@ impl<'a> Connection<'a> {
         match signal::decode::<ServerMessage>(&text).map_err(Lost::new)? {
             ServerMessage::Challenge { nonce, version } => {
                 if version != signal::SIGNAL_VERSION {
-                    return Err(Lost(format!("the server speaks signaling version {version}")));
+                    return Err(Lost(format!(
+                        "the server speaks signaling version {version}"
+                    )));
                 }
                 self.nonce = Some(nonce);
                 self.log_in(wanted).await
@@ -249,7 +307,12 @@ impl<'a> Connection<'a> {
             }
             ServerMessage::Turn { turn } => self.take_turn(turn).await,
             ServerMessage::Signal { to, from, body } => {
-                self.tell(SignalEvent::Signal { to, from, body: body.0 }).await
+                self.tell(SignalEvent::Signal {
+                    to,
+                    from,
+                    body: body.0,
+                })
+                .await
             }
             ServerMessage::Presence { address, online } => {
                 self.tell(SignalEvent::Presence { address, online }).await
@@ -267,18 +330,26 @@ impl<'a> Connection<'a> {
     }
 
     async fn take_turn(&mut self, turn: Option<TurnCredentials>) -> Result<(), Lost> {
-        let life = turn.as_ref().map(|turn| Duration::from_secs(turn.ttl_s.max(60)));
+        let life = turn
+            .as_ref()
+            .map(|turn| Duration::from_secs(turn.ttl_s.max(60)));
         self.renew_turn_at = life.map(|life| Instant::now() + life.mul_f64(TURN_RENEWAL));
         self.tell(SignalEvent::Turn(turn)).await
     }
 
     async fn send(&mut self, message: &ClientMessage) -> Result<(), Lost> {
         let text = signal::encode(message).map_err(Lost::new)?;
-        self.socket.send(Message::Text(text.into())).await.map_err(Lost::new)
+        self.socket
+            .send(Message::Text(text.into()))
+            .await
+            .map_err(Lost::new)
     }
 
     async fn tell(&self, event: SignalEvent) -> Result<(), Lost> {
         let input = Input::Signal(self.server.clone(), event);
-        self.driver.send(input).await.map_err(|_| Lost::new("shutting down"))
+        self.driver
+            .send(input)
+            .await
+            .map_err(|_| Lost::new("shutting down"))
     }
 }

@@ -78,7 +78,9 @@ impl Peer {
         let mut found = None;
         let made_ms = id.get_timestamp().map(|stamp| {
             let (seconds, nanos) = stamp.to_unix();
-            seconds.saturating_mul(1000).saturating_add(u64::from(nanos / 1_000_000))
+            seconds
+                .saturating_mul(1000)
+                .saturating_add(u64::from(nanos / 1_000_000))
         });
         let near = made_ms.map(|ms| (ms.saturating_sub(NEAR_MS), ms.saturating_add(NEAR_MS)));
         if let Some((from, to)) = near {
@@ -113,7 +115,11 @@ impl Peer {
         }
         if snapshot.delivered_set().contains(seq) {
             let read = seq <= snapshot.read_by_peer;
-            return Ok(if read { MessageState::Read } else { MessageState::Delivered });
+            return Ok(if read {
+                MessageState::Read
+            } else {
+                MessageState::Delivered
+            });
         }
         if snapshot.failed_set().contains(seq) {
             return Ok(MessageState::Failed);
@@ -155,7 +161,11 @@ pub(super) fn message(
         id: row.content.msg_id,
         conversation: contact.conversation,
         contact: contact.name.clone(),
-        from: if outgoing { own_name.to_owned() } else { contact.name.clone() },
+        from: if outgoing {
+            own_name.to_owned()
+        } else {
+            contact.name.clone()
+        },
         outgoing,
         seq: row.content.seq,
         text,

@@ -56,7 +56,11 @@ impl Reader {
         let store = peer.inner.store.clone();
         let own_name = peer.inner.identity.name.clone();
         Self {
-            contacts: Contacts { store: store.clone(), rows: BTreeMap::new(), own_name },
+            contacts: Contacts {
+                store: store.clone(),
+                rows: BTreeMap::new(),
+                own_name,
+            },
             journal: peer.inner.driver.journal.clone(),
             ended: peer.inner.driver.ended.clone(),
             store,
@@ -111,36 +115,86 @@ impl Contacts {
 
     /// The events of an entry that come after `after`. What belongs to a contact who is gone is
     /// left out.
-    fn expand(&mut self, cursor: u64, after: u64, entry: JournalEvent) -> Result<Vec<Item>, ReadError> {
+    fn expand(
+        &mut self,
+        cursor: u64,
+        after: u64,
+        entry: JournalEvent,
+    ) -> Result<Vec<Item>, ReadError> {
         let one = |event| Ok(vec![Ok(LoggedEvent { cursor, event })]);
         match entry {
             JournalEvent::Received { no, messages } => self.received(cursor, after, no, &messages),
-            JournalEvent::State { no, first, last, state, reason } => {
-                let Some(row) = self.row(no, false)? else { return Ok(Vec::new()) };
+            JournalEvent::State {
+                no,
+                first,
+                last,
+                state,
+                reason,
+            } => {
+                let Some(row) = self.row(no, false)? else {
+                    return Ok(Vec::new());
+                };
                 let ids = self.store.sent_ids(no, first, last)?;
                 let ids = ids.into_iter().map(|(_, id, _)| id).collect();
                 let state = state_from_name(&state);
-                one(Event::State { conversation: row.conversation, ids, state, reason })
+                one(Event::State {
+                    conversation: row.conversation,
+                    ids,
+                    state,
+                    reason,
+                })
             }
             JournalEvent::Gap { no, first, last } => {
-                let Some(row) = self.row(no, false)? else { return Ok(Vec::new()) };
-                one(Event::Gap { conversation: row.conversation, first, last })
+                let Some(row) = self.row(no, false)? else {
+                    return Ok(Vec::new());
+                };
+                one(Event::Gap {
+                    conversation: row.conversation,
+                    first,
+                    last,
+                })
             }
             JournalEvent::Request { no } => match self.row(no, true)? {
-                Some(ContactRow { identity, name, state: ContactState::Asked { text, .. }, .. }) => {
-                    one(Event::Request { identity, name, text })
-                }
+                Some(ContactRow {
+                    identity,
+                    name,
+                    state: ContactState::Asked { text, .. },
+                    ..
+                }) => one(Event::Request {
+                    identity,
+                    name,
+                    text,
+                }),
                 _ => Ok(Vec::new()),
             },
             JournalEvent::Accepted { no } => {
-                let Some(row) = self.row(no, true)? else { return Ok(Vec::new()) };
-                one(Event::Accepted { identity: row.identity, name: row.name })
+                let Some(row) = self.row(no, true)? else {
+                    return Ok(Vec::new());
+                };
+                one(Event::Accepted {
+                    identity: row.identity,
+                    name: row.name,
+                })
             }
-            JournalEvent::Link { no, up, relayed, reason } => {
-                let Some(row) = self.row(no, false)? else { return Ok(Vec::new()) };
-                one(Event::Link { identity: row.identity, up, relayed, reason })
+            JournalEvent::Link {
+                no,
+                up,
+                relayed,
+                reason,
+            } => {
+                let Some(row) = self.row(no, false)? else {
+                    return Ok(Vec::new());
+                };
+                one(Event::Link {
+                    identity: row.identity,
+                    up,
+                    relayed,
+                    reason,
+                })
             }
-            JournalEvent::Presence { identity, online } => one(Event::Presence { identity, online }),
+            JournalEvent::Presence { identity, online } => {
+                one(Event::Presence { identity, online })
+            }
         }
     }
 
@@ -151,7 +205,9 @@ impl Contacts {
         no: ConversationNo,
         messages: &[(u64, u64)],
     ) -> Result<Vec<Item>, ReadError> {
-        let Some(row) = self.row(no, false)? else { return Ok(Vec::new()) };
+        let Some(row) = self.row(no, false)? else {
+            return Ok(Vec::new());
+        };
         let skip = usize::try_from((after + 1).saturating_sub(cursor)).unwrap_or(usize::MAX);
         let wanted = messages.get(skip.min(messages.len())..).unwrap_or_default();
         let mut events = Vec::with_capacity(wanted.len());
@@ -159,7 +215,10 @@ impl Contacts {
         for (cursor, content) in (first..).zip(self.store.received_at(no, wanted)?) {
             let message = history::message(&row, &self.own_name, content, MessageState::Received);
             events.extend(message.map(|message| {
-                Ok(LoggedEvent { cursor, event: Event::Message(message) })
+                Ok(LoggedEvent {
+                    cursor,
+                    event: Event::Message(message),
+                })
             }));
         }
         Ok(events)
@@ -173,5 +232,8 @@ fn state_from_name(name: &str) -> MessageState {
         MessageState::Delivered,
         MessageState::Read,
     ];
-    states.into_iter().find(|state| state.name() == name).unwrap_or(MessageState::Pending)
+    states
+        .into_iter()
+        .find(|state| state.name() == name)
+        .unwrap_or(MessageState::Pending)
 }

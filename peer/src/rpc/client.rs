@@ -49,7 +49,11 @@ impl Client {
             if let Ok(stream) = UnixStream::connect(&path).await {
                 let (reader, writer) = stream.into_split();
                 let reader = BufReader::new(reader);
-                return Ok(Self::Remote(RemoteClient { reader, writer, next_id: 1 }));
+                return Ok(Self::Remote(RemoteClient {
+                    reader,
+                    writer,
+                    next_id: 1,
+                }));
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(ConnectError);
@@ -77,9 +81,15 @@ impl RemoteClient {
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let line = format!("{request}\n");
         if line.len() > LINE_MAX {
-            return Err(RpcError::usage("the request is too long", "send less at once"));
+            return Err(RpcError::usage(
+                "the request is too long",
+                "send less at once",
+            ));
         }
-        self.writer.write_all(line.as_bytes()).await.map_err(|_| gone())?;
+        self.writer
+            .write_all(line.as_bytes())
+            .await
+            .map_err(|_| gone())?;
         let mut line = String::new();
         loop {
             line.clear();

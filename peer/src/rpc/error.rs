@@ -49,7 +49,11 @@ impl RpcError {
     }
 
     fn new(code: &str, message: impl ToString, help: &str) -> Self {
-        Self { code: code.to_owned(), message: message.to_string(), help: help.to_owned() }
+        Self {
+            code: code.to_owned(),
+            message: message.to_string(),
+            help: help.to_owned(),
+        }
     }
 
     /// The process's exit code.
@@ -66,7 +70,8 @@ impl RpcError {
 }
 
 const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
-const SAVE: &str = "nothing was sent; look at the log (-v), free disk space if there is none, and try again";
+const SAVE: &str =
+    "nothing was sent; look at the log (-v), free disk space if there is none, and try again";
 
 impl From<SendError> for RpcError {
     fn from(error: SendError) -> Self {
@@ -85,7 +90,9 @@ impl From<SendError> for RpcError {
 impl From<InviteError> for RpcError {
     fn from(error: InviteError) -> Self {
         match error {
-            InviteError::NoUses | InviteError::Sign(_) => Self::usage(error, "see `peer invite --help`"),
+            InviteError::NoUses | InviteError::Sign(_) => {
+                Self::usage(error, "see `peer invite --help`")
+            }
             InviteError::NotSaved => Self::failed(error, SAVE),
         }
     }
@@ -98,15 +105,21 @@ impl From<AddError> for RpcError {
             AddError::Invite(Link::Expired) => {
                 Self::refused(error, "ask them for a new invite link (`peer invite`)")
             }
-            AddError::Invite(_) => {
-                Self::usage(error, "copy the whole link again, from \"tincan:\" to its end")
-            }
+            AddError::Invite(_) => Self::usage(
+                error,
+                "copy the whole link again, from \"tincan:\" to its end",
+            ),
             AddError::Myself => Self::usage(error, "give the link to somebody else; they add it"),
-            AddError::KnownAlready => Self::usage(error, "`peer contacts` shows how far it has come"),
-            AddError::TheyAsked => Self::usage(error, "`peer requests` shows it, `peer accept` accepts"),
-            AddError::NoAnswer { .. } => {
-                Self::timeout(error, "check your network, and whether that server runs; then try again")
+            AddError::KnownAlready => {
+                Self::usage(error, "`peer contacts` shows how far it has come")
             }
+            AddError::TheyAsked => {
+                Self::usage(error, "`peer requests` shows it, `peer accept` accepts")
+            }
+            AddError::NoAnswer { .. } => Self::timeout(
+                error,
+                "check your network, and whether that server runs; then try again",
+            ),
             AddError::Refused { .. } | AddError::KeyPackage { .. } => Self::refused(
                 error,
                 "the link may be used up or withdrawn, or its owner was never online; ask for a new one",
@@ -146,7 +159,9 @@ impl From<StoreError> for RpcError {
             StoreError::Damaged { .. } | StoreError::Row { .. } | StoreError::Sealed { .. } => {
                 "keep a copy of the folder; restore a backup, or `peer init --restore` elsewhere"
             }
-            StoreError::Newer { .. } => "install the version of this program that wrote it, or a later one",
+            StoreError::Newer { .. } => {
+                "install the version of this program that wrote it, or a later one"
+            }
             StoreError::DiskFull => "free some space; nothing that was confirmed is lost",
             StoreError::Io(_) => "check the folder's permissions and the disk",
         };

@@ -65,20 +65,31 @@ pub(super) fn logged(logged: &LoggedEvent) -> Value {
 fn event(event: &Event) -> Value {
     match event {
         Event::Message(message) => self::message(message),
-        Event::State { ids, state, reason, .. } => json!({
+        Event::State {
+            ids, state, reason, ..
+        } => json!({
             "type": "state",
             "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "state": state.name(),
             "reason": reason,
         }),
         Event::Gap { first, last, .. } => json!({"type": "gap", "first": first, "last": last}),
-        Event::Request { identity, name, text } => json!({
+        Event::Request {
+            identity,
+            name,
+            text,
+        } => json!({
             "type": "request", "id": identity.to_string(), "name": name, "text": text,
         }),
         Event::Accepted { identity, name } => json!({
             "type": "accepted", "address": identity.to_string(), "name": name,
         }),
-        Event::Link { identity, up, relayed, reason } => json!({
+        Event::Link {
+            identity,
+            up,
+            relayed,
+            reason,
+        } => json!({
             "type": "link", "address": identity.to_string(), "up": up, "relayed": relayed,
             "reason": reason,
         }),
@@ -94,8 +105,14 @@ pub(super) fn status(report: &StatusReport) -> Value {
         let (link, round_trip) = match contact.link {
             LinkStatus::None => ("none", None),
             LinkStatus::Connecting => ("connecting", None),
-            LinkStatus::Up { relayed: false, round_trip } => ("direct", round_trip),
-            LinkStatus::Up { relayed: true, round_trip } => ("turn", round_trip),
+            LinkStatus::Up {
+                relayed: false,
+                round_trip,
+            } => ("direct", round_trip),
+            LinkStatus::Up {
+                relayed: true,
+                round_trip,
+            } => ("turn", round_trip),
         };
         json!({
             "name": contact.name,

@@ -29,8 +29,21 @@ const INVITE_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Names of all methods.
 pub const METHODS: [&str; 15] = [
-    "id", "invite", "add", "requests", "accept", "reject", "contacts", "send", "state", "history",
-    "read", "events.next", "cursor.get", "cursor.set", "status",
+    "id",
+    "invite",
+    "add",
+    "requests",
+    "accept",
+    "reject",
+    "contacts",
+    "send",
+    "state",
+    "history",
+    "read",
+    "events.next",
+    "cursor.get",
+    "cursor.set",
+    "status",
 ];
 
 /// Calls a method.
@@ -143,23 +156,41 @@ fn asking(peer: &Peer, who: &str) -> Result<crate::IdentityId, RpcError> {
     let found = requests.iter().find(|request| {
         request.name.eq_ignore_ascii_case(who) || request.identity.to_string() == who
     });
-    found.map(|request| request.identity).ok_or_else(|| crate::AcceptError::NoRequest.into())
+    found
+        .map(|request| request.identity)
+        .ok_or_else(|| crate::AcceptError::NoRequest.into())
 }
 
 async fn contacts(peer: &Peer) -> Result<Value, RpcError> {
     let status = peer.status().await?;
     let presence = |identity| {
-        let known = status.contacts.iter().find(|contact| contact.identity == identity);
-        if known.is_some_and(|contact| contact.online) { "online" } else { "offline" }
+        let known = status
+            .contacts
+            .iter()
+            .find(|contact| contact.identity == identity);
+        if known.is_some_and(|contact| contact.online) {
+            "online"
+        } else {
+            "offline"
+        }
     };
     let contacts = peer.contacts()?;
-    Ok(contacts.iter().map(|contact| json::contact(contact, presence(contact.identity))).collect())
+    Ok(contacts
+        .iter()
+        .map(|contact| json::contact(contact, presence(contact.identity)))
+        .collect())
 }
 
 async fn one_contact(peer: &Peer, address: &str) -> Result<Value, RpcError> {
     let all = contacts(peer).await?;
-    let found = all.as_array().into_iter().flatten().find(|contact| contact["address"] == address);
-    found.cloned().ok_or_else(|| crate::ReadError::UnknownContact.into())
+    let found = all
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|contact| contact["address"] == address);
+    found
+        .cloned()
+        .ok_or_else(|| crate::ReadError::UnknownContact.into())
 }
 
 #[derive(Deserialize)]
@@ -198,7 +229,9 @@ struct HistoryParams {
 
 async fn history(peer: &Peer, params: HistoryParams) -> Result<Value, RpcError> {
     let to = peer.find(&params.to)?;
-    let messages = peer.history(&to, params.limit.unwrap_or(50), params.before).await?;
+    let messages = peer
+        .history(&to, params.limit.unwrap_or(50), params.before)
+        .await?;
     Ok(messages.iter().map(json::message).collect())
 }
 
@@ -230,7 +263,9 @@ async fn events_next(peer: &Peer, params: NextParams) -> Result<Value, RpcError>
     let wait = Duration::from_millis(params.timeout_ms.min(EVENTS_WAIT_MAX_MS));
     let mut reader = Reader::new(peer, params.after);
     let (mut events, mut cursor) = (Vec::new(), params.after);
-    let mut next = tokio::time::timeout(wait, reader.next(EVENT_ROWS)).await.unwrap_or(Ok(None))?;
+    let mut next = tokio::time::timeout(wait, reader.next(EVENT_ROWS))
+        .await
+        .unwrap_or(Ok(None))?;
     while let Some(items) = next {
         for item in items {
             let event = item?;

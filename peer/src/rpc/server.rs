@@ -43,7 +43,10 @@ impl Server {
     /// [`ServeError`].
     pub fn spawn(peer: Peer) -> Result<Self, ServeError> {
         let path = peer.home().socket();
-        let error = |source| ServeError { path: path.clone(), source };
+        let error = |source| ServeError {
+            path: path.clone(),
+            source,
+        };
         match std::fs::remove_file(&path) {
             Err(gone) if gone.kind() != std::io::ErrorKind::NotFound => return Err(error(gone)),
             _ => {}
@@ -109,7 +112,9 @@ async fn serve(stream: UnixStream, peer: Peer) {
                 let _ = answers.send(response(Value::Null, Err(error))).await;
                 break;
             }
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                break;
+            };
             while calls.try_join_next().is_some() {}
             let (peer, answers) = (peer.clone(), answers.clone());
             calls.spawn(async move {

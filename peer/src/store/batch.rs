@@ -12,8 +12,8 @@ use tincan_protocol::EnvelopeId;
 
 use super::journal::JournalEvent;
 use super::tables::{
-    CONTACTS, CURSORS, ConversationNo, HELD, INVITES, JOURNAL, META, MLS, OUTBOX,
-    OUTBOX_ENVELOPES, PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key, seq_of,
+    CONTACTS, CURSORS, ConversationNo, HELD, INVITES, JOURNAL, META, MLS, OUTBOX, OUTBOX_ENVELOPES,
+    PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key, seq_of,
 };
 use super::{
     ContactRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError, row_error, tables,
@@ -45,7 +45,10 @@ impl std::fmt::Debug for Batch {
 
 impl Batch {
     pub(super) fn begin(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { store: store.clone(), txn: store.database.begin_write()? })
+        Ok(Self {
+            store: store.clone(),
+            txn: store.database.begin_write()?,
+        })
     }
 
     /// Makes everything durable.
@@ -72,12 +75,15 @@ impl Batch {
     pub(crate) fn profile(&self) -> Result<Option<ProfileRow>, StoreError> {
         let table = self.txn.open_table(PROFILE)?;
         let row = table.get(PROFILE_KEY)?;
-        row.map(|row| self.store.open_json("profile", PROFILE_KEY, row.value())).transpose()
+        row.map(|row| self.store.open_json("profile", PROFILE_KEY, row.value()))
+            .transpose()
     }
 
     pub(crate) fn put_profile(&self, row: &ProfileRow) -> Result<(), StoreError> {
         let sealed = self.store.seal_json("profile", PROFILE_KEY, row)?;
-        self.txn.open_table(PROFILE)?.insert(PROFILE_KEY, sealed.as_slice())?;
+        self.txn
+            .open_table(PROFILE)?
+            .insert(PROFILE_KEY, sealed.as_slice())?;
         Ok(())
     }
 
@@ -95,7 +101,9 @@ impl Batch {
     pub(crate) fn put_contact(&self, row: &ContactRow) -> Result<(), StoreError> {
         let key = row.no.key();
         let sealed = self.store.seal_json("contacts", &key, row)?;
-        self.txn.open_table(CONTACTS)?.insert(key.as_slice(), sealed.as_slice())?;
+        self.txn
+            .open_table(CONTACTS)?
+            .insert(key.as_slice(), sealed.as_slice())?;
         Ok(())
     }
 
@@ -119,13 +127,17 @@ impl Batch {
     pub(crate) fn put_invite(&self, row: &InviteRow) -> Result<(), StoreError> {
         let queue = row.queue_key().queue();
         let sealed = self.store.seal_json("invites", queue.as_bytes(), row)?;
-        self.txn.open_table(INVITES)?.insert(queue.as_bytes().as_slice(), sealed.as_slice())?;
+        self.txn
+            .open_table(INVITES)?
+            .insert(queue.as_bytes().as_slice(), sealed.as_slice())?;
         Ok(())
     }
 
     pub(crate) fn remove_invite(&self, row: &InviteRow) -> Result<(), StoreError> {
         let queue = row.queue_key().queue();
-        self.txn.open_table(INVITES)?.remove(queue.as_bytes().as_slice())?;
+        self.txn
+            .open_table(INVITES)?
+            .remove(queue.as_bytes().as_slice())?;
         Ok(())
     }
 
@@ -164,7 +176,9 @@ impl Batch {
     pub(crate) fn snapshot(&self, no: ConversationNo) -> Result<Option<Snapshot>, StoreError> {
         use prost::Message as _;
         let key = no.key();
-        let Some(bytes) = self.get(SESSIONS, "sessions", &key)? else { return Ok(None) };
+        let Some(bytes) = self.get(SESSIONS, "sessions", &key)? else {
+            return Ok(None);
+        };
         Snapshot::decode(bytes.as_slice())
             .map(Some)
             .map_err(|error| row_error("sessions", &error))
@@ -185,13 +199,19 @@ impl Batch {
     }
 
     pub(crate) fn is_seen(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
-        Ok(self.txn.open_table(SEEN)?.get(seen_key(id).as_slice())?.is_some())
+        Ok(self
+            .txn
+            .open_table(SEEN)?
+            .get(seen_key(id).as_slice())?
+            .is_some())
     }
 
     /// Forgets marks that no envelope can meet any more.
     pub(crate) fn prune_seen(&self, now_ms: u64) -> Result<(), StoreError> {
         let oldest = now_ms.saturating_sub(SEEN_KEPT_MS);
-        self.txn.open_table(SEEN)?.retain(|_, value| seq_of(value) >= oldest)?;
+        self.txn
+            .open_table(SEEN)?
+            .retain(|_, value| seq_of(value) >= oldest)?;
         Ok(())
     }
 
@@ -243,11 +263,20 @@ impl Batch {
                 break;
             }
             let key = no.seq_key(first);
-            let envelope = self.get(OUTBOX_ENVELOPES, "outbox_envelopes", &key)?.ok_or_else(|| {
-                row_error("outbox_envelopes", &format_args!("envelope {first} is missing"))
-            })?;
+            let envelope = self
+                .get(OUTBOX_ENVELOPES, "outbox_envelopes", &key)?
+                .ok_or_else(|| {
+                    row_error(
+                        "outbox_envelopes",
+                        &format_args!("envelope {first} is missing"),
+                    )
+                })?;
             bytes += envelope.len();
-            rows.push(OutboxRow { first, last: meta.last, envelope: envelope.into() });
+            rows.push(OutboxRow {
+                first,
+                last: meta.last,
+                envelope: envelope.into(),
+            });
         }
         Ok(rows)
     }
@@ -260,7 +289,9 @@ impl Batch {
         last: u64,
     ) -> Result<Vec<Bytes>, StoreError> {
         let index = self.get(SENT, "sent", &no.seq_key(first))?;
-        let index = index.map(|bytes| SentIndex::decode(&bytes)).unwrap_or_default();
+        let index = index
+            .map(|bytes| SentIndex::decode(&bytes))
+            .unwrap_or_default();
         let timeline = self.txn.open_table(TIMELINE)?;
         let places = index.0.iter().zip(first..=last);
         places
@@ -290,14 +321,21 @@ impl Batch {
     /// The cursor after the last event.
     pub(crate) fn journal_end(&self) -> Result<u64, StoreError> {
         let table = self.txn.open_table(JOURNAL)?;
-        let Some((key, value)) = table.last()? else { return Ok(1) };
+        let Some((key, value)) = table.last()? else {
+            return Ok(1);
+        };
         let events: Vec<JournalEvent> =
-            self.store.open_json("journal", key.value(), value.value())?;
+            self.store
+                .open_json("journal", key.value(), value.value())?;
         Ok(seq_of(key.value()) + events.iter().map(JournalEvent::len).sum::<u64>())
     }
 
     /// Appends events, the first at cursor `first`.
-    pub(crate) fn append_journal(&self, first: u64, events: &[JournalEvent]) -> Result<(), StoreError> {
+    pub(crate) fn append_journal(
+        &self,
+        first: u64,
+        events: &[JournalEvent],
+    ) -> Result<(), StoreError> {
         let key = first.to_be_bytes();
         let sealed = self.store.seal_json("journal", &key, &events)?;
         let mut table = self.txn.open_table(JOURNAL)?;
@@ -328,7 +366,9 @@ impl Batch {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let table = self.txn.open_table(table)?;
         let value = table.get(key)?;
-        value.map(|value| self.store.sealer.open(name, key, value.value())).transpose()
+        value
+            .map(|value| self.store.sealer.open(name, key, value.value()))
+            .transpose()
     }
 }
 
@@ -366,23 +406,61 @@ impl<'t> SessionTables<'t> {
     fn apply(&mut self, row: Persist) -> Result<(), StoreError> {
         match row {
             Persist::Snapshot(snapshot) => self.snapshot(&snapshot),
-            Persist::Outgoing { first, last, id, envelope, created_ms, contents } => {
-                let index = contents.iter().map(|content| (content.msg_id, content.place)).collect();
-                self.outgoing(first, OutboxMeta { last, id, created_ms, pending: true, stored: None }, &envelope)?;
+            Persist::Outgoing {
+                first,
+                last,
+                id,
+                envelope,
+                created_ms,
+                contents,
+            } => {
+                let index = contents
+                    .iter()
+                    .map(|content| (content.msg_id, content.place))
+                    .collect();
+                self.outgoing(
+                    first,
+                    OutboxMeta {
+                        last,
+                        id,
+                        created_ms,
+                        pending: true,
+                        stored: None,
+                    },
+                    &envelope,
+                )?;
                 self.put_sent(first, &SentIndex(index))?;
                 contents.iter().try_for_each(|content| {
                     let key = self.no.timeline_key(content.place, Who::Me, content.seq);
                     self.put_timeline(&key, &content.content)
                 })
             }
-            Persist::Resealed { first, id, envelope } => {
-                let Some(meta) = self.meta(first)? else { return Ok(()) };
-                self.outgoing(first, OutboxMeta { id, pending: true, ..meta }, &envelope)
+            Persist::Resealed {
+                first,
+                id,
+                envelope,
+            } => {
+                let Some(meta) = self.meta(first)? else {
+                    return Ok(());
+                };
+                self.outgoing(
+                    first,
+                    OutboxMeta {
+                        id,
+                        pending: true,
+                        ..meta
+                    },
+                    &envelope,
+                )
             }
             Persist::OutboxStored { first, via } => self.stored(first, via),
             Persist::Delivered { delivered } => self.delivered(&delivered),
             Persist::Expired { first } => self.remove_outgoing(first),
-            Persist::Incoming { seq, place, content } => {
+            Persist::Incoming {
+                seq,
+                place,
+                content,
+            } => {
                 let key = self.no.timeline_key(place, Who::Them, seq);
                 self.put_timeline(&key, &content)
             }
@@ -397,7 +475,10 @@ impl<'t> SessionTables<'t> {
                 Ok(())
             }
             Persist::Seen { id } => {
-                self.seen.insert(seen_key(&id).as_slice(), self.now_ms.to_be_bytes().as_slice())?;
+                self.seen.insert(
+                    seen_key(&id).as_slice(),
+                    self.now_ms.to_be_bytes().as_slice(),
+                )?;
                 Ok(())
             }
         }
@@ -406,12 +487,20 @@ impl<'t> SessionTables<'t> {
     fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
         use prost::Message as _;
         let key = self.no.key();
-        let sealed = self.store.sealer.seal("sessions", &key, &snapshot.encode_to_vec());
+        let sealed = self
+            .store
+            .sealer
+            .seal("sessions", &key, &snapshot.encode_to_vec());
         self.sessions.insert(key.as_slice(), sealed.as_slice())?;
         Ok(())
     }
 
-    fn outgoing(&mut self, first: u64, meta: OutboxMeta, envelope: &[u8]) -> Result<(), StoreError> {
+    fn outgoing(
+        &mut self,
+        first: u64,
+        meta: OutboxMeta,
+        envelope: &[u8],
+    ) -> Result<(), StoreError> {
         let key = self.no.seq_key(first);
         self.put_meta(&key, &meta)?;
         let sealed = self.store.sealer.seal("outbox_envelopes", &key, envelope);
@@ -420,7 +509,9 @@ impl<'t> SessionTables<'t> {
     }
 
     fn stored(&mut self, first: u64, via: SentVia) -> Result<(), StoreError> {
-        let Some(mut meta) = self.meta(first)? else { return Ok(()) };
+        let Some(mut meta) = self.meta(first)? else {
+            return Ok(());
+        };
         meta.pending = false;
         if meta.stored != Some(SentVia::Peer) {
             meta.stored = Some(via);
@@ -436,7 +527,9 @@ impl<'t> SessionTables<'t> {
             let meta: OutboxMeta = self.store.open_json("outbox", key.value(), value.value())?;
             rows.insert(seq_of(key.value()), meta.last);
         }
-        let covered = rows.into_iter().filter(|&(first, last)| delivered.contains_all(first, last));
+        let covered = rows
+            .into_iter()
+            .filter(|&(first, last)| delivered.contains_all(first, last));
         for (first, _) in covered {
             self.remove_outgoing(first)?;
         }
@@ -470,7 +563,9 @@ impl<'t> SessionTables<'t> {
     fn meta(&self, first: u64) -> Result<Option<OutboxMeta>, StoreError> {
         let key = self.no.seq_key(first);
         let value = self.outbox.get(key.as_slice())?;
-        value.map(|value| self.store.open_json("outbox", &key, value.value())).transpose()
+        value
+            .map(|value| self.store.open_json("outbox", &key, value.value()))
+            .transpose()
     }
 
     fn put_meta(&mut self, key: &[u8; 12], meta: &OutboxMeta) -> Result<(), StoreError> {

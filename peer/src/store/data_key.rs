@@ -94,8 +94,17 @@ pub(crate) struct KeyFile {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 enum Stored {
-    Plain { key: String },
-    Passphrase { memory_kib: u32, passes: u32, lanes: u32, salt: String, nonce: String, wrapped: String },
+    Plain {
+        key: String,
+    },
+    Passphrase {
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+        salt: String,
+        nonce: String,
+        wrapped: String,
+    },
 }
 
 impl KeyFile {
@@ -106,12 +115,16 @@ impl KeyFile {
     /// Writes `key`; the old file is replaced only when the new one is durable.
     pub(crate) fn write(&self, key: &DataKey, source: &KeySource) -> Result<(), DataKeyError> {
         let stored = match source {
-            KeySource::Plain => Stored::Plain { key: URL_SAFE_NO_PAD.encode(key.as_bytes()) },
+            KeySource::Plain => Stored::Plain {
+                key: URL_SAFE_NO_PAD.encode(key.as_bytes()),
+            },
             KeySource::Passphrase(passphrase) => self.wrap(key, passphrase)?,
         };
         let json = serde_json::to_vec_pretty(&stored).map_err(|error| self.damaged(&error))?;
-        write_private(&self.path, &json)
-            .map_err(|source| DataKeyError::Io { path: self.path.clone(), source })
+        write_private(&self.path, &json).map_err(|source| DataKeyError::Io {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Whether the key is wrapped with a passphrase.
@@ -125,7 +138,14 @@ impl KeyFile {
             (Stored::Plain { key }, _) => Ok(DataKey(Zeroizing::new(self.decode(&key)?))),
             (Stored::Passphrase { .. }, KeySource::Plain) => Err(DataKeyError::PassphraseNeeded),
             (
-                Stored::Passphrase { memory_kib, passes, lanes, salt, nonce, wrapped },
+                Stored::Passphrase {
+                    memory_kib,
+                    passes,
+                    lanes,
+                    salt,
+                    nonce,
+                    wrapped,
+                },
                 KeySource::Passphrase(passphrase),
             ) => {
                 if memory_kib > ARGON_MEMORY_MAX_KIB || passes > 64 || lanes > 64 {
@@ -135,7 +155,10 @@ impl KeyFile {
                 let nonce: [u8; 24] = self.decode(&nonce)?;
                 let wrapped: [u8; 48] = self.decode(&wrapped)?;
                 let kek = self.derive(passphrase, &salt, memory_kib, passes, lanes)?;
-                let payload = Payload { msg: wrapped.as_slice(), aad: AAD };
+                let payload = Payload {
+                    msg: wrapped.as_slice(),
+                    aad: AAD,
+                };
                 let key = XChaCha20Poly1305::new((&*kek).into())
                     .decrypt(&XNonce::from(nonce), payload)
                     .map_err(|_| DataKeyError::WrongPassphrase)?;
@@ -152,13 +175,23 @@ impl KeyFile {
         let (salt, nonce): ([u8; 16], [u8; 24]) = (rand::random(), rand::random());
         let (memory_kib, passes, lanes) = (ARGON_MEMORY_KIB, ARGON_PASSES, ARGON_LANES);
         let kek = self.derive(passphrase, &salt, memory_kib, passes, lanes)?;
-        let payload = Payload { msg: key.as_bytes().as_slice(), aad: AAD };
+        let payload = Payload {
+            msg: key.as_bytes().as_slice(),
+            aad: AAD,
+        };
         let wrapped = XChaCha20Poly1305::new((&*kek).into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|error| self.damaged(&error))?;
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let (salt, nonce, wrapped) = (encode(&salt), encode(&nonce), encode(&wrapped));
-        Ok(Stored::Passphrase { memory_kib, passes, lanes, salt, nonce, wrapped })
+        Ok(Stored::Passphrase {
+            memory_kib,
+            passes,
+            lanes,
+            salt,
+            nonce,
+            wrapped,
+        })
     }
 
     fn derive(
@@ -179,18 +212,27 @@ impl KeyFile {
     }
 
     fn load(&self) -> Result<Stored, DataKeyError> {
-        let json = fs::read(&self.path)
-            .map_err(|source| DataKeyError::Io { path: self.path.clone(), source })?;
+        let json = fs::read(&self.path).map_err(|source| DataKeyError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         serde_json::from_slice(&json).map_err(|error| self.damaged(&error))
     }
 
     fn decode<const N: usize>(&self, text: &str) -> Result<[u8; N], DataKeyError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| self.damaged(&error))?;
-        bytes.try_into().map_err(|_| self.damaged(&"a field has a wrong length"))
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|error| self.damaged(&error))?;
+        bytes
+            .try_into()
+            .map_err(|_| self.damaged(&"a field has a wrong length"))
     }
 
     fn damaged(&self, detail: &dyn std::fmt::Display) -> DataKeyError {
-        DataKeyError::Damaged { path: self.path.clone(), detail: detail.to_string() }
+        DataKeyError::Damaged {
+            path: self.path.clone(),
+            detail: detail.to_string(),
+        }
     }
 }
 
@@ -199,11 +241,17 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let new = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    path.parent()
+        .map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -222,7 +270,10 @@ mod tests {
         let key = DataKey::generate();
         file.write(&key, &passphrase("correct horse")).unwrap();
         assert!(file.needs_passphrase().unwrap());
-        assert_eq!(file.read(&passphrase("correct horse")).unwrap().as_bytes(), key.as_bytes());
+        assert_eq!(
+            file.read(&passphrase("correct horse")).unwrap().as_bytes(),
+            key.as_bytes()
+        );
         let wrong = file.read(&passphrase("wrong horse")).err();
         assert!(matches!(wrong, Some(DataKeyError::WrongPassphrase)));
         let none = file.read(&KeySource::Plain).err();
@@ -236,7 +287,10 @@ mod tests {
         let file = KeyFile::new(path.clone());
         let key = DataKey::generate();
         file.write(&key, &passphrase("x")).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&URL_SAFE_NO_PAD.encode(key.as_bytes())));
     }

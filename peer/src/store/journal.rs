@@ -13,17 +13,35 @@ use super::{Store, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum JournalEvent {
     /// Messages took their places: (place, seq).
-    Received { no: ConversationNo, messages: Vec<(u64, u64)> },
+    Received {
+        no: ConversationNo,
+        messages: Vec<(u64, u64)>,
+    },
     /// Own messages have come further.
-    State { no: ConversationNo, first: u64, last: u64, state: String, reason: Option<String> },
+    State {
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+        state: String,
+        reason: Option<String>,
+    },
     /// Messages of the other side are missing.
-    Gap { no: ConversationNo, first: u64, last: u64 },
+    Gap {
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+    },
     /// Somebody asks to be a contact.
     Request { no: ConversationNo },
     /// Somebody became a contact.
     Accepted { no: ConversationNo },
     /// A direct link opened or closed.
-    Link { no: ConversationNo, up: bool, relayed: bool, reason: Option<String> },
+    Link {
+        no: ConversationNo,
+        up: bool,
+        relayed: bool,
+        reason: Option<String>,
+    },
     /// A contact came or went.
     Presence { identity: IdentityId, online: bool },
 }
@@ -45,7 +63,10 @@ impl JournalEvent {
             messages.push((place.as_u64(), seq));
             return;
         }
-        events.push(Self::Received { no, messages: vec![(place.as_u64(), seq)] });
+        events.push(Self::Received {
+            no,
+            messages: vec![(place.as_u64(), seq)],
+        });
     }
 }
 
@@ -83,6 +104,8 @@ impl Store {
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let txn = self.database.begin_read()?;
         let table = txn.open_table(CURSORS)?;
-        Ok(table.get(name.as_bytes())?.map(|value| seq_of(value.value())))
+        Ok(table
+            .get(name.as_bytes())?
+            .map(|value| seq_of(value.value())))
     }
 }

@@ -25,8 +25,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use batch::Batch;
-pub use data_key::{DataKeyError, KeySource};
 pub(crate) use data_key::{DataKey, KeyFile};
+pub use data_key::{DataKeyError, KeySource};
 pub(crate) use journal::JournalEvent;
 pub(crate) use rows::{
     ContactRow, ContactState, InviteRow, OutboxMeta, ProfileRow, RequestStage, SentIndex,
@@ -99,8 +99,13 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens or makes the database at `path`.
     pub(crate) fn open(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-        let store = Self { database: Arc::new(database), sealer: Arc::new(Sealer::new(key)) };
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)?;
+        let store = Self {
+            database: Arc::new(database),
+            sealer: Arc::new(Sealer::new(key)),
+        };
         store.check_schema()?;
         Ok(store)
     }
@@ -146,7 +151,10 @@ impl Store {
 }
 
 fn row_error(table: &'static str, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Row { table, detail: error.to_string() }
+    StoreError::Row {
+        table,
+        detail: error.to_string(),
+    }
 }
 
 impl From<StorageError> for StoreError {
@@ -162,10 +170,14 @@ impl From<StorageError> for StoreError {
                     std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
                 ) =>
             {
-                Self::Damaged { detail: error.to_string() }
+                Self::Damaged {
+                    detail: error.to_string(),
+                }
             }
             StorageError::Io(error) => Self::Io(error),
-            other => Self::Damaged { detail: other.to_string() },
+            other => Self::Damaged {
+                detail: other.to_string(),
+            },
         }
     }
 }
@@ -175,7 +187,9 @@ impl From<DatabaseError> for StoreError {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Self::Locked,
             DatabaseError::Storage(error) => error.into(),
-            other => Self::Damaged { detail: other.to_string() },
+            other => Self::Damaged {
+                detail: other.to_string(),
+            },
         }
     }
 }
@@ -184,7 +198,9 @@ impl From<redb::TransactionError> for StoreError {
     fn from(error: redb::TransactionError) -> Self {
         match error {
             redb::TransactionError::Storage(error) => error.into(),
-            other => Self::Damaged { detail: other.to_string() },
+            other => Self::Damaged {
+                detail: other.to_string(),
+            },
         }
     }
 }
@@ -193,7 +209,9 @@ impl From<redb::TableError> for StoreError {
     fn from(error: redb::TableError) -> Self {
         match error {
             redb::TableError::Storage(error) => error.into(),
-            other => Self::Damaged { detail: other.to_string() },
+            other => Self::Damaged {
+                detail: other.to_string(),
+            },
         }
     }
 }
@@ -202,7 +220,9 @@ impl From<redb::CommitError> for StoreError {
     fn from(error: redb::CommitError) -> Self {
         match error {
             redb::CommitError::Storage(error) => error.into(),
-            other => Self::Damaged { detail: other.to_string() },
+            other => Self::Damaged {
+                detail: other.to_string(),
+            },
         }
     }
 }

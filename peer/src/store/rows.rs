@@ -132,7 +132,10 @@ impl SentIndex {
         let entries = bytes.chunks_exact(Self::ENTRY).filter_map(|entry| {
             let (id, place) = entry.split_first_chunk::<16>()?;
             let place = place.first_chunk::<8>()?;
-            Some((MsgId::from_bytes(*id), Hlc::from_u64(u64::from_be_bytes(*place))))
+            Some((
+                MsgId::from_bytes(*id),
+                Hlc::from_u64(u64::from_be_bytes(*place)),
+            ))
         });
         Self(entries.collect())
     }
@@ -150,7 +153,10 @@ impl ContactRow {
     /// The group that messages are sealed for: the lowest that they are known to be in, so that two
     /// groups made at the same time end up as one.
     pub(crate) fn send_group(&self) -> Option<&GroupId> {
-        let confirmed = self.groups.iter().filter(|group| self.unconfirmed.as_ref() != Some(group));
+        let confirmed = self
+            .groups
+            .iter()
+            .filter(|group| self.unconfirmed.as_ref() != Some(group));
         confirmed.min().or(self.unconfirmed.as_ref())
     }
 
@@ -169,12 +175,17 @@ mod group_ids {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use tincan_mls::GroupId;
 
-    pub(super) fn serialize<S: Serializer>(ids: &[GroupId], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        ids: &[GroupId],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let ids: Vec<&[u8]> = ids.iter().map(GroupId::as_bytes).collect();
         ids.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupId>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<GroupId>, D::Error> {
         let ids = Vec::<Vec<u8>>::deserialize(deserializer)?;
         ids.iter()
             .map(|id| GroupId::from_bytes(id).map_err(serde::de::Error::custom))
@@ -186,13 +197,19 @@ mod group_id {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use tincan_mls::GroupId;
 
-    pub(super) fn serialize<S: Serializer>(id: &Option<GroupId>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        id: &Option<GroupId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         id.as_ref().map(GroupId::as_bytes).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupId>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<GroupId>, D::Error> {
         let id = Option::<Vec<u8>>::deserialize(deserializer)?;
-        id.map(|id| GroupId::from_bytes(&id).map_err(serde::de::Error::custom)).transpose()
+        id.map(|id| GroupId::from_bytes(&id).map_err(serde::de::Error::custom))
+            .transpose()
     }
 }
 
@@ -203,14 +220,26 @@ mod reach {
 
     use super::wire;
 
-    pub(super) fn serialize<S: Serializer>(reach: &Option<Reach>, serializer: S) -> Result<S::Ok, S::Error> {
-        reach.as_ref().map(|reach| reach.to_wire().encode_to_vec()).serialize(serializer)
+    pub(super) fn serialize<S: Serializer>(
+        reach: &Option<Reach>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        reach
+            .as_ref()
+            .map(|reach| reach.to_wire().encode_to_vec())
+            .serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reach>, D::Error> {
-        let Some(bytes) = Option::<Vec<u8>>::deserialize(deserializer)? else { return Ok(None) };
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Reach>, D::Error> {
+        let Some(bytes) = Option::<Vec<u8>>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
         let wire = wire::Reach::decode(bytes.as_slice()).map_err(serde::de::Error::custom)?;
-        Reach::from_wire(wire).map(Some).map_err(serde::de::Error::custom)
+        Reach::from_wire(wire)
+            .map(Some)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -218,7 +247,10 @@ mod stored {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use tincan_core::SentVia;
 
-    pub(super) fn serialize<S: Serializer>(stored: &Option<SentVia>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        stored: &Option<SentVia>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let text = stored.map(|via| match via {
             SentVia::Peer => "peer",
             SentVia::Relay => "relay",
@@ -226,8 +258,16 @@ mod stored {
         text.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SentVia>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SentVia>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        Ok(text.map(|text| if text == "peer" { SentVia::Peer } else { SentVia::Relay }))
+        Ok(text.map(|text| {
+            if text == "peer" {
+                SentVia::Peer
+            } else {
+                SentVia::Relay
+            }
+        }))
     }
 }

@@ -35,9 +35,15 @@ impl Sealer {
         prefix.copy_from_slice(&self.nonce_prefix);
         counter.copy_from_slice(&self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let aad = associated(table, key);
-        let payload = Payload { msg: value, aad: &aad };
+        let payload = Payload {
+            msg: value,
+            aad: &aad,
+        };
         // Fails only for values above 256 GiB.
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .unwrap_or_default();
         let mut out = Vec::with_capacity(NONCE_LEN + sealed.len());
         out.extend_from_slice(&nonce);
         out.extend_from_slice(&sealed);
@@ -50,10 +56,14 @@ impl Sealer {
         key: &[u8],
         sealed: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
-        let (nonce, sealed) =
-            sealed.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Sealed { table })?;
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(StoreError::Sealed { table })?;
         let aad = associated(table, key);
-        let payload = Payload { msg: sealed, aad: &aad };
+        let payload = Payload {
+            msg: sealed,
+            aad: &aad,
+        };
         self.cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| StoreError::Sealed { table })
@@ -80,7 +90,11 @@ mod tests {
         assert_eq!(sealer.open("contacts", b"k", &sealed).unwrap(), b"value");
         assert!(sealer.open("contacts", b"l", &sealed).is_err());
         assert!(sealer.open("invites", b"k", &sealed).is_err());
-        assert!(Sealer::new(&DataKey::generate()).open("contacts", b"k", &sealed).is_err());
+        assert!(
+            Sealer::new(&DataKey::generate())
+                .open("contacts", b"k", &sealed)
+                .is_err()
+        );
         assert!(sealer.open("contacts", b"k", &sealed[..20]).is_err());
         assert_ne!(sealed, sealer.seal("contacts", b"k", b"value"));
     }

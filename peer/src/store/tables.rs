@@ -38,16 +38,32 @@ pub(super) const JOURNAL: Table = TableDefinition::new("journal");
 pub(super) const CURSORS: Table = TableDefinition::new("cursors");
 
 pub(super) const ALL: [Table; 14] = [
-    META, PROFILE, CONTACTS, INVITES, SESSIONS, OUTBOX, OUTBOX_ENVELOPES, SENT, TIMELINE, HELD,
-    SEEN, MLS, JOURNAL, CURSORS,
+    META,
+    PROFILE,
+    CONTACTS,
+    INVITES,
+    SESSIONS,
+    OUTBOX,
+    OUTBOX_ENVELOPES,
+    SENT,
+    TIMELINE,
+    HELD,
+    SEEN,
+    MLS,
+    JOURNAL,
+    CURSORS,
 ];
 
 /// A conversation's number in this database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) struct ConversationNo(pub(crate) u32);
 
 /// Whose message: ours or the other side's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) enum Who {
     Me,
     Them,
@@ -77,14 +93,19 @@ impl ConversationNo {
 
 /// The seq at the end of a [`ConversationNo::seq_key`].
 pub(super) fn seq_of(key: &[u8]) -> u64 {
-    key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    key.last_chunk::<8>()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Place, author and seq in a timeline key.
 pub(super) fn timeline_place(key: &[u8]) -> (Hlc, Who, u64) {
     let place = key.get(4..12).and_then(|bytes| bytes.first_chunk::<8>());
     let place = place.map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    let who = if key.get(12) == Some(&1) { Who::Them } else { Who::Me };
+    let who = if key.get(12) == Some(&1) {
+        Who::Them
+    } else {
+        Who::Me
+    };
     (Hlc::from_u64(place), who, seq_of(key))
 }
 
@@ -100,7 +121,12 @@ mod tests {
     fn timeline_keys_sort_by_place_then_author_then_seq() {
         let no = ConversationNo(7);
         let key = |place, who, seq| no.timeline_key(Hlc::from_u64(place), who, seq);
-        let sorted = [key(1, Who::Them, 9), key(2, Who::Me, 2), key(2, Who::Me, 10), key(2, Who::Them, 1)];
+        let sorted = [
+            key(1, Who::Them, 9),
+            key(2, Who::Me, 2),
+            key(2, Who::Me, 10),
+            key(2, Who::Them, 1),
+        ];
         assert!(sorted.is_sorted());
         assert_eq!(timeline_place(&sorted[2]), (Hlc::from_u64(2), Who::Me, 10));
     }

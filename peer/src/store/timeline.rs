@@ -75,7 +75,10 @@ impl Store {
         let mut ids = Vec::new();
         // The envelope that contains `first` may begin before it.
         let (lowest, from) = (no.seq_key(0), no.seq_key(first));
-        let start = table.range(lowest.as_slice()..=from.as_slice())?.next_back().transpose()?;
+        let start = table
+            .range(lowest.as_slice()..=from.as_slice())?
+            .next_back()
+            .transpose()?;
         let start = start.map_or(from.to_vec(), |(key, _)| key.value().to_vec());
         for row in table.range(start.as_slice()..=no.seq_key(last).as_slice())? {
             let (key, value) = row?;
@@ -92,7 +95,9 @@ impl Store {
         let txn = self.read()?;
         let table = txn.open_table(SESSIONS)?;
         let key = no.key();
-        let Some(value) = table.get(key.as_slice())? else { return Ok(Snapshot::default()) };
+        let Some(value) = table.get(key.as_slice())? else {
+            return Ok(Snapshot::default());
+        };
         let bytes = self.sealer.open("sessions", &key, value.value())?;
         Snapshot::decode(bytes.as_slice()).map_err(|error| row_error("sessions", &error))
     }
@@ -106,8 +111,13 @@ impl Store {
         let txn = self.read()?;
         let table = txn.open_table(OUTBOX)?;
         let (start, end) = (no.seq_key(0), no.seq_key(seq));
-        let row = table.range(start.as_slice()..=end.as_slice())?.next_back().transpose()?;
-        let Some((key, value)) = row else { return Ok(None) };
+        let row = table
+            .range(start.as_slice()..=end.as_slice())?
+            .next_back()
+            .transpose()?;
+        let Some((key, value)) = row else {
+            return Ok(None);
+        };
         let meta: OutboxMeta = self.open_json("outbox", key.value(), value.value())?;
         Ok((seq <= meta.last).then_some(meta))
     }
@@ -132,6 +142,11 @@ impl Store {
             .ok_or_else(|| row_error("timeline", &"value is too short"))?;
         let content = Content::decode(content).map_err(|error| row_error("timeline", &error))?;
         let (place, who, _) = timeline_place(key);
-        Ok(TimelineRow { place, who, content, stored_ms: u64::from_be_bytes(*stored_ms) })
+        Ok(TimelineRow {
+            place,
+            who,
+            content,
+            stored_ms: u64::from_be_bytes(*stored_ms),
+        })
     }
 }

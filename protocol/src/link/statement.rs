@@ -250,7 +250,7 @@ mod tests {
             Statement::decode(&long),
             Err(StatementError::Length { .. })
         ));
-        let mut role = bytes.clone();
+        let mut role = bytes;
         role[22 + 16] = 1;
         assert_eq!(
             Statement::decode(&role),

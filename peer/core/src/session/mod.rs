@@ -3,7 +3,7 @@
 mod deliver;
 mod receive;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::Body;
@@ -19,7 +19,7 @@ use crate::outbox::Outbox;
 use crate::output::{DeliveryState, Output, Persist, WaitReason};
 use crate::paths::Paths;
 use crate::rng::SplitMix64;
-use crate::snapshot::{Snapshot, to_rows};
+use crate::snapshot::{RangeRow, Snapshot, to_rows};
 use crate::time::{Instant, Now};
 use crate::vault::{Vault, VaultError};
 
@@ -68,7 +68,10 @@ pub struct Session {
     read_by_peer: u64,
     read_up_to: u64,
     expiry_at: Instant,
-    resent_at: Option<Instant>,
+    /// Envelopes to seal again: first seq -> last seq.
+    resend_wanted: BTreeMap<u64, u64>,
+    /// Not before this.
+    resend_at: Instant,
     /// This call has sealed something of the outbox again.
     resealed: bool,
     outputs: VecDeque<Output>,
@@ -140,7 +143,12 @@ impl Session {
             read_by_peer: snapshot.read_by_peer,
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
-            resent_at: None,
+            resend_wanted: snapshot
+                .resend_wanted
+                .iter()
+                .map(|row| (row.first, row.last))
+                .collect(),
+            resend_at: now.instant,
             resealed: false,
             outputs: VecDeque::new(),
             dirty: false,
@@ -223,6 +231,7 @@ impl Session {
             self.control.ask_gaps(now.instant);
         }
         self.expire(vault, now)?;
+        self.reseal_wanted(vault, now.instant)?;
         self.load(vault)?;
         self.seal_control(vault, now)?;
         self.transmit(now.instant);
@@ -273,6 +282,7 @@ impl Session {
             (retry, "retry"),
             (self.inbox.give_up_at(&self.config), "gap"),
             (Some(self.expiry_at), "expiry"),
+            (self.resend_due(), "resend"),
         ]
         .into_iter()
         .filter_map(|(at, reason)| at.map(|at| (at, reason)))
@@ -352,6 +362,11 @@ impl Session {
             gaps: self.inbox.gaps.clone(),
             resend_asks: self.control.asks(),
             receipt_pending: self.control.receipt_pending,
+            resend_wanted: self
+                .resend_wanted
+                .iter()
+                .map(|(&first, &last)| RangeRow { first, last })
+                .collect(),
         }
     }
 

@@ -10,7 +10,7 @@ use tincan_protocol::limits::RESEND_MAX;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
-use crate::config::RESEND_ENVELOPES;
+use crate::config::{RESEND_ENVELOPES, RESEND_WANTED};
 use crate::input::Via;
 use crate::output::{Event, Output, Persist, Transmit};
 use crate::time::{Instant, Now};
@@ -82,19 +82,14 @@ impl Session {
                     // Also for what is known already: its sender may not know that we have it.
                     self.receipt_in(self.config.receipt_delay, now.instant);
                 }
-                Ok(content) => self.apply_control(content.body, vault, now)?,
+                Ok(content) => self.apply_control(content.body, vault)?,
                 Err(_) => self.misbehaved("sent a content that cannot be read"),
             }
         }
         Ok(())
     }
 
-    fn apply_control(
-        &mut self,
-        body: Body,
-        vault: &mut dyn Vault,
-        now: Now,
-    ) -> Result<(), VaultError> {
+    fn apply_control(&mut self, body: Body, vault: &dyn Vault) -> Result<(), VaultError> {
         match body {
             Body::Receipt(acks) => {
                 let local = self.devices.local;
@@ -102,47 +97,58 @@ impl Session {
                     self.acknowledged(&ack.received, ack.read_up_to);
                 }
             }
-            Body::Resend(resend) => self.resend(&resend, vault, now.instant)?,
+            Body::Resend(resend) => self.resend(&resend, vault)?,
             // Of a later version, and without a seq: nothing that could be kept.
             _ => {}
         }
         Ok(())
     }
 
-    /// The other side asks for envelopes to be sealed again. Bounded and paced, because sealing
-    /// costs us more than asking costs them.
-    fn resend(
+    /// The other side asks for envelopes to be sealed again. That it was asked is durable before its
+    /// question is acknowledged, so it need not ask twice.
+    fn resend(&mut self, resend: &Resend, vault: &dyn Vault) -> Result<(), VaultError> {
+        for id in &resend.env_ids {
+            self.resend_wanted.extend(vault.find_envelope(id)?);
+        }
+        for &(first, last) in &resend.ranges {
+            let room = RESEND_WANTED.saturating_sub(self.resend_wanted.len());
+            let found = vault.find_range(first, last, room)?;
+            // What is in the window is on its way already.
+            let found = found
+                .into_iter()
+                .filter(|row| !self.outbox.is_in_window(row.0));
+            self.resend_wanted.extend(found);
+        }
+        while self.resend_wanted.len() > RESEND_WANTED {
+            self.resend_wanted.pop_last();
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    pub(super) fn resend_due(&self) -> Option<Instant> {
+        (!self.resend_wanted.is_empty()).then_some(self.resend_at)
+    }
+
+    /// Seals again what was asked for, at a bounded pace.
+    pub(super) fn reseal_wanted(
         &mut self,
-        resend: &Resend,
         vault: &mut dyn Vault,
         now: Instant,
     ) -> Result<(), VaultError> {
-        let too_soon = self
-            .resent_at
-            .is_some_and(|at| now.since(at) < self.config.resend_interval);
-        if too_soon {
+        if self.resend_due().is_none_or(|at| at > now) {
             return Ok(());
         }
-        self.resent_at = Some(now);
-        let mut envelopes = Vec::new();
-        for id in &resend.env_ids {
-            envelopes.extend(vault.find_envelope(id)?);
-        }
-        for &(first, last) in &resend.ranges {
-            let max = RESEND_ENVELOPES.saturating_sub(envelopes.len());
-            let found = vault.find_range(first, last, max)?;
-            // What is in the window is on its way already.
-            envelopes.extend(
-                found
-                    .into_iter()
-                    .filter(|row| !self.outbox.is_in_window(row.0)),
-            );
-        }
-        envelopes.sort_unstable();
-        envelopes.dedup();
-        envelopes.truncate(RESEND_ENVELOPES);
-        for (first, last) in envelopes {
-            self.reseal(first, last, vault)?;
+        self.resend_at = now.after(self.config.resend_interval);
+        self.dirty = true;
+        for _ in 0..RESEND_ENVELOPES {
+            let Some((first, last)) = self.resend_wanted.pop_first() else {
+                break;
+            };
+            let (delivered, failed) = (&self.delivered, &self.failed);
+            if !delivered.contains_all(first, last) && !failed.contains_all(first, last) {
+                self.reseal(first, last, vault)?;
+            }
         }
         Ok(())
     }

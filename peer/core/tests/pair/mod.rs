@@ -1,6 +1,8 @@
 //! Two sessions, two mailboxes and a network that misbehaves, with time that jumps to the next
 //! thing that happens. What the protocol's invariants forbid panics on the spot.
 
+#![allow(dead_code, reason = "each file of tests uses its part")]
+
 pub(crate) mod disk;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use disk::Disk;
 use tincan_core::{
     Config, DeliveryState, DeviceAt, Event, Input, Instant, Now, Output, RefusedDeposit, Session,
-    Transmit, Via,
+    Transmit, Vault as _, Via,
 };
 use tincan_protocol::content::{Body, Content};
 use tincan_protocol::wire::NackReason;
@@ -35,6 +37,7 @@ pub(crate) struct Side {
     pub(crate) mailbox: Mailbox,
     pub(crate) relay_up: bool,
     restarts: u64,
+    tolerant: bool,
 }
 
 /// The relay's queue for one side.
@@ -45,6 +48,20 @@ pub(crate) struct Mailbox {
     known: std::collections::BTreeSet<EnvelopeId>,
     delivered_up_to: u64,
     pub(crate) full: bool,
+    /// Deposits that were tried, taken or not.
+    pub(crate) tries: usize,
+}
+
+impl Mailbox {
+    /// Envelopes that were ever taken.
+    pub(crate) fn deposits(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Envelopes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
 }
 
 /// A frame on the direct link.
@@ -139,6 +156,11 @@ impl Pair {
             self.input(at, Input::RelayUp);
         }
         self.subscribe(at);
+    }
+
+    /// From now on a side may be told that the other one misbehaves.
+    pub(crate) fn tolerate_misbehaviour(&mut self, at: usize) {
+        self.sides[at].tolerant = true;
     }
 
     /// A side can no longer open what was sealed with this key.
@@ -299,10 +321,10 @@ impl Pair {
 
     /// Every message is there once, in order, unchanged.
     pub(crate) fn check_complete(&self, sent: [&[String]; 2]) {
-        for at in 0..2 {
+        for (at, sent) in sent.into_iter().enumerate() {
             let texts: Vec<String> = self.sides[1 - at].texts();
-            assert_eq!(texts, sent[at], "from side {at}");
-            let last = sent[at].len() as u64;
+            assert_eq!(texts, sent, "from side {at}");
+            let last = sent.len() as u64;
             for seq in 1..=last {
                 let state = self.sides[at].session.state_of(seq);
                 assert!(
@@ -346,6 +368,7 @@ impl Pair {
             return;
         }
         let mailbox = &mut self.sides[1 - at].mailbox;
+        mailbox.tries += 1;
         let answer = if mailbox.full {
             let reason = RefusedDeposit::QueueFull;
             Input::DepositRefused {
@@ -401,6 +424,7 @@ impl Side {
             mailbox: Mailbox::default(),
             relay_up: false,
             restarts: 0,
+            tolerant: false,
         }
     }
 
@@ -460,9 +484,33 @@ impl Side {
                 );
                 self.next_in_order = content.seq + 1;
             }
+            Event::Misbehaved { .. } if self.tolerant => {}
             Event::Misbehaved { what } => panic!("an honest side {what}"),
             _ => {}
         }
+    }
+
+    pub(crate) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// A receipt that this side's program would never make, sealed by it.
+    pub(crate) fn forged_receipt(&mut self, device: DeviceId, received: u64) -> Bytes {
+        let received = tincan_protocol::ack::SeqSet::up_to(received);
+        let ack = tincan_protocol::content::DeviceAck {
+            device,
+            received,
+            read_up_to: 0,
+        };
+        let body = Body::Receipt(vec![ack]);
+        let content = Content {
+            msg_id: MsgId::nil(),
+            seq: 0,
+            hlc: Default::default(),
+            body,
+        };
+        let payload = tincan_protocol::envelope::encode_payload(vec![content.encode()]);
+        self.working.seal(payload).unwrap()
     }
 
     pub(crate) fn texts(&self) -> Vec<String> {

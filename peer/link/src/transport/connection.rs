@@ -179,6 +179,11 @@ impl Connection {
         })
     }
 
+    /// Has the connection look for messages that it has left in SCTP.
+    pub(crate) fn nudge(&self) {
+        self.mode.nudge();
+    }
+
     /// Ends the connection and releases sockets, tasks and TURN allocations.
     pub(crate) async fn close(mut self) {
         if let Some(inner) = self.inner.take() {

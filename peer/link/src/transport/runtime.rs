@@ -23,8 +23,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime,
     TokioRuntime,
@@ -38,13 +40,15 @@ use super::socket::{self, PathSocket};
 /// with two extra ones a link is up after 510 ms, with three after 60 ms.
 const EXTRA_PASSES: u8 = 3;
 
-/// How a connection's packets travel; shared between the connection, its runtime and its sockets.
+/// How a connection's packets travel, and what its driver is asked for; shared between the connection, its runtime and its sockets.
 #[derive(Debug)]
 pub(crate) struct PathMode {
     extra_passes: AtomicBool,
     relayed: AtomicBool,
     /// Extra passes made since the last real sleep was handed out.
     made: AtomicU8,
+    nudged: AtomicBool,
+    receiver: AtomicWaker,
 }
 
 impl PathMode {
@@ -54,6 +58,8 @@ impl PathMode {
             extra_passes: AtomicBool::new(true),
             relayed: AtomicBool::new(true),
             made: AtomicU8::new(0),
+            nudged: AtomicBool::new(false),
+            receiver: AtomicWaker::new(),
         }
     }
 
@@ -71,6 +77,18 @@ impl PathMode {
     /// Whether packets pass a relay.
     pub(crate) fn is_relayed(&self) -> bool {
         self.relayed.load(Ordering::Acquire)
+    }
+
+    /// Has a socket hand the driver a datagram that means nothing, see [`super::socket`].
+    pub(crate) fn nudge(&self) {
+        self.nudged.store(true, Ordering::Release);
+        self.receiver.wake();
+    }
+
+    /// Whether the socket that is polled owes such a datagram; if not, the next nudge wakes it.
+    pub(super) fn take_nudge(&self, waker: &Waker) -> bool {
+        self.receiver.register(waker);
+        self.nudged.swap(false, Ordering::AcqRel)
     }
 
     fn wants_pass(&self) -> bool {

@@ -1,5 +1,12 @@
-//! The UDP sockets of a connection: tokio's, with larger kernel buffers, and without segmentation
-//! offload while packets are relayed.
+//! The UDP sockets of a connection: tokio's, with larger kernel buffers, without segmentation
+//! offload while packets are relayed, and with a nudge.
+//!
+//! The nudge: webrtc 0.21.1 takes at most 256 messages at once out of SCTP and leaves the rest
+//! there, where it looks again only when a datagram comes in. A sender that waits for its window
+//! sends none, and the messages stay until the next keepalive. Measured on loopback with 200-byte
+//! messages: pauses of 200 ms, a third of the rate. So whoever reads many messages asks for a look:
+//! the socket then hands out one byte that no protocol begins with, from the multicast DNS port,
+//! which ICE (with multicast DNS off) drops without a word. It never goes over a network.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -14,6 +21,12 @@ use super::runtime::PathMode;
 /// `wmem_max` (doubled), which is twice the default on a stock kernel; a burst of packets that does
 /// not fit is lost, and SCTP takes a second to notice.
 const BUFFER: usize = 4 * 1024 * 1024;
+
+/// RFC 6762, 3.
+const MDNS_PORT: u16 = 5353;
+
+/// Outside of every range that RFC 7983 gives to a protocol.
+const NUDGE: u8 = 0xff;
 
 /// Asks for larger buffers. What the kernel does not grant costs speed alone.
 pub(crate) fn raise_buffers(socket: &std::net::UdpSocket) {
@@ -39,6 +52,17 @@ impl PathSocket {
     }
 }
 
+impl PathSocket {
+    fn nudge(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> Option<usize> {
+        let addr = SocketAddr::new(self.inner.local_addr().ok()?.ip(), MDNS_PORT);
+        *bufs.first_mut()?.first_mut()? = NUDGE;
+        let meta = meta.first_mut()?;
+        *meta = RecvMeta::default();
+        (meta.addr, meta.len, meta.stride) = (addr, 1, 1);
+        Some(1)
+    }
+}
+
 impl AsyncUdpSocket for PathSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
@@ -54,6 +78,11 @@ impl AsyncUdpSocket for PathSocket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        if self.mode.take_nudge(cx.waker())
+            && let Some(received) = self.nudge(bufs, meta)
+        {
+            return Poll::Ready(Ok(received));
+        }
         self.inner.poll_recv(cx, bufs, meta)
     }
 

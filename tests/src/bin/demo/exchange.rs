@@ -22,21 +22,39 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn new(name: &'static str, mut latencies: Vec<Duration>, per_second: f64) -> Self {
         latencies.sort_unstable();
-        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
-        Self { name, p50: at(50), p99: at(99), per_second }
+        let at = |share: usize| {
+            latencies
+                .get(latencies.len() * share / 100)
+                .copied()
+                .unwrap_or_default()
+        };
+        Self {
+            name,
+            p50: at(50),
+            p99: at(99),
+            per_second,
+        }
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        write!(f, "p50 {:.2} ms, p99 {:.2} ms, {:.0} messages/s", ms(self.p50), ms(self.p99), self.per_second)
+        write!(
+            f,
+            "p50 {:.2} ms, p99 {:.2} ms, {:.0} messages/s",
+            ms(self.p50),
+            ms(self.p99),
+            self.per_second
+        )
     }
 }
 
 /// Numbered texts of 200 bytes.
 pub(crate) fn texts(from: &str, start: usize, count: usize) -> Vec<String> {
-    (start..start + count).map(|number| format!("{:.<200}", format!("{from} {number} "))).collect()
+    (start..start + count)
+        .map(|number| format!("{:.<200}", format!("{from} {number} ")))
+        .collect()
 }
 
 /// Sends one after the other, each when the one before has arrived; from the call to the event at the
@@ -58,13 +76,21 @@ pub(crate) async fn one_at_a_time(
         sent?;
         latencies.push(start.elapsed());
         let received = received?;
-        ensure!(received == [text.as_str()], "expected {text}, got {received:?}");
+        ensure!(
+            received == [text.as_str()],
+            "expected {text}, got {received:?}"
+        );
     }
     Ok(latencies)
 }
 
 /// Sends all at once; messages per second until the last has arrived.
-pub(crate) async fn burst(from: &mut Daemon, to: &str, at: &mut Daemon, texts: &[String]) -> Result<f64> {
+pub(crate) async fn burst(
+    from: &mut Daemon,
+    to: &str,
+    at: &mut Daemon,
+    texts: &[String],
+) -> Result<f64> {
     let mut cursor = last_cursor(at).await?;
     let start = Instant::now();
     from.call("send", json!({"to": to, "texts": texts})).await?;
@@ -73,7 +99,10 @@ pub(crate) async fn burst(from: &mut Daemon, to: &str, at: &mut Daemon, texts: &
         received.extend(next_messages(at, &mut cursor).await?);
     }
     let per_second = texts.len() as f64 / start.elapsed().as_secs_f64();
-    ensure!(received == texts, "the burst did not arrive once and in order");
+    ensure!(
+        received == texts,
+        "the burst did not arrive once and in order"
+    );
     Ok(per_second)
 }
 
@@ -113,5 +142,8 @@ async fn next_messages(at: &mut Daemon, cursor: &mut u64) -> Result<Vec<String>>
             return Ok(texts);
         }
     }
-    bail!("no message arrived within {LOST:?}: {:?}", Value::from(*cursor))
+    bail!(
+        "no message arrived within {LOST:?}: {:?}",
+        Value::from(*cursor)
+    )
 }

@@ -40,7 +40,10 @@ async fn run(report: &Report) -> Result<()> {
     e2e::build()?;
     let folder = tempfile::tempdir()?;
     let server = SignalServer::start(&folder.path().join("server"), ServerOptions::default())?;
-    report.step(&format!("signal-server with TURN and relay at {}", server.url()));
+    report.step(&format!(
+        "signal-server with TURN and relay at {}",
+        server.url()
+    ));
     let (ann, bob) = acquaint(folder.path(), server.url(), report)?;
     let mut expected = Expected::default();
 
@@ -52,7 +55,15 @@ async fn run(report: &Report) -> Result<()> {
     let turn_only = ["--ice", "relay"];
     let mut a = ann.with_args(&turn_only).daemon().await?;
     let mut b = bob.with_args(&turn_only).daemon().await?;
-    let turn = path("through TURN only", "turn", &mut a, &mut b, &mut expected, report).await?;
+    let turn = path(
+        "through TURN only",
+        "turn",
+        &mut a,
+        &mut b,
+        &mut expected,
+        report,
+    )
+    .await?;
     end(a, b)?;
 
     let mut a = ann.daemon().await?;
@@ -69,13 +80,30 @@ fn acquaint(folder: &Path, url: &str, report: &Report) -> Result<(Profile, Profi
     let bob = Profile::init(&folder.join("bob"), "bob", url, url)?;
     report.step("two profiles: ann and bob");
     let invite = ann.run(&["invite"])?;
-    let link = invite.first().and_then(|invite| invite["link"].as_str()).context("no link")?;
-    report.step(&format!("ann invites: {}... ({} characters)", &link[..40.min(link.len())], link.len()));
+    let link = invite
+        .first()
+        .and_then(|invite| invite["link"].as_str())
+        .context("no link")?;
+    report.step(&format!(
+        "ann invites: {}... ({} characters)",
+        &link[..40.min(link.len())],
+        link.len()
+    ));
     bob.run(&["add", link, "--message", "it's bob"])?;
     let contacts = ann.run(&["contacts"])?;
-    ensure!(contacts.iter().any(|contact| contact["standing"] == "accepted"), "not accepted: {contacts:?}");
+    ensure!(
+        contacts
+            .iter()
+            .any(|contact| contact["standing"] == "accepted"),
+        "not accepted: {contacts:?}"
+    );
     let contacts = bob.run(&["contacts"])?;
-    ensure!(contacts.iter().any(|contact| contact["standing"] == "accepted"), "not accepted: {contacts:?}");
+    ensure!(
+        contacts
+            .iter()
+            .any(|contact| contact["standing"] == "accepted"),
+        "not accepted: {contacts:?}"
+    );
     report.step("bob used it: they are contacts");
     Ok((ann, bob))
 }
@@ -115,12 +143,17 @@ async fn killed_in_mid_conversation(
     let texts = expected.from_a(MEANWHILE);
     let (before, after) = texts.split_at(MEANWHILE / 5);
     for text in before {
-        a.call("send", json!({"to": "bob", "texts": [text]})).await?;
+        a.call("send", json!({"to": "bob", "texts": [text]}))
+            .await?;
     }
     b.kill()?;
-    report.step(&format!("bob killed with -9 after {} of {MEANWHILE} messages", before.len()));
+    report.step(&format!(
+        "bob killed with -9 after {} of {MEANWHILE} messages",
+        before.len()
+    ));
     for text in after {
-        a.call("send", json!({"to": "bob", "texts": [text]})).await?;
+        a.call("send", json!({"to": "bob", "texts": [text]}))
+            .await?;
     }
     report.step("ann has sent the rest; bob starts again");
     let mut b = bob.daemon().await?;
@@ -164,12 +197,25 @@ impl Expected {
     /// Compares what is in the two histories with what was sent.
     async fn check(&self, a: &mut Daemon, b: &mut Daemon) -> Result<()> {
         let at_b = b.received("ann").await?;
-        ensure!(at_b == self.a, "bob has {} messages, not exactly the {} sent", at_b.len(), self.a.len());
+        ensure!(
+            at_b == self.a,
+            "bob has {} messages, not exactly the {} sent",
+            at_b.len(),
+            self.a.len()
+        );
         let mut at_a = a.received("bob").await?;
         // The words of the request are the first message.
-        ensure!(at_a.first().is_some_and(|text| text == "it's bob"), "the request's text is missing");
+        ensure!(
+            at_a.first().is_some_and(|text| text == "it's bob"),
+            "the request's text is missing"
+        );
         at_a.remove(0);
-        ensure!(at_a == self.b, "ann has {} messages, not exactly the {} sent", at_a.len(), self.b.len());
+        ensure!(
+            at_a == self.b,
+            "ann has {} messages, not exactly the {} sent",
+            at_a.len(),
+            self.b.len()
+        );
         Ok(())
     }
 }
