@@ -19,5 +19,5 @@ pub use life::{Entry, Fate, Ledger, live};
 pub use peer::{Answer, Daemon, Profile, link_of, wait_for_link};
 pub use process::Process;
 pub use server::{RelayServer, ServerOptions, SignalServer};
-pub use states::{States, ids};
+pub use states::{States, exchange, ids, numbered, send_each};
 pub use world::{World, acquaint, invite};

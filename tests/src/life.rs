@@ -44,9 +44,10 @@ impl Ledger {
             match rest.strip_prefix(entry.texts.as_slice()) {
                 Some(after) => rest = after,
                 None if entry.confirmed => anyhow::bail!(
-                    "call {number} was confirmed, but instead of {:?} there is {:?}",
-                    entry.texts,
-                    rest.get(..3.min(rest.len()))
+                    "call {number} was confirmed, but instead of {} texts from {:?} there is {:?}",
+                    entry.texts.len(),
+                    entry.texts.first(),
+                    rest.first()
                 ),
                 None => {}
             }

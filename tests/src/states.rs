@@ -1,9 +1,13 @@
 //! How far messages have come, as their sender is told; and that it only ever gets further.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::journal::Journal;
+use crate::peer::Daemon;
 
 /// States of messages by id.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +38,34 @@ impl States {
         })
     }
 
+    /// Reads on until all of these have come at least so far.
+    ///
+    /// # Errors
+    /// If they do not in time.
+    pub async fn follow(
+        &mut self,
+        news: &mut Journal,
+        ids: &[String],
+        state: &str,
+        limit: Duration,
+    ) -> Result<()> {
+        if self.all_reached(ids, state) {
+            return Ok(());
+        }
+        let what = format!("all are {state}");
+        let followed = news.until(&what, limit, |event| {
+            self.note(event);
+            event["type"] == "state" && self.all_reached(ids, state)
+        });
+        let followed = followed.await;
+        followed.with_context(|| {
+            let there = ids
+                .iter()
+                .filter(|id| self.all_reached(std::slice::from_ref(*id), state));
+            format!("{} of {} are", there.count(), ids.len())
+        })
+    }
+
     /// What was told of a message.
     #[must_use]
     pub fn of(&self, id: &str) -> &[String] {
@@ -57,6 +89,47 @@ impl States {
         }
         Ok(())
     }
+}
+
+/// Sends texts, each in a call of its own. Returns the ids.
+///
+/// # Errors
+/// The first call's that fails.
+pub async fn send_each(from: &Daemon, to: &str, texts: &[String]) -> Result<Vec<String>> {
+    let mut client = from.another_client().await?;
+    let mut all = Vec::with_capacity(texts.len());
+    for text in texts {
+        let call = client.call("send", json!({"to": to, "texts": [text]}));
+        all.extend(ids(&call.await?)?);
+    }
+    Ok(all)
+}
+
+/// Ann and bob both write these at once; all of it arrives, and they are told so.
+///
+/// # Errors
+/// If it does not in time.
+pub async fn exchange(a: &Daemon, b: &Daemon, texts: &[String], limit: Duration) -> Result<()> {
+    let one_way = async |from: &Daemon, to: &str| {
+        let mut news = Journal::from_now(from).await?;
+        let sent = send_each(from, to, texts).await?;
+        let mut states = States::default();
+        states
+            .follow(&mut news, &sent, "delivered", limit)
+            .await
+            .with_context(|| format!("to {to}: {:?}", texts.first()))?;
+        states.check_forward()
+    };
+    tokio::try_join!(one_way(a, "bob"), one_way(b, "ann"))?;
+    Ok(())
+}
+
+/// Numbered texts.
+#[must_use]
+pub fn numbered(words: &str, count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("{words} {number}"))
+        .collect()
 }
 
 /// The ids that `send` returned.

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Journal, Process, ServerOptions, States, World, ids, wait_for_link};
+use e2e::{Daemon, Journal, Process, ServerOptions, States, World, ids, wait_for_link};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -72,7 +72,10 @@ impl Coturn {
         // coturn adds the day to the name.
         for entry in fs::read_dir(self.folder.path())? {
             let path = entry?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log")) {
+            if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("log"))
+            {
                 log += &fs::read_to_string(path)?;
             }
         }
@@ -120,19 +123,8 @@ async fn two_peers_that_may_only_relay_link_and_talk_through_coturn() -> Result<
     wait_for_link(&mut a, "bob", "turn", LIMIT).await?;
     wait_for_link(&mut b, "ann", "turn", LIMIT).await?;
 
-    let texts: Vec<String> = (0..300).map(|number| format!("message {number}")).collect();
-    for (from, to, at, name) in [(&mut a, "bob", &mut b, "ann"), (&mut b, "ann", &mut a, "bob")] {
-        let mut told = Journal::from_now(from).await?;
-        let sent = from.call("send", json!({"to": to, "texts": texts})).await?;
-        let (mut states, ids) = (States::default(), ids(&sent)?);
-        told.until("delivery", LIMIT, |event| {
-            states.note(event);
-            states.all_reached(&ids, "delivered")
-        })
-        .await?;
-        states.check_forward()?;
-        assert_eq!(at.received(name).await?, texts);
-    }
+    all_arrive(&mut a, "bob", &mut b, "ann").await?;
+    all_arrive(&mut b, "ann", &mut a, "bob").await?;
     // It is still that link, and coturn has carried it.
     wait_for_link(&mut a, "bob", "turn", Duration::ZERO).await?;
     wait_for_link(&mut b, "ann", "turn", Duration::ZERO).await?;
@@ -141,5 +133,23 @@ async fn two_peers_that_may_only_relay_link_and_talk_through_coturn() -> Result<
         assert_eq!(daemon.process.terminate()?, Some(0));
     }
     coturn.process.kill()?;
+    Ok(())
+}
+
+/// Sends many messages at once; each arrives once and in order, and its sender learns of it.
+async fn all_arrive(from: &mut Daemon, to: &str, at: &mut Daemon, name: &str) -> Result<()> {
+    let texts: Vec<String> = (0..300).map(|number| format!("message {number}")).collect();
+    let mut told = Journal::from_now(from).await?;
+    let sent = from
+        .call("send", json!({"to": to, "texts": texts}))
+        .await?;
+    let (mut states, ids) = (States::default(), ids(&sent)?);
+    told.until("delivery", LIMIT, |event| {
+        states.note(event);
+        states.all_reached(&ids, "delivered")
+    })
+    .await?;
+    states.check_forward()?;
+    assert_eq!(at.received(name).await?, texts);
     Ok(())
 }

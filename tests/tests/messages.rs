@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Answer, Daemon, Journal, Process, States, World, ids, link_of, wait_for_link};
+use e2e::{
+    Answer, Daemon, Journal, Process, States, World, ids, link_of, send_each, wait_for_link,
+};
 use serde_json::{Value, json};
 
 /// A message that takes longer than this is lost.
-const LOST: Duration = Duration::from_secs(30);
+const LOST: Duration = Duration::from_secs(60);
 
 /// How long a link may take: the attempt itself, and the wait after one that failed.
 const LINK: Duration = Duration::from_secs(30);
@@ -23,12 +25,12 @@ async fn texts_of_any_size_and_script_arrive_as_they_were_in_both_directions_at_
     let texts = curious_texts();
 
     let sending = tokio::try_join!(
-        one_by_one(&a, "bob", &texts),
-        one_by_one(&b, "ann", &texts),
+        send_each(&a, "bob", &texts),
+        send_each(&b, "ann", &texts),
         at_a.texts(texts.len(), LOST),
         at_b.texts(texts.len(), LOST),
     );
-    let ((), (), received_a, received_b) = sending?;
+    let (_, _, received_a, received_b) = sending?;
 
     assert_eq!(received_a, texts);
     assert_eq!(received_b, texts);
@@ -90,9 +92,9 @@ async fn states_go_from_pending_to_read_and_never_back() -> Result<()> {
     assert_eq!(a.call("state", first).await?["state"], "pending");
 
     world.server.restart()?;
-    follow(&mut news, &mut states, &all, "sent").await?;
+    states.follow(&mut news, &all, "sent", LOST).await?;
     let mut b = bob.daemon().await?;
-    follow(&mut news, &mut states, &all, "delivered").await?;
+    states.follow(&mut news, &all, "delivered", LOST).await?;
     wait_for_link(&mut a, "bob", "direct", LINK).await?;
 
     // And over the link, while what came before is being read.
@@ -107,12 +109,12 @@ async fn states_go_from_pending_to_read_and_never_back() -> Result<()> {
     let history = b.call("history", json!({"to": "ann", "limit": 1})).await?;
     b.call("read", json!({"from": "ann", "seq": history[0]["seq"]}))
         .await?;
-    follow(&mut news, &mut states, &all, "read").await?;
+    states.follow(&mut news, &all, "read", LOST).await?;
     assert_eq!(shown.texts(texts.len(), LOST).await?, texts);
     let history = b.call("history", json!({"to": "ann", "limit": 1})).await?;
     b.call("read", json!({"from": "ann", "seq": history[0]["seq"]}))
         .await?;
-    follow(&mut news, &mut states, &more, "read").await?;
+    states.follow(&mut news, &more, "read", LOST).await?;
 
     all.append(&mut more);
     states.check_forward()?;
@@ -137,18 +139,16 @@ async fn listen_prints_each_message_once_and_its_sender_learns_that_it_was_read(
     let mut news = Journal::from_now(&a).await?;
     let mut states = States::default();
     let texts = ["one", "two", "three", "four", "five"];
-    let sent = ids(&a
-        .call("send", json!({"to": "bob", "texts": texts}))
-        .await?)?;
+    let sent = ids(&a.call("send", json!({"to": "bob", "texts": texts})).await?)?;
 
     let three = bob.answer(&["listen", "--count", "3", "--timeout", "30s"])?;
     assert_eq!(printed(&three), (Some(0), vec!["one", "two", "three"]));
-    follow(&mut news, &mut states, &sent[..3], "read").await?;
+    states.follow(&mut news, &sent[..3], "read", LOST).await?;
     assert!(!states.all_reached(&sent[3..4], "read"));
 
     let too_few = bob.answer(&["listen", "--count", "3", "--timeout", "300ms"])?;
     assert_eq!(printed(&too_few), (Some(3), vec!["four", "five"]));
-    follow(&mut news, &mut states, &sent, "read").await?;
+    states.follow(&mut news, &sent, "read", LOST).await?;
 
     let none = bob.answer(&["listen", "--timeout", "200ms"])?;
     assert_eq!(printed(&none), (Some(0), vec![]));
@@ -162,10 +162,10 @@ async fn listen_prints_each_message_once_and_its_sender_learns_that_it_was_read(
     let sent = ids(&a
         .call("send", json!({"to": "bob", "texts": ["six"]}))
         .await?)?;
-    follow(&mut news, &mut states, &sent, "sent").await?;
+    states.follow(&mut news, &sent, "sent", LOST).await?;
     let six = bob.answer(&["listen", "--count", "1", "--timeout", "30s"])?;
     assert_eq!(printed(&six), (Some(0), vec!["six"]));
-    follow(&mut news, &mut states, &sent, "read").await?;
+    states.follow(&mut news, &sent, "read", LOST).await?;
     let none = bob.answer(&["listen", "--timeout", "200ms"])?;
     assert_eq!(printed(&none), (Some(0), vec![]));
     states.check_forward()
@@ -182,7 +182,15 @@ async fn twenty_thousand_lines_from_stdin_wait_for_a_slow_reader() -> Result<()>
 
     // Nothing is read of its output until everything has been sent: the pipe is full long before.
     let input = texts.join("\n") + "\n\n";
-    let args = ["send", "bob", "-", "--wait", "delivered", "--timeout", "60s"];
+    let args = [
+        "send",
+        "bob",
+        "-",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "60s",
+    ];
     let sent = tokio::task::spawn_blocking(move || ann.answer_to(&args, input)).await??;
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
     assert_eq!(sent.objects.len(), texts.len());
@@ -196,7 +204,7 @@ async fn twenty_thousand_lines_from_stdin_wait_for_a_slow_reader() -> Result<()>
     let mut news = Journal::from_start(&a).await?;
     let mut states = States::default();
     let last = [last.as_str().context("no id")?.to_owned()];
-    follow(&mut news, &mut states, &last, "read").await?;
+    states.follow(&mut news, &last, "read", LOST).await?;
     states.check_forward()?;
     drop(a.call("status", json!({})).await?);
     Ok(())
@@ -244,12 +252,12 @@ async fn peers_that_use_turn_only_are_linked_through_it_and_talk() -> Result<()>
     let (mut at_a, mut at_b) = (Journal::from_now(&a).await?, Journal::from_now(&b).await?);
     let texts = curious_texts();
     let sending = tokio::try_join!(
-        one_by_one(&a, "bob", &texts),
-        one_by_one(&b, "ann", &texts),
+        send_each(&a, "bob", &texts),
+        send_each(&b, "ann", &texts),
         at_a.texts(texts.len(), LOST),
         at_b.texts(texts.len(), LOST),
     );
-    let ((), (), received_a, received_b) = sending?;
+    let (_, _, received_a, received_b) = sending?;
     assert_eq!(received_a, texts);
     assert_eq!(received_b, texts);
     for (peer, contact) in [(&mut a, "bob"), (&mut b, "ann")] {
@@ -311,35 +319,6 @@ fn curious_texts() -> Vec<String> {
         texts.push("y".repeat(len));
     }
     texts
-}
-
-/// Each in a call of its own.
-async fn one_by_one(from: &Daemon, to: &str, texts: &[String]) -> Result<()> {
-    let mut client = from.another_client().await?;
-    for text in texts {
-        client
-            .call("send", json!({"to": to, "texts": [text]}))
-            .await?;
-    }
-    Ok(())
-}
-
-/// Waits until all of these have come so far.
-async fn follow(
-    news: &mut Journal,
-    states: &mut States,
-    ids: &[String],
-    state: &str,
-) -> Result<()> {
-    if states.all_reached(ids, state) {
-        return Ok(());
-    }
-    let limit = Duration::from_secs(60);
-    news.until(&format!("all are {state}"), limit, |event| {
-        states.note(event);
-        event["type"] == "state" && states.all_reached(ids, state)
-    })
-    .await
 }
 
 fn run_all(profile: &e2e::Profile, commands: &[&[&str]]) -> Result<Vec<Vec<Value>>> {

@@ -426,3 +426,18 @@ fn too_much_at_once_is_an_error_that_uses_nothing_up() {
     );
     assert_eq!(session.next_seq(), sent as u64 + 1);
 }
+
+#[test]
+fn regression_a_receipt_that_cannot_be_opened_is_made_again() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    run_link(&mut pair);
+    // The next thing that side 1 seals is its receipt.
+    pair.lose_key(0, 1);
+    for _ in 0..4 {
+        pair.advance(Duration::from_secs(1));
+        run_link(&mut pair);
+    }
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}

@@ -4,7 +4,7 @@
 //! an address and not a name (a name would have this machine ask a resolver of somebody else's
 //! choice), and no address that stands for many machines or for this one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::limits::{CANDIDATE_MAX, CANDIDATES_MAX};
@@ -59,6 +59,8 @@ pub(crate) struct Incoming {
     /// Counters seen; [`CANDIDATES_MAX`] is below 64.
     seen: u64,
     waiting: Option<Vec<String>>,
+    /// Addresses that the other side has at TURN servers.
+    relays: Vec<SocketAddr>,
 }
 
 /// Why a candidate is not taken.
@@ -82,6 +84,7 @@ impl Incoming {
             loopback,
             seen: 0,
             waiting: Some(Vec::new()),
+            relays: Vec::new(),
         }
     }
 
@@ -100,6 +103,9 @@ impl Incoming {
             return Err(Refused::Address);
         }
         self.seen |= bit;
+        if line.relay {
+            self.relays.push(SocketAddr::new(line.address, line.port));
+        }
         match &mut self.waiting {
             Some(waiting) => {
                 waiting.push(candidate.candidate);
@@ -107,6 +113,12 @@ impl Incoming {
             }
             None => Ok(Some(candidate.candidate)),
         }
+    }
+
+    /// Addresses that the other side has at TURN servers. ICE may have met such an address in a check
+    /// before its candidate came, and then does not know what it is.
+    pub(crate) fn relays(&self) -> &[SocketAddr] {
+        &self.relays
     }
 
     /// The other side's description has been taken: what was held back may be used.
@@ -121,6 +133,7 @@ struct Line {
     udp: bool,
     address: IpAddr,
     port: u16,
+    relay: bool,
 }
 
 impl Line {
@@ -133,10 +146,13 @@ impl Line {
         let address = fields.nth(1)?.parse().ok()?;
         let port = fields.next()?.parse().ok()?;
         (fields.next()? == "typ").then_some(())?;
+        let relay = fields.next()? == "relay";
+        let udp = transport.eq_ignore_ascii_case("udp");
         Some(Self {
-            udp: transport.eq_ignore_ascii_case("udp"),
+            udp,
             address,
             port,
+            relay,
         })
     }
 
@@ -191,6 +207,10 @@ mod tests {
         let mut incoming = incoming();
         assert!(matches!(incoming.take(signed(1, HOST)), Ok(None)));
         assert!(matches!(incoming.take(signed(0, RELAY)), Ok(None)));
+        assert_eq!(
+            incoming.relays(),
+            [SocketAddr::from(([198, 51, 100, 7], 4000))]
+        );
         assert_eq!(incoming.release(), [HOST, RELAY]);
         assert!(matches!(incoming.take(signed(2, HOST)), Ok(Some(line)) if line == HOST));
     }

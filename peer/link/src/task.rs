@@ -118,6 +118,8 @@ struct Link {
     frames: VecDeque<Bytes>,
     /// Messages read since the last nudge.
     read: usize,
+    /// The mark at which the channel says that there is room.
+    low: usize,
     inlets: Inlets,
 }
 
@@ -178,6 +180,7 @@ impl Link {
             signals_out: VecDeque::from([described.signal]),
             frames: VecDeque::new(),
             read: 0,
+            low: 0,
             parties,
             inlets,
         })
@@ -259,12 +262,18 @@ impl Link {
 
     /// Asks the channel only when the window looks full, since what is known can only be too much.
     async fn has_room(&mut self, channel: &Channel, now: Instant) -> Result<bool, DownReason> {
-        if !self.window.has_room() {
-            self.window
-                .handle_in_flight(channel.in_flight().await.map_err(broken)?, now);
-            self.inlets
-                .counters
-                .set_window(self.window.size(), self.window.in_flight());
+        if self.window.has_room() {
+            return Ok(true);
+        }
+        self.window
+            .handle_in_flight(channel.in_flight().await.map_err(broken)?, now);
+        self.inlets
+            .counters
+            .set_window(self.window.size(), self.window.in_flight());
+        let low = self.window.size() / 2;
+        if self.low != low {
+            self.low = low;
+            channel.set_low(low).await.map_err(broken)?;
         }
         Ok(self.window.has_room())
     }
@@ -314,7 +323,13 @@ impl Link {
 
     async fn handle_candidate(&mut self, candidate: SignedCandidate) {
         match self.incoming.take(candidate) {
-            Ok(Some(candidate)) => self.add_candidate(candidate).await,
+            Ok(Some(candidate)) => {
+                self.add_candidate(candidate).await;
+                // It may name the address that is already in use.
+                if !self.session.is_connecting() {
+                    self.settle_path().await;
+                }
+            }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "candidate refused"),
         }
@@ -411,21 +426,27 @@ impl Link {
         if self.connection.remote_fingerprint().await != Some(agreed.remote_fingerprint) {
             return Err(DownReason::WrongCertificate);
         }
-        let path = self.connection.settle_path().await.unwrap_or_default();
-        self.inlets.counters.set_relayed(path.relayed);
-        self.window.handle_path(path.relayed);
+        let transcript = agreed.transcript;
+        self.settle_path().await;
+        let groups = std::mem::take(&mut self.groups);
+        self.session.handle_open(transcript, groups, now);
+        Ok(())
+    }
+
+    /// The path is known, or known better.
+    async fn settle_path(&mut self) {
+        let path = self
+            .connection
+            .settle_path(self.incoming.relays())
+            .await
+            .unwrap_or_default();
+        if self.inlets.counters.snapshot().relayed != Some(path.relayed) {
+            self.inlets.counters.set_relayed(path.relayed);
+            self.window.handle_path(path.relayed);
+        }
         if let Some(round_trip) = path.round_trip {
             self.window.handle_round_trip(round_trip);
         }
-        if let Some(channel) = &self.channel {
-            channel
-                .set_low(self.window.size() / 2)
-                .await
-                .map_err(broken)?;
-        }
-        self.session
-            .handle_open(agreed.transcript, std::mem::take(&mut self.groups), now);
-        Ok(())
     }
 
     fn handle_message(

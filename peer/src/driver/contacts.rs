@@ -96,7 +96,7 @@ impl Driver {
         self.turn.batch()?.remove_invite(&row)?;
         self.after(After::Relay(
             row.relay.clone(),
-            RelayCommand::DeleteQueue(row.queue_key()),
+            Box::new(RelayCommand::DeleteQueue(row.queue_key())),
         ));
         self.after(After::SyncServers);
         Ok(())
@@ -588,7 +588,7 @@ impl Driver {
         let relay = self.profile.relay.clone();
         self.after(After::Relay(
             relay,
-            RelayCommand::DeleteQueue(conversation.row.queue_key()),
+            Box::new(RelayCommand::DeleteQueue(conversation.row.queue_key())),
         ));
         self.after(After::SyncServers);
         Ok(())
@@ -645,7 +645,7 @@ impl Driver {
     /// Tops up the key packages at the relay, by asking for the stock.
     pub(super) fn refill_key_packages(&mut self) {
         let command = self.publish_command(Vec::new(), None);
-        self.after(After::Relay(self.profile.relay.clone(), command));
+        self.after(After::Relay(self.profile.relay.clone(), Box::new(command)));
     }
 
     pub(super) fn publish_command(

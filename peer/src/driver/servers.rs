@@ -389,7 +389,7 @@ impl Driver {
         self.turn.batch()?;
         let command = self.publish_command(packages, last);
         let relay = self.profile.relay.clone();
-        self.after(After::Relay(relay, command));
+        self.after(After::Relay(relay, Box::new(command)));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub(super) enum After {
     /// An envelope of a mailbox is durable here.
     AckMailbox { queue: QueueId, index: u64 },
     /// To a relay.
-    Relay(ServerUrl, RelayCommand),
+    Relay(ServerUrl, Box<RelayCommand>),
     /// An answer to a caller.
     Reply(Box<dyn FnOnce() + Send>),
     /// Connections, mailboxes and watches follow what the contacts are now.
@@ -153,7 +153,7 @@ impl Driver {
                     let relay = self.relay_of_queue(&queue);
                     self.send_to_relay(&relay, RelayCommand::Ack { queue, index });
                 }
-                After::Relay(server, command) => self.send_to_relay(&server, command),
+                After::Relay(server, command) => self.send_to_relay(&server, *command),
                 After::Reply(reply) => reply(),
                 After::SyncServers => self.sync_servers(),
             }

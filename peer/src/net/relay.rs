@@ -131,7 +131,7 @@ impl Drop for RelayHandle {
 /// What an answer will be about.
 enum Pending {
     Auth(Vec<OwnQueue>),
-    Create(OwnQueue),
+    Create(Box<OwnQueue>),
     Subscribe,
     Deposit(DepositTag),
     TakeKeyPackage(u64),
@@ -295,7 +295,8 @@ impl<'a> Connection<'a> {
                 packages,
                 last_resort,
             } => {
-                self.prove(&[owner.clone()], Pending::Other("auth")).await?;
+                self.prove(std::slice::from_ref(&owner), Pending::Other("auth"))
+                    .await?;
                 let publish = wire::KeyPackagePublish {
                     owner: owner.queue().to_vec(),
                     token_hash: token_hash.to_vec(),
@@ -417,7 +418,7 @@ impl<'a> Connection<'a> {
                     };
                     self.request(
                         relay_request::Kind::QueueCreate(create),
-                        Pending::Create(queue),
+                        Pending::Create(Box::new(queue)),
                     )
                     .await?;
                 }

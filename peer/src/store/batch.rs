@@ -30,6 +30,9 @@ const SEEN_KEPT_MS: u64 = 50 * 24 * 3600 * 1000;
 const PROFILE_KEY: &[u8] = b"profile";
 const SCHEMA_KEY: &[u8] = b"schema";
 
+/// Key and value of a row of MLS state.
+type MlsRow = (Vec<u8>, Vec<u8>);
+
 type BytesTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 pub(crate) struct Batch {
@@ -143,7 +146,7 @@ impl Batch {
 
     // MLS.
 
-    pub(crate) fn mls_rows(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn mls_rows(&self) -> Result<Vec<MlsRow>, StoreError> {
         let table = self.txn.open_table(MLS)?;
         table
             .iter()?

@@ -82,14 +82,19 @@ impl Session {
                     // Also for what is known already: its sender may not know that we have it.
                     self.receipt_in(self.config.receipt_delay, now.instant);
                 }
-                Ok(content) => self.apply_control(content.body, vault)?,
+                Ok(content) => self.apply_control(content.body, vault, now.instant)?,
                 Err(_) => self.misbehaved("sent a content that cannot be read"),
             }
         }
         Ok(())
     }
 
-    fn apply_control(&mut self, body: Body, vault: &dyn Vault) -> Result<(), VaultError> {
+    fn apply_control(
+        &mut self,
+        body: Body,
+        vault: &dyn Vault,
+        now: Instant,
+    ) -> Result<(), VaultError> {
         match body {
             Body::Receipt(acks) => {
                 let local = self.devices.local;
@@ -97,7 +102,7 @@ impl Session {
                     self.acknowledged(&ack.received, ack.read_up_to);
                 }
             }
-            Body::Resend(resend) => self.resend(&resend, vault)?,
+            Body::Resend(resend) => self.resend(&resend, vault, now)?,
             // Of a later version, and without a seq: nothing that could be kept.
             _ => {}
         }
@@ -106,9 +111,20 @@ impl Session {
 
     /// The other side asks for envelopes to be sealed again. That it was asked is durable before its
     /// question is acknowledged, so it need not ask twice.
-    fn resend(&mut self, resend: &Resend, vault: &dyn Vault) -> Result<(), VaultError> {
+    fn resend(
+        &mut self,
+        resend: &Resend,
+        vault: &dyn Vault,
+        now: Instant,
+    ) -> Result<(), VaultError> {
         for id in &resend.env_ids {
-            self.resend_wanted.extend(vault.find_envelope(id)?);
+            match vault.find_envelope(id)? {
+                Some((first, last)) => {
+                    self.resend_wanted.insert(first, last);
+                }
+                // It may have been a receipt: these are not kept, the newest says it all.
+                None => self.receipt_in(self.config.receipt_delay, now),
+            }
         }
         for &(first, last) in &resend.ranges {
             let room = RESEND_WANTED.saturating_sub(self.resend_wanted.len());

@@ -157,15 +157,19 @@ impl Connection {
             .map(|certificate| Sha256::digest(certificate).into())
     }
 
-    /// The path in use, once there is one. From then on extra passes are made only for a relayed
-    /// one.
-    pub(crate) async fn settle_path(&self) -> Option<Path> {
+    /// The path in use, once there is one; `relays` are the other side's addresses at TURN servers.
+    /// From then on extra passes are made only for a path through a TURN server of this side.
+    pub(crate) async fn settle_path(&self, relays: &[SocketAddr]) -> Option<Path> {
         let inner = self.inner.as_ref()?;
         let ice = inner.sctp().await?.transport().ice_transport();
         let pair = ice.get_selected_candidate_pair().await.ok()??;
         let is_relay = |candidate_type| candidate_type == RTCIceCandidateType::Relay;
         let own_relay = is_relay(pair.local().typ);
-        let relayed = own_relay || is_relay(pair.remote().typ);
+        let remote = pair.remote();
+        let theirs = |relay: &SocketAddr| {
+            relay.ip().to_string() == remote.address && relay.port() == remote.port
+        };
+        let relayed = own_relay || is_relay(remote.typ) || relays.iter().any(theirs);
         self.mode.settle(own_relay, relayed);
         let report = inner.get_stats(Instant::now(), StatsSelector::None).await;
         let round_trip = report
