@@ -37,6 +37,7 @@ mod descriptions;
 mod error;
 mod event;
 mod handle;
+mod opening;
 mod session;
 mod stats;
 mod task;

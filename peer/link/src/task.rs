@@ -20,10 +20,11 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::candidates::{Incoming, Outgoing};
 use crate::config::{IcePolicy, LinkConfig, Parties};
-use crate::descriptions::{Agreed, sign_answer, sign_offer, verify_answer};
+use crate::descriptions::{Agreed, verify_answer};
 use crate::error::LinkStartError;
 use crate::event::{DownReason, LinkEvent};
 use crate::handle::cost;
+use crate::opening::describe;
 use crate::session::{self, Received, Session};
 use crate::stats::Counters;
 use crate::transport::{Channel, ChannelEvent, Connection, Notice, TransportError};
@@ -510,52 +511,6 @@ impl Link {
         }
         timeout(CLOSE_TIMEOUT, closed(&channel)).await.is_ok()
     }
-}
-
-/// What [`describe`] has made of the start.
-struct Described {
-    offer: Statement,
-    signal: LinkSignal,
-    /// On the offering side.
-    channel: Option<Channel>,
-    /// On the answering side.
-    agreed: Option<Agreed>,
-}
-
-async fn describe(
-    connection: &Connection,
-    parties: &Parties,
-    session: LinkSessionId,
-    offer: Option<VerifiedDescription>,
-    now_ms: u64,
-) -> Result<Described, LinkStartError> {
-    let Some(VerifiedDescription {
-        statement: offer,
-        sdp,
-    }) = offer
-    else {
-        let channel = connection.create_channel().await?;
-        let sdp = connection.create_offer().await?;
-        let (offer, signed) =
-            sign_offer(parties, session, sdp, now_ms).map_err(LinkStartError::Offer)?;
-        let signal = LinkSignal::Offer(signed);
-        return Ok(Described {
-            offer,
-            signal,
-            channel: Some(channel),
-            agreed: None,
-        });
-    };
-    let sdp = connection.answer(sdp).await?;
-    let (answer, signed) =
-        sign_answer(parties, &offer, sdp, now_ms).map_err(LinkStartError::Offer)?;
-    let agreed = Some(Agreed::as_answerer(&offer, &answer));
-    Ok(Described {
-        offer,
-        signal: LinkSignal::Answer(signed),
-        channel: None,
-        agreed,
-    })
 }
 
 /// The next event of the channel, once there is a channel and room for what the event may become.

@@ -2,7 +2,7 @@
 
 use tincan_core::{Instant, Session};
 
-use super::links::LinkSlot;
+use super::link_slot::LinkSlot;
 use crate::store::{ContactRow, ContactState};
 
 /// See the module.

@@ -15,137 +15,29 @@ use std::time::Duration;
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
 use tincan_link::{IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties};
-use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, VerifiedDescription, verify};
+use tincan_protocol::link::VerifiedDescription;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
-use tincan_protocol::{EnvelopeId, SignalAddress, sealed_box};
+use tincan_protocol::{EnvelopeId, SignalAddress};
 use tokio::sync::mpsc;
 
 use super::contacts::group_of;
 use super::conversation::Conversation;
+use super::link_slot::SlotState;
 use super::{Driver, DriverError, Input, InputSender};
-use crate::net::SignalCommand;
 use crate::store::{ConversationNo, JournalEvent};
 
 /// How long the larger device waits for the smaller one's offer. Chosen: most offers arrive within it, and where
 /// the smaller one does not know yet that a link is gone, little time is lost.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// First and longest wait after a failed attempt.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
-
 /// Frames that wait for a link: more than both windows hold.
 const FRAMES: usize = 512;
-
-/// Signals kept for an attempt whose task is not there yet.
-const EARLY_SIGNALS: usize = 64;
 
 /// What a link's start came to.
 #[derive(Debug)]
 pub(crate) struct LinkStarted {
     attempt: u64,
     result: Result<LinkHandle, LinkStartError>,
-}
-
-/// One conversation's link.
-#[derive(Debug, Default)]
-pub(super) struct LinkSlot {
-    state: SlotState,
-    /// Not before this.
-    retry_at: Option<Instant>,
-    failures: u32,
-}
-
-#[derive(Debug, Default)]
-enum SlotState {
-    #[default]
-    Idle,
-    Starting {
-        attempt: u64,
-        offering: bool,
-        early: Vec<LinkSignal>,
-    },
-    Connecting {
-        attempt: u64,
-        offering: bool,
-        handle: LinkHandle,
-    },
-    Up {
-        attempt: u64,
-        handle: LinkHandle,
-        frames: mpsc::Sender<Bytes>,
-        relayed: bool,
-    },
-}
-
-impl LinkSlot {
-    /// Queues a frame. A link whose queue is full is not keeping up with what it acknowledges:
-    /// it is closed, and what was on it is sent again.
-    pub(super) fn send(&mut self, frame: Bytes) {
-        if let SlotState::Up { handle, frames, .. } = &self.state
-            && frames.try_send(frame).is_err()
-        {
-            handle.close("too slow");
-        }
-    }
-
-    /// True if there was a link.
-    pub(super) fn close(&mut self, reason: &str) -> bool {
-        match std::mem::take(&mut self.state) {
-            SlotState::Idle | SlotState::Starting { .. } => false,
-            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
-                handle.close(reason);
-                true
-            }
-        }
-    }
-
-    /// The open link and whether it goes through TURN.
-    pub(super) const fn up(&self) -> Option<(&LinkHandle, bool)> {
-        match &self.state {
-            SlotState::Up {
-                handle, relayed, ..
-            } => Some((handle, *relayed)),
-            _ => None,
-        }
-    }
-
-    pub(super) const fn is_connecting(&self) -> bool {
-        matches!(
-            self.state,
-            SlotState::Starting { .. } | SlotState::Connecting { .. }
-        )
-    }
-
-    const fn attempt(&self) -> Option<u64> {
-        match &self.state {
-            SlotState::Idle => None,
-            SlotState::Starting { attempt, .. }
-            | SlotState::Connecting { attempt, .. }
-            | SlotState::Up { attempt, .. } => Some(*attempt),
-        }
-    }
-
-    const fn is_offering(&self) -> bool {
-        matches!(
-            self.state,
-            SlotState::Starting { offering: true, .. }
-                | SlotState::Connecting { offering: true, .. }
-        )
-    }
-
-    fn retry_in(&mut self, now: Instant, wait: Duration) {
-        self.retry_at = Some(now.after(wait));
-    }
-
-    /// The wait after a failed attempt, with jitter over its upper half.
-    fn backoff(&mut self) -> Duration {
-        let wait = RETRY_FIRST
-            .saturating_mul(1 << self.failures.min(8))
-            .min(RETRY_LONGEST);
-        self.failures = self.failures.saturating_add(1);
-        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
-    }
 }
 
 impl Driver {
@@ -205,7 +97,7 @@ impl Driver {
         self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms));
     }
 
-    fn answer_offer(&mut self, no: ConversationNo, offer: VerifiedDescription) {
+    pub(super) fn answer_offer(&mut self, no: ConversationNo, offer: VerifiedDescription) {
         let (config, groups) = (self.link_config(), self.group_states(no));
         let Some(parties) = self.parties(no) else {
             return;
@@ -285,78 +177,6 @@ impl Driver {
             (state, Ok(_)) => link.state = state,
         }
         Ok(())
-    }
-
-    /// A sealed signal to one of our addresses.
-    pub(super) fn handle_sealed_signal(
-        &mut self,
-        to: &SignalAddress,
-        from: &SignalAddress,
-        body: &[u8],
-    ) {
-        let Some(&no) = self.by_address.get(to) else {
-            return;
-        };
-        let Some(conversation) = self.conversations.get(&no) else {
-            return;
-        };
-        // Nobody gets a candidate, and with it an IP address, before both want to talk.
-        if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
-            tracing::debug!("signal from somebody else than the contact; dropped");
-            return;
-        }
-        let opened = sealed_box::open(&conversation.row.address_key(), body).ok();
-        let Some(signal) = opened.and_then(|bytes| LinkSignal::decode(&bytes).ok()) else {
-            tracing::warn!("signal cannot be opened or read; dropped");
-            return;
-        };
-        match signal {
-            LinkSignal::Offer(offer) => self.handle_offer(no, &offer),
-            other => self.handle_other_signal(no, other),
-        }
-    }
-
-    fn handle_offer(&mut self, no: ConversationNo, offer: &SignedDescription) {
-        let Some(conversation) = self.conversations.get(&no) else {
-            return;
-        };
-        let expected = Expected {
-            me: (self.identity, self.device.device()),
-            from: (conversation.row.identity, conversation.row.device),
-            now_ms: self.clock.now().unix_ms,
-            offer: None,
-        };
-        let verified = match verify(offer, &expected, &mut self.seen_sessions) {
-            Ok(verified) => verified,
-            Err(error) => {
-                tracing::warn!(contact = %conversation.row.name, %error, "offer refused");
-                return;
-            }
-        };
-        let ours_wins = self.device.device() < conversation.row.device;
-        if conversation.link.is_offering() && ours_wins {
-            tracing::debug!("both sides offered; ours stands");
-            return;
-        }
-        self.answer_offer(no, verified);
-    }
-
-    fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {
-        let Some(conversation) = self.conversations.get_mut(&no) else {
-            return;
-        };
-        match &mut conversation.link.state {
-            SlotState::Idle => {}
-            SlotState::Starting { early, .. } => {
-                if early.len() < EARLY_SIGNALS {
-                    early.push(signal);
-                }
-            }
-            // The link itself knows which signals are of its session.
-            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
-                handle.handle_signal(signal);
-            }
-        }
     }
 
     pub(super) fn handle_link(
@@ -486,33 +306,6 @@ impl Driver {
         };
         self.after(super::turn::After::Transmit(no, transmit));
         Ok(())
-    }
-
-    /// Seals a signal to the contact and hands it to a server where they listen.
-    fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) {
-        let Some(conversation) = self.conversations.get(&no) else {
-            return;
-        };
-        let Some(reach) = &conversation.row.their_reach else {
-            return;
-        };
-        let (to, from) = (
-            reach.signal_address,
-            conversation.row.address_key().address(),
-        );
-        let mut rng = sealed_box::OsRng;
-        let sealed = signal
-            .encode()
-            .ok()
-            .and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
-        let Some(body) = sealed else { return };
-        let servers = reach
-            .signal_servers
-            .iter()
-            .filter_map(|server| self.signals.get(server));
-        if let Some(server) = servers.into_iter().find(|server| server.up) {
-            server.handle.send(SignalCommand::Send { to, from, body });
-        }
     }
 
     fn parties(&self, no: ConversationNo) -> Option<Parties> {

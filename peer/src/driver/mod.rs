@@ -14,14 +14,19 @@
 //! | [`load`] | the state from disk |
 //! | [`sessions`] | inputs to sessions, their outputs |
 //! | [`commands`] | what callers of [`crate::Peer`] want |
-//! | [`contacts`] | invites, requests, acceptance |
-//! | [`links`] | direct links: who offers, glare, retries |
+//! | [`contacts`] | contact rows; [`invites`], [`asking`] and [`asked`] how people become contacts |
+//! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals |
 //! | [`servers`] | signaling servers and relays |
 //! | [`status`] | the report |
 
+mod asked;
+mod asking;
 mod commands;
 mod contacts;
 mod conversation;
+mod invites;
+mod link_signals;
+mod link_slot;
 mod links;
 mod load;
 mod servers;
@@ -43,8 +48,8 @@ use tincan_protocol::{IdentityId, QueueId, SignalAddress};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use asking::PendingAdd;
 pub(crate) use commands::{AddRequest, Command, Reply};
-use contacts::PendingAdd;
 use conversation::Conversation;
 use links::LinkStarted;
 use servers::{RelayState, SignalState};

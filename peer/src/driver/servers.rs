@@ -53,7 +53,7 @@ impl Driver {
         wanted.extend(
             self.pending_adds
                 .values()
-                .map(super::contacts::PendingAdd::relay),
+                .map(super::asking::PendingAdd::relay),
         );
         for conversation in self.conversations.values() {
             wanted.extend(

@@ -14,6 +14,7 @@ mod data_key;
 mod journal;
 mod rows;
 mod sealer;
+mod session_rows;
 mod tables;
 mod timeline;
 

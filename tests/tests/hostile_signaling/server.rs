@@ -122,15 +122,6 @@ impl HostileServer {
         tokio::time::timeout(limit, found).await.expect("a signal in time")
     }
 
-    /// Waits until so many signals have come.
-    pub(crate) async fn wait_for(&self, knocks: usize, limit: Duration) {
-        let mut count = self.shared.count.subscribe();
-        tokio::time::timeout(limit, count.wait_for(|count| *count >= knocks))
-            .await
-            .expect("signals in time")
-            .unwrap();
-    }
-
     /// Waits until nobody is logged in.
     pub(crate) async fn nobody_there(&self, limit: Duration) {
         self.holders(limit, BTreeSet::is_empty).await;

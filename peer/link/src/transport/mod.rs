@@ -1,7 +1,7 @@
 //! The only place that touches the WebRTC crate.
 //!
 //! [`Connection`] and [`Channel`] are what the link task sees of it; [`runtime`] and [`socket`]
-//! are our side of its extension points. `docs/performance.md` has the figures behind both.
+//! are our side of its extension points. They say what they are there for.
 
 mod channel;
 mod connection;

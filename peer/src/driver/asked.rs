@@ -1,0 +1,191 @@
+//! Being asked: a request in an invite's queue, and the answer to it.
+
+use bytes::Bytes;
+use tincan_core::{Input as SessionInput, Via};
+use tincan_mls::Joined;
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
+use tincan_protocol::envelope::Envelope;
+use tincan_protocol::{IdentityId, QueueId};
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::error::AcceptError;
+use crate::store::{ContactState, ConversationNo, JournalEvent};
+
+/// Requests that wait for a decision. Beyond it further ones are dropped, so that an invite that
+/// went around does not fill the disk.
+const ASKED_MAX: usize = 200;
+
+impl Driver {
+    /// Something came into an invite's queue.
+    pub(super) fn handle_request(
+        &mut self,
+        queue: QueueId,
+        index: u64,
+        envelope: Bytes,
+    ) -> Result<(), DriverError> {
+        let ack = After::AckMailbox { queue, index };
+        let request = match Envelope::decode(envelope) {
+            Ok(Envelope::Request(request)) => request,
+            Ok(_) | Err(_) => {
+                tracing::debug!("not a request in an invite's queue; dropped");
+                self.after(ack);
+                return Ok(());
+            }
+        };
+        let now_ms = self.clock.now().unix_ms;
+        match self.mls.join(&request.welcome, now_ms) {
+            Ok(joined) => self.joined(queue, index, joined, request.message)?,
+            Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack),
+            Err(error) => {
+                tracing::info!(%error, "a contact request cannot be opened; dropped");
+                self.after(ack);
+            }
+        }
+        self.refill_key_packages();
+        Ok(())
+    }
+
+    /// We are a member of the sender's group; its first message says who they are.
+    fn joined(
+        &mut self,
+        queue: QueueId,
+        index: u64,
+        joined: Joined,
+        message: Bytes,
+    ) -> Result<(), DriverError> {
+        let Joined {
+            group,
+            inviter,
+            members,
+            ..
+        } = joined;
+        let known = self
+            .find(&inviter.identity)
+            .map(|conversation| conversation.row.clone());
+        let unwelcome = match &known {
+            // Their two devices, or somebody else in the group: nothing this version can talk to.
+            _ if members.len() != 2 => Some("a group of more than two devices"),
+            Some(row) if row.device != inviter.device => Some("a contact's other device"),
+            Some(row) if row.state == ContactState::Blocked => Some("somebody who is blocked"),
+            None if self.asked() >= ASKED_MAX => Some("too many requests wait already"),
+            _ => None,
+        };
+        if let Some(why) = unwelcome {
+            tracing::info!(why, "contact request dropped");
+            if let Err(error) = self.mls.delete_group(&group) {
+                tracing::warn!(%error, "group not deleted");
+            }
+            self.after(After::AckMailbox { queue, index });
+            return Ok(());
+        }
+        let no = match known {
+            Some(row) => self.another_group(row, group)?,
+            None => {
+                let text = String::new();
+                let state = ContactState::Asked {
+                    text,
+                    invite: queue,
+                };
+                let name = short_name(&inviter.identity);
+                self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?
+                    .no
+            }
+        };
+        let envelope = Envelope::Message(message).encode();
+        let input = SessionInput::Envelope {
+            via: Via::Mailbox { index },
+            envelope,
+        };
+        self.with_session(no, Some(queue), |session, vault, now| {
+            session.handle_input(input, vault, now)
+        })
+    }
+
+    /// The first content of a group that we were made a member of.
+    pub(super) fn handle_contact_request(
+        &mut self,
+        no: ConversationNo,
+        request: ContactRequest,
+    ) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let mut row = conversation.row.clone();
+        row.their_reach = Some(request.reach);
+        let accept = match &mut row.state {
+            ContactState::Asked { text, invite } => {
+                *text = request.text;
+                row.name = self.free_name(&request.name, Some(no));
+                let queue = *invite;
+                self.use_invite(&queue)?
+            }
+            // Both asked at the same time: both want to.
+            ContactState::Requesting(_) | ContactState::Accepted => true,
+            ContactState::Blocked => false,
+        };
+        self.put_row(row)?;
+        if accept {
+            self.say_yes(no)
+        } else {
+            self.journal(JournalEvent::Request { no });
+            Ok(())
+        }
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        who: &IdentityId,
+    ) -> Result<Result<(), AcceptError>, DriverError> {
+        let Some(conversation) = self.find(who) else {
+            return Ok(Err(AcceptError::NoRequest));
+        };
+        if !matches!(conversation.row.state, ContactState::Asked { .. }) {
+            return Ok(Err(AcceptError::NoRequest));
+        }
+        let no = conversation.row.no;
+        self.say_yes(no)?;
+        Ok(Ok(()))
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        who: &IdentityId,
+    ) -> Result<Result<(), AcceptError>, DriverError> {
+        let Some(conversation) = self.find(who) else {
+            return Ok(Err(AcceptError::NoRequest));
+        };
+        if !matches!(conversation.row.state, ContactState::Asked { .. }) {
+            return Ok(Err(AcceptError::NoRequest));
+        }
+        let no = conversation.row.no;
+        self.forget(no)?;
+        Ok(Ok(()))
+    }
+
+    /// Becomes a contact and tells them how we are reached.
+    fn say_yes(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let mut row = conversation.row.clone();
+        let news = row.state != ContactState::Accepted;
+        row.state = ContactState::Accepted;
+        let accept = ContactAccept {
+            name: self.profile.name.clone(),
+            reach: self.reach(&row),
+        };
+        self.put_row(row)?;
+        self.send_body(no, Body::ContactAccept(accept))?;
+        if news {
+            self.journal(JournalEvent::Accepted { no });
+        }
+        self.relay_path(no)?;
+        self.after(After::SyncServers);
+        Ok(())
+    }
+}
+
+fn short_name(identity: &IdentityId) -> String {
+    identity.to_string().chars().take(12).collect()
+}

@@ -1,0 +1,242 @@
+//! Asking somebody to become a contact: the key package, the group, the request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tincan_core::Instant;
+use tincan_mls::GroupId;
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
+use tincan_protocol::envelope::{Envelope, Request};
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::{DeviceId, IdentityId};
+
+use super::commands::{AddRequest, Reply};
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::error::AddError;
+use crate::net::RelayCommand;
+use crate::store::{ContactState, ConversationNo, JournalEvent, RequestStage};
+
+/// A relay that does not hand out a key package within this time is not there.
+const ADD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An `add` that waits for a key package.
+pub(super) struct PendingAdd {
+    request: AddRequest,
+    reply: Reply<Result<IdentityId, AddError>>,
+    sent: bool,
+    pub(super) deadline: Instant,
+}
+
+impl PendingAdd {
+    pub(super) fn relay(&self) -> ServerUrl {
+        self.request.invite.body().relay.clone()
+    }
+}
+impl Driver {
+    /// Checks what can be checked here, and asks the invite's relay for a key package.
+    pub(super) fn begin_add(
+        &mut self,
+        request: AddRequest,
+        reply: Reply<Result<IdentityId, AddError>>,
+    ) {
+        if let Err(error) = self.check_add(&request) {
+            return reply.send(Err(error));
+        }
+        let deadline = self.clock.now().instant.after(ADD_TIMEOUT);
+        let id = self.next_attempt;
+        self.next_attempt += 1;
+        self.pending_adds.insert(
+            id,
+            PendingAdd {
+                request,
+                reply,
+                sent: false,
+                deadline,
+            },
+        );
+        self.sync_servers();
+        self.take_key_packages();
+    }
+
+    fn check_add(&self, request: &AddRequest) -> Result<(), AddError> {
+        let identity = request.invite.cert().identity();
+        request.invite.check_time(self.clock.now().unix_ms)?;
+        if identity == self.identity {
+            return Err(AddError::Myself);
+        }
+        match self
+            .find(&identity)
+            .map(|conversation| &conversation.row.state)
+        {
+            None => Ok(()),
+            Some(ContactState::Asked { .. }) => Err(AddError::TheyAsked),
+            Some(_) => Err(AddError::KnownAlready),
+        }
+    }
+
+    /// Asks for key packages at the relays that are up.
+    pub(super) fn take_key_packages(&mut self) {
+        let mut wanted = Vec::new();
+        for (&request, add) in &mut self.pending_adds {
+            let body = add.request.invite.body();
+            if !add.sent && self.relays.get(&body.relay).is_some_and(|relay| relay.up) {
+                add.sent = true;
+                let (owner, token) = (body.key_package_owner, body.key_package_token);
+                let command = RelayCommand::TakeKeyPackage {
+                    request,
+                    owner,
+                    token,
+                };
+                wanted.push((body.relay.clone(), command));
+            }
+        }
+        for (relay, command) in wanted {
+            self.send_to_relay(&relay, command);
+        }
+    }
+
+    pub(super) fn expire_adds(&mut self) {
+        let now = self.clock.now().instant;
+        let late = self
+            .pending_adds
+            .iter()
+            .filter(|(_, add)| add.deadline <= now);
+        let late: Vec<u64> = late.map(|(&id, _)| id).collect();
+        for id in late {
+            if let Some(add) = self.pending_adds.remove(&id) {
+                let server = add.request.invite.body().relay.clone();
+                add.reply.send(Err(AddError::NoAnswer { server }));
+                self.after(After::SyncServers);
+            }
+        }
+    }
+
+    pub(super) fn handle_key_package(
+        &mut self,
+        request: u64,
+        package: Result<Vec<u8>, String>,
+    ) -> Result<(), DriverError> {
+        let package = match package {
+            Ok(package) => package,
+            Err(text) => {
+                // A relay that is not there yet is tried again until the deadline.
+                let reachable = self.pending_adds.get(&request).is_some_and(|add| {
+                    self.relays
+                        .get(&add.request.invite.body().relay)
+                        .is_some_and(|relay| relay.up)
+                });
+                if !reachable {
+                    if let Some(add) = self.pending_adds.get_mut(&request) {
+                        add.sent = false;
+                    }
+                    return Ok(());
+                }
+                if let Some(add) = self.pending_adds.remove(&request) {
+                    add.reply.send(Err(AddError::Refused { text }));
+                }
+                return Ok(());
+            }
+        };
+        let Some(PendingAdd { request, reply, .. }) = self.pending_adds.remove(&request) else {
+            return Ok(());
+        };
+        // It may have become one meanwhile.
+        if let Err(error) = self.check_add(&request) {
+            reply.send(Err(error));
+            return Ok(());
+        }
+        let identity = request.invite.cert().identity();
+        let now_ms = self.clock.now().unix_ms;
+        match self.mls.create_direct_group(&package, &identity, now_ms) {
+            Ok(group) => {
+                let result = self.ask(request, group.group, group.peer.device, group.welcome)?;
+                self.answer(reply, result);
+            }
+            Err(error) => reply.send(Err(AddError::KeyPackage {
+                text: error.to_string(),
+            })),
+        }
+        Ok(())
+    }
+
+    /// Writes the contact and its first message.
+    fn ask(
+        &mut self,
+        request: AddRequest,
+        group: GroupId,
+        device: DeviceId,
+        welcome: Vec<u8>,
+    ) -> Result<Result<IdentityId, AddError>, DriverError> {
+        let invite = request.invite.body();
+        let identity = request.invite.cert().identity();
+        let stage = RequestStage {
+            relay: invite.relay.clone(),
+            queue: invite.queue,
+            write_token: invite.write_token,
+            welcome,
+            envelope: None,
+            deposited: false,
+        };
+        let name = request.name.as_deref().unwrap_or(&invite.name);
+        let state = ContactState::Requesting(stage);
+        let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
+        let no = row.no;
+        row.unconfirmed = Some(group);
+        self.put_row(row.clone())?;
+        let (name, reach) = (self.profile.name.clone(), self.reach(&row));
+        let content = ContactRequest {
+            name,
+            text: request.text,
+            reach,
+        };
+        self.send_body(no, Body::ContactRequest(content))?;
+        // The first envelope of the session is the request.
+        let batch = self.turn.batch()?;
+        let envelope = batch.outbox(no, 0)?.first().map(|(_, meta)| meta.id);
+        if let Some(conversation) = self.conversations.get_mut(&no) {
+            if let ContactState::Requesting(stage) = &mut conversation.row.state {
+                stage.envelope = envelope;
+            }
+            let row = conversation.row.clone();
+            self.turn.batch()?.put_contact(&row)?;
+        }
+        self.relay_path(no)?;
+        Ok(Ok(identity))
+    }
+
+    /// Wraps a conversation's first envelope into the request that carries the Welcome.
+    pub(super) fn request_envelope(stage: &RequestStage, envelope: Bytes) -> Option<Bytes> {
+        match Envelope::decode(envelope) {
+            Ok(Envelope::Message(message)) => {
+                let welcome = stage.welcome.clone().into();
+                Some(Envelope::Request(Request { welcome, message }).encode())
+            }
+            _ => None,
+        }
+    }
+
+    /// They said yes.
+    pub(super) fn handle_accepted(
+        &mut self,
+        no: ConversationNo,
+        accept: ContactAccept,
+    ) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let mut row = conversation.row.clone();
+        let news = matches!(row.state, ContactState::Requesting(_));
+        if news {
+            row.state = ContactState::Accepted;
+        }
+        row.their_reach = Some(accept.reach);
+        self.put_row(row)?;
+        if news {
+            self.journal(JournalEvent::Accepted { no });
+        }
+        self.relay_path(no)?;
+        self.after(After::SyncServers);
+        Ok(())
+    }
+}

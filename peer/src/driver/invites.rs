@@ -1,0 +1,79 @@
+//! Invites: made, counted, ended.
+
+use tincan_protocol::QueueId;
+use tincan_protocol::WriteToken;
+use tincan_protocol::invite::{Invite, InviteBody};
+use tincan_protocol::keys::{AddressKey, QueueKey};
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::error::InviteError;
+use crate::net::RelayCommand;
+use crate::store::InviteRow;
+
+impl Driver {
+    pub(super) fn make_invite(
+        &mut self,
+        max_uses: u32,
+        lifetime_ms: u64,
+    ) -> Result<Result<Invite, InviteError>, DriverError> {
+        let row = InviteRow {
+            queue_seed: rand::random(),
+            write_token: WriteToken::from_bytes(rand::random()),
+            address_seed: rand::random(),
+            relay: self.profile.relay.clone(),
+            expires_ms: self.clock.now().unix_ms.saturating_add(lifetime_ms),
+            max_uses,
+            uses: 0,
+        };
+        let body = InviteBody {
+            name: self.profile.name.clone(),
+            signal_servers: self.profile.signal_servers.clone(),
+            relay: row.relay.clone(),
+            queue: row.queue_key().queue(),
+            write_token: row.write_token,
+            key_package_owner: QueueKey::from_seed(&self.profile.key_package_seed).queue(),
+            key_package_token: self.profile.key_package_token,
+            signal_address: AddressKey::from_seed(&row.address_seed).address(),
+            expires_ms: row.expires_ms,
+            max_uses,
+        };
+        match Invite::sign(body, self.cert.clone(), &self.device) {
+            Ok(invite) => {
+                self.turn.batch()?.put_invite(&row)?;
+                self.invites.insert(row.queue_key().queue(), row);
+                self.after(After::SyncServers);
+                Ok(Ok(invite))
+            }
+            Err(error) => Ok(Err(InviteError::Sign(error))),
+        }
+    }
+
+    pub(super) fn end_invite(&mut self, queue: &QueueId) -> Result<(), DriverError> {
+        let Some(row) = self.invites.remove(queue) else {
+            return Ok(());
+        };
+        self.turn.batch()?.remove_invite(&row)?;
+        self.after(After::Relay(
+            row.relay.clone(),
+            Box::new(RelayCommand::DeleteQueue(row.queue_key())),
+        ));
+        self.after(After::SyncServers);
+        Ok(())
+    }
+
+    /// Counts a use; true if whoever uses this invite is accepted.
+    pub(super) fn use_invite(&mut self, queue: &QueueId) -> Result<bool, DriverError> {
+        let Some(invite) = self.invites.get_mut(queue) else {
+            return Ok(false);
+        };
+        invite.uses += 1;
+        let (single, used_up) = (invite.max_uses == 1, invite.uses >= invite.max_uses);
+        let row = invite.clone();
+        self.turn.batch()?.put_invite(&row)?;
+        if used_up {
+            self.end_invite(queue)?;
+        }
+        Ok(single)
+    }
+}

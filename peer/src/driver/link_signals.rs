@@ -1,0 +1,113 @@
+//! Signals about links: opened, checked and handed on; made, sealed and sent.
+
+use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, verify};
+use tincan_protocol::{SignalAddress, sealed_box};
+
+use super::Driver;
+use super::link_slot::SlotState;
+use crate::net::SignalCommand;
+use crate::store::ConversationNo;
+
+/// Signals kept for an attempt whose task is not there yet.
+const EARLY_SIGNALS: usize = 64;
+
+impl Driver {
+    /// A sealed signal to one of our addresses.
+    pub(super) fn handle_sealed_signal(
+        &mut self,
+        to: &SignalAddress,
+        from: &SignalAddress,
+        body: &[u8],
+    ) {
+        let Some(&no) = self.by_address.get(to) else {
+            return;
+        };
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
+        // Nobody gets a candidate, and with it an IP address, before both want to talk.
+        if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
+            tracing::debug!("signal from somebody else than the contact; dropped");
+            return;
+        }
+        let opened = sealed_box::open(&conversation.row.address_key(), body).ok();
+        let Some(signal) = opened.and_then(|bytes| LinkSignal::decode(&bytes).ok()) else {
+            tracing::warn!("signal cannot be opened or read; dropped");
+            return;
+        };
+        match signal {
+            LinkSignal::Offer(offer) => self.handle_offer(no, &offer),
+            other => self.handle_other_signal(no, other),
+        }
+    }
+
+    fn handle_offer(&mut self, no: ConversationNo, offer: &SignedDescription) {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
+        let expected = Expected {
+            me: (self.identity, self.device.device()),
+            from: (conversation.row.identity, conversation.row.device),
+            now_ms: self.clock.now().unix_ms,
+            offer: None,
+        };
+        let verified = match verify(offer, &expected, &mut self.seen_sessions) {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::warn!(contact = %conversation.row.name, %error, "offer refused");
+                return;
+            }
+        };
+        let ours_wins = self.device.device() < conversation.row.device;
+        if conversation.link.is_offering() && ours_wins {
+            tracing::debug!("both sides offered; ours stands");
+            return;
+        }
+        self.answer_offer(no, verified);
+    }
+
+    fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return;
+        };
+        match &mut conversation.link.state {
+            SlotState::Idle => {}
+            SlotState::Starting { early, .. } => {
+                if early.len() < EARLY_SIGNALS {
+                    early.push(signal);
+                }
+            }
+            // The link itself knows which signals are of its session.
+            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
+                handle.handle_signal(signal);
+            }
+        }
+    }
+
+    /// Seals a signal to the contact and hands it to a server where they listen.
+    pub(super) fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return;
+        };
+        let Some(reach) = &conversation.row.their_reach else {
+            return;
+        };
+        let (to, from) = (
+            reach.signal_address,
+            conversation.row.address_key().address(),
+        );
+        let mut rng = sealed_box::OsRng;
+        let sealed = signal
+            .encode()
+            .ok()
+            .and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
+        let Some(body) = sealed else { return };
+        let servers = reach
+            .signal_servers
+            .iter()
+            .filter_map(|server| self.signals.get(server));
+        if let Some(server) = servers.into_iter().find(|server| server.up) {
+            server.handle.send(SignalCommand::Send { to, from, body });
+        }
+    }
+}

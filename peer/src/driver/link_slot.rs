@@ -1,0 +1,114 @@
+//! The slot of one conversation's link: its state and its retries.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tincan_core::Instant;
+use tincan_link::LinkHandle;
+use tincan_protocol::link::LinkSignal;
+use tokio::sync::mpsc;
+
+/// First and longest wait after a failed attempt.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
+/// One conversation's link.
+#[derive(Debug, Default)]
+pub(super) struct LinkSlot {
+    pub(super) state: SlotState,
+    /// Not before this.
+    pub(super) retry_at: Option<Instant>,
+    pub(super) failures: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum SlotState {
+    #[default]
+    Idle,
+    Starting {
+        attempt: u64,
+        offering: bool,
+        early: Vec<LinkSignal>,
+    },
+    Connecting {
+        attempt: u64,
+        offering: bool,
+        handle: LinkHandle,
+    },
+    Up {
+        attempt: u64,
+        handle: LinkHandle,
+        frames: mpsc::Sender<Bytes>,
+        relayed: bool,
+    },
+}
+
+impl LinkSlot {
+    /// Queues a frame. A link whose queue is full is not keeping up with what it acknowledges:
+    /// it is closed, and what was on it is sent again.
+    pub(super) fn send(&mut self, frame: Bytes) {
+        if let SlotState::Up { handle, frames, .. } = &self.state
+            && frames.try_send(frame).is_err()
+        {
+            handle.close("too slow");
+        }
+    }
+
+    /// True if there was a link.
+    pub(super) fn close(&mut self, reason: &str) -> bool {
+        match std::mem::take(&mut self.state) {
+            SlotState::Idle | SlotState::Starting { .. } => false,
+            SlotState::Connecting { handle, .. } | SlotState::Up { handle, .. } => {
+                handle.close(reason);
+                true
+            }
+        }
+    }
+
+    /// The open link and whether it goes through TURN.
+    pub(super) const fn up(&self) -> Option<(&LinkHandle, bool)> {
+        match &self.state {
+            SlotState::Up {
+                handle, relayed, ..
+            } => Some((handle, *relayed)),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_connecting(&self) -> bool {
+        matches!(
+            self.state,
+            SlotState::Starting { .. } | SlotState::Connecting { .. }
+        )
+    }
+
+    pub(super) const fn attempt(&self) -> Option<u64> {
+        match &self.state {
+            SlotState::Idle => None,
+            SlotState::Starting { attempt, .. }
+            | SlotState::Connecting { attempt, .. }
+            | SlotState::Up { attempt, .. } => Some(*attempt),
+        }
+    }
+
+    pub(super) const fn is_offering(&self) -> bool {
+        matches!(
+            self.state,
+            SlotState::Starting { offering: true, .. }
+                | SlotState::Connecting { offering: true, .. }
+        )
+    }
+
+    pub(super) fn retry_in(&mut self, now: Instant, wait: Duration) {
+        self.retry_at = Some(now.after(wait));
+    }
+
+    /// The wait after a failed attempt, with jitter over its upper half.
+    pub(super) fn backoff(&mut self) -> Duration {
+        let wait = RETRY_FIRST
+            .saturating_mul(1 << self.failures.min(8))
+            .min(RETRY_LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
+    }
+}

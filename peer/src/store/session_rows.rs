@@ -1,0 +1,221 @@
+//! What a session wants persisted, into the tables of its conversation.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable as _, Table};
+use tincan_core::{Persist, SentVia, Snapshot};
+
+use super::tables::{
+    ConversationNo, HELD, OUTBOX, OUTBOX_ENVELOPES, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key,
+    seq_of,
+};
+use super::{OutboxMeta, SentIndex, Store, StoreError};
+
+type BytesTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// The tables that one conversation's rows go to, each opened once for many rows.
+pub(super) struct SessionTables<'t> {
+    store: &'t Store,
+    no: ConversationNo,
+    now_ms: u64,
+    sessions: BytesTable<'t>,
+    outbox: BytesTable<'t>,
+    envelopes: BytesTable<'t>,
+    sent: BytesTable<'t>,
+    timeline: BytesTable<'t>,
+    held: BytesTable<'t>,
+    seen: BytesTable<'t>,
+}
+
+impl<'t> SessionTables<'t> {
+    pub(super) fn open(
+        store: &'t Store,
+        txn: &'t redb::WriteTransaction,
+        no: ConversationNo,
+        now_ms: u64,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            store,
+            no,
+            now_ms,
+            sessions: txn.open_table(SESSIONS)?,
+            outbox: txn.open_table(OUTBOX)?,
+            envelopes: txn.open_table(OUTBOX_ENVELOPES)?,
+            sent: txn.open_table(SENT)?,
+            timeline: txn.open_table(TIMELINE)?,
+            held: txn.open_table(HELD)?,
+            seen: txn.open_table(SEEN)?,
+        })
+    }
+
+    pub(super) fn apply(&mut self, row: Persist) -> Result<(), StoreError> {
+        match row {
+            Persist::Snapshot(snapshot) => self.snapshot(&snapshot),
+            Persist::Outgoing {
+                first,
+                last,
+                id,
+                envelope,
+                created_ms,
+                contents,
+            } => {
+                let index = contents
+                    .iter()
+                    .map(|content| (content.msg_id, content.place))
+                    .collect();
+                self.outgoing(
+                    first,
+                    OutboxMeta {
+                        last,
+                        id,
+                        created_ms,
+                        pending: true,
+                        stored: None,
+                    },
+                    &envelope,
+                )?;
+                self.put_sent(first, &SentIndex(index))?;
+                contents.iter().try_for_each(|content| {
+                    let key = self.no.timeline_key(content.place, Who::Me, content.seq);
+                    self.put_timeline(&key, &content.content)
+                })
+            }
+            Persist::Resealed {
+                first,
+                id,
+                envelope,
+            } => {
+                let Some(meta) = self.meta(first)? else {
+                    return Ok(());
+                };
+                self.outgoing(
+                    first,
+                    OutboxMeta {
+                        id,
+                        pending: true,
+                        ..meta
+                    },
+                    &envelope,
+                )
+            }
+            Persist::OutboxStored { first, via } => self.stored(first, via),
+            Persist::Delivered { delivered } => self.delivered(&delivered),
+            Persist::Expired { first } => self.remove_outgoing(first),
+            Persist::Incoming {
+                seq,
+                place,
+                content,
+            } => {
+                let key = self.no.timeline_key(place, Who::Them, seq);
+                self.put_timeline(&key, &content)
+            }
+            Persist::Hold { seq, content } => {
+                let key = self.no.seq_key(seq);
+                let sealed = self.store.sealer.seal("held", &key, &content);
+                self.held.insert(key.as_slice(), sealed.as_slice())?;
+                Ok(())
+            }
+            Persist::Unhold { seq } => {
+                self.held.remove(self.no.seq_key(seq).as_slice())?;
+                Ok(())
+            }
+            Persist::Seen { id } => {
+                self.seen.insert(
+                    seen_key(&id).as_slice(),
+                    self.now_ms.to_be_bytes().as_slice(),
+                )?;
+                Ok(())
+            }
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        use prost::Message as _;
+        let key = self.no.key();
+        let sealed = self
+            .store
+            .sealer
+            .seal("sessions", &key, &snapshot.encode_to_vec());
+        self.sessions.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn outgoing(
+        &mut self,
+        first: u64,
+        meta: OutboxMeta,
+        envelope: &[u8],
+    ) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        self.put_meta(&key, &meta)?;
+        let sealed = self.store.sealer.seal("outbox_envelopes", &key, envelope);
+        self.envelopes.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn stored(&mut self, first: u64, via: SentVia) -> Result<(), StoreError> {
+        let Some(mut meta) = self.meta(first)? else {
+            return Ok(());
+        };
+        meta.pending = false;
+        if meta.stored != Some(SentVia::Peer) {
+            meta.stored = Some(via);
+        }
+        self.put_meta(&self.no.seq_key(first), &meta)
+    }
+
+    fn delivered(&mut self, delivered: &tincan_protocol::ack::SeqSet) -> Result<(), StoreError> {
+        let (start, end) = (self.no.seq_key(0), self.no.seq_key(delivered.highest()));
+        let mut rows = BTreeMap::new();
+        for entry in self.outbox.range(start.as_slice()..=end.as_slice())? {
+            let (key, value) = entry?;
+            let meta: OutboxMeta = self.store.open_json("outbox", key.value(), value.value())?;
+            rows.insert(seq_of(key.value()), meta.last);
+        }
+        let covered = rows
+            .into_iter()
+            .filter(|&(first, last)| delivered.contains_all(first, last));
+        for (first, _) in covered {
+            self.remove_outgoing(first)?;
+        }
+        Ok(())
+    }
+
+    fn remove_outgoing(&mut self, first: u64) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        self.outbox.remove(key.as_slice())?;
+        self.envelopes.remove(key.as_slice())?;
+        Ok(())
+    }
+
+    fn put_sent(&mut self, first: u64, index: &SentIndex) -> Result<(), StoreError> {
+        let key = self.no.seq_key(first);
+        let sealed = self.store.sealer.seal("sent", &key, &index.encode());
+        self.sent.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    /// `u64 Unix ms of storing | content`
+    fn put_timeline(&mut self, key: &[u8; 21], content: &[u8]) -> Result<(), StoreError> {
+        let mut value = Vec::with_capacity(8 + content.len());
+        value.extend_from_slice(&self.now_ms.to_be_bytes());
+        value.extend_from_slice(content);
+        let sealed = self.store.sealer.seal("timeline", key, &value);
+        self.timeline.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn meta(&self, first: u64) -> Result<Option<OutboxMeta>, StoreError> {
+        let key = self.no.seq_key(first);
+        let value = self.outbox.get(key.as_slice())?;
+        value
+            .map(|value| self.store.open_json("outbox", &key, value.value()))
+            .transpose()
+    }
+
+    fn put_meta(&mut self, key: &[u8; 12], meta: &OutboxMeta) -> Result<(), StoreError> {
+        let sealed = self.store.seal_json("outbox", key, meta)?;
+        self.outbox.insert(key.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Messages, contacts and commands that do not exist or do not fit.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use anyhow::Result;
+use e2e::{Answer, Profile, World};
+
+use crate::{NOT_FOUND, WRONG_USE, has_not_panicked, history, is_refused, refuse};
+
+/// Longest text, bytes.
+const TEXT_MAX: usize = 16 * 1024;
+
+/// Runs a command with these bytes on its stdin.
+fn answer_to(profile: &Profile, args: &[&str], input: &[u8]) -> Result<Answer> {
+    let mut command = profile.command(args)?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().unwrap().write_all(input)?;
+    let output = child.wait_with_output()?;
+    let stdout = String::from_utf8(output.stdout)?;
+    let objects = stdout.lines().map(serde_json::from_str);
+    Ok(Answer {
+        code: output.status.code(),
+        objects: objects.collect::<Result<_, _>>()?,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+#[test]
+fn unknown_contacts_are_not_found() -> Result<()> {
+    let world = World::start()?;
+    let (ann, _bob) = world.ann_and_bob()?;
+    let help = ["no such contact", "peer contacts"];
+    refuse(&ann, &["send", "nobody", "hello"], NOT_FOUND, &help);
+    refuse(&ann, &["history", "nobody"], NOT_FOUND, &help);
+    refuse(&ann, &["listen", "--from", "nobody"], NOT_FOUND, &help);
+    Ok(())
+}
+
+#[test]
+fn texts_that_are_empty_or_too_long_are_refused_and_the_longest_one_arrives() -> Result<()> {
+    let world = World::start()?;
+    let (ann, bob) = world.ann_and_bob()?;
+    refuse(&ann, &["send", "bob", ""], WRONG_USE, &["empty"]);
+    let too_long = "x".repeat(TEXT_MAX + 1);
+    refuse(&ann, &["send", "bob", &too_long], WRONG_USE, &["16384", "16385", "split"]);
+    let longest = "ü".repeat(TEXT_MAX / 2);
+    ann.run(&["send", "bob", &longest, "--wait", "sent"])?;
+    bob.run(&["listen", "--count", "1", "--timeout", "30s"])?;
+    assert_eq!(history(&bob, "ann"), [longest]);
+    Ok(())
+}
+
+#[test]
+fn regression_what_comes_before_a_bad_line_on_stdin_is_sent_as_the_error_says() -> Result<()> {
+    let world = World::start()?;
+    let (ann, bob) = world.ann_and_bob()?;
+    let args = ["send", "bob", "-"];
+    let answer = answer_to(&ann, &args, b"one\n\ntwo\n\xff\xfe\nnever\n")?;
+    is_refused(&answer, WRONG_USE, &["UTF-8", "what came before is sent"]);
+    let long = format!("three\nfour\n{}\nnever\n", "x".repeat(TEXT_MAX + 1));
+    let answer = answer_to(&ann, &args, long.as_bytes())?;
+    is_refused(&answer, WRONG_USE, &["16384", "what came before is sent"]);
+    let expected = ["one", "two", "three", "four"];
+    assert_eq!(history(&ann, "bob"), expected);
+    bob.run(&["listen", "--count", "4", "--timeout", "30s"])?;
+    assert_eq!(history(&bob, "ann"), expected);
+    Ok(())
+}
+
+#[test]
+fn wrong_commands_and_arguments_are_wrong_use() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let home = folder.path().join("ann");
+    let url = "http://127.0.0.1:1";
+    let ann = Profile::init(&home, "ann", url, url)?;
+    let wrong: [&[&str]; 6] = [
+        &["sendd", "bob", "hello"],
+        &["send", "bob"],
+        &["send", "bob", "hello", "--wait", "never"],
+        &["send", "bob", "hello", "--timeout", "soon"],
+        &["invite", "--uses", "0"],
+        &["listen", "--count", "0"],
+    ];
+    for args in wrong {
+        let answer = ann.answer(args)?;
+        assert_eq!(answer.code, Some(WRONG_USE), "{args:?}: {answer:?}");
+        assert!(answer.stderr.contains("--help"), "{args:?}: {}", answer.stderr);
+        has_not_panicked(&answer);
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_names_and_servers_make_no_profile() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let home = folder.path().join("ann");
+    let url = "http://127.0.0.1:1";
+    let init = |name: &str, server: &str| Profile::init(&home, name, server, url);
+    for (name, server) in [
+        ("", url),
+        (&"x".repeat(129), url),
+        ("ann", "127.0.0.1:1"),
+        ("ann", "ftp://127.0.0.1"),
+        ("ann", "http://"),
+        ("ann", "http://user@127.0.0.1"),
+    ] {
+        let error = init(name, server).unwrap_err().to_string();
+        assert!(error.contains("Some(2)"), "{error}");
+        assert!(!home.join("key.json").exists(), "{name} {server}");
+    }
+    let ann = init("ann", url)?;
+    // And not a second one over it.
+    let id = ann.run(&["id"])?;
+    assert!(init("bob", url).unwrap_err().to_string().contains("Some(2)"));
+    assert_eq!(ann.run(&["id"])?, id);
+    Ok(())
+}
