@@ -1,7 +1,5 @@
 //! Making and opening a profile.
 
-use std::sync::Arc;
-
 use tincan_link::IcePolicy;
 use tincan_protocol::WriteToken;
 use tincan_protocol::cert::DeviceCert;
@@ -167,10 +165,11 @@ impl Builder {
             .clone()
             .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
         let row = profile_row(&new, &phrase);
-        let store = Store::open(&home.database(), &key)?;
+        let store = Store::create(&home.database(), &key)?;
         let batch = store.begin()?;
         batch.put_profile(&row)?;
         batch.commit()?;
+        store.close();
         // The key file makes the profile: it comes last.
         KeyFile::new(home.key_file()).write(&key, &self.key)?;
         Ok(phrase)
@@ -193,11 +192,11 @@ impl Builder {
         let opened = tokio::task::spawn_blocking(move || open(home, &key)).await;
         let (home, lock, store, profile) =
             opened.map_err(|error| OpenError::State(error.to_string()))??;
-        let driver = driver::spawn(store.clone(), settings).map_err(|error| match error {
+        let driver = driver::spawn(store.clone(), settings, lock).map_err(|error| match error {
             DriverError::Store(error) => OpenError::Store(error),
             other => OpenError::State(other.to_string()),
         })?;
-        Ok(Peer::new(home, Arc::new(lock), store, driver, &profile))
+        Ok(Peer::new(home, store, driver, &profile))
     }
 
     fn resolve_home(&self) -> Result<Home, HomeError> {

@@ -21,7 +21,8 @@ pub(crate) fn clean(name: &str) -> String {
         end -= 1;
     }
     let name = words.get(..end).unwrap_or_default().trim_end();
-    if name.is_empty() {
+    // A name that looks like an address would be taken for somebody else.
+    if name.is_empty() || name.to_lowercase().starts_with("tin1") {
         NAMELESS.to_owned()
     } else {
         name.to_owned()
@@ -44,6 +45,15 @@ mod tests {
         assert_eq!(clean("\u{1b}[31mAnn\u{202e}\n  Lee "), "[31mAnn Lee");
         assert_eq!(clean("\u{200b}\u{7}"), NAMELESS);
         assert_eq!(clean("Zoë 🥫"), "Zoë 🥫");
+    }
+
+    #[test]
+    fn regression_a_name_cannot_be_an_address() {
+        assert_eq!(
+            clean("tin1zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygs8xmump"),
+            NAMELESS
+        );
+        assert_eq!(clean(" TIN1x"), NAMELESS);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::builder::Builder;
 use crate::driver::{AddRequest, Command, DriverHandle, Input, Reply};
 use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError, ShutdownError};
 use crate::event::Events;
-use crate::home::{Home, HomeLock};
+use crate::home::Home;
 use crate::message::{Contact, ContactStanding, RequestFrom};
 use crate::status::StatusReport;
 use crate::store::{ContactRow, ContactState, ProfileRow, Store};
@@ -34,10 +34,20 @@ pub struct Peer {
 #[derive(Debug)]
 struct Inner {
     home: Home,
-    _lock: Arc<HomeLock>,
     store: Store,
     driver: DriverHandle,
     identity: Identity,
+}
+
+impl Drop for Inner {
+    /// The last handle takes the profile offline.
+    fn drop(&mut self) {
+        let command = Command::Shutdown {
+            reply: Reply::nobody(),
+        };
+        // A driver that is too busy to hear it ends with the process.
+        let _ = self.driver.inputs.try_send(Input::Command(command));
+    }
 }
 
 /// Who a profile is.
@@ -65,7 +75,6 @@ impl Peer {
 
     pub(crate) fn new(
         home: Home,
-        lock: Arc<HomeLock>,
         store: Store,
         driver: DriverHandle,
         profile: &ProfileRow,
@@ -74,7 +83,6 @@ impl Peer {
         Self {
             inner: Arc::new(Inner {
                 home,
-                _lock: lock,
                 store,
                 driver,
                 identity,
@@ -312,11 +320,14 @@ impl Peer {
     /// [`ReadError::UnknownContact`].
     pub fn find(&self, name_or_address: &str) -> Result<IdentityId, ReadError> {
         let rows = self.inner.store.read_contacts()?;
-        let address = name_or_address.parse::<IdentityId>().ok();
-        rows.iter()
-            .find(|row| {
-                Some(row.identity) == address || row.name.eq_ignore_ascii_case(name_or_address)
-            })
+        // Who only asks is no contact yet; and a text that is an address is never taken for a name.
+        let asks = |row: &&ContactRow| matches!(row.state, ContactState::Asked { .. });
+        let mut rows = rows.iter().filter(|row| !asks(row));
+        let found = match name_or_address.parse::<IdentityId>() {
+            Ok(address) => rows.find(|row| row.identity == address),
+            Err(_) => rows.find(|row| row.name.eq_ignore_ascii_case(name_or_address)),
+        };
+        found
             .map(|row| row.identity)
             .ok_or(ReadError::UnknownContact)
     }

@@ -49,6 +49,11 @@ impl ServerUrl {
         let url = Url::parse(text).map_err(|_| ServerUrlError::Malformed {
             text: text.to_owned(),
         })?;
+        // Encoding may have made it longer, and what is kept is the encoded form.
+        let len = url.as_str().len();
+        if len > URL_MAX {
+            return Err(ServerUrlError::TooLong { len });
+        }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ServerUrlError::Scheme {
                 scheme: url.scheme().to_owned(),
@@ -187,6 +192,25 @@ mod tests {
     fn a_default_port_is_no_part_of_the_origin() {
         let url = ServerUrl::parse("https://chat.example.org:443").unwrap();
         assert_eq!(url.origin(), Origin::from_host_header("Chat.example.org"));
+    }
+
+    #[test]
+    fn regression_a_url_that_grows_by_encoding_is_refused() {
+        // 8 + 120 * 2 bytes as text, but 720 characters when percent-encoded.
+        let text = format!("http://h/{}", "é".repeat(120));
+        assert!(matches!(
+            ServerUrl::parse(&text),
+            Err(ServerUrlError::TooLong { .. })
+        ));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_read_once_is_read_again(text in "https?://[a-z0-9é.]{1,40}(:[0-9]{1,5})?(/[a-zé%]{0,60})?") {
+            if let Ok(url) = ServerUrl::parse(&text) {
+                proptest::prop_assert_eq!(ServerUrl::parse(&url.to_string()), Ok(url));
+            }
+        }
     }
 
     #[test]

@@ -140,9 +140,7 @@ async fn two_peers_that_may_only_relay_link_and_talk_through_coturn() -> Result<
 async fn all_arrive(from: &mut Daemon, to: &str, at: &mut Daemon, name: &str) -> Result<()> {
     let texts: Vec<String> = (0..300).map(|number| format!("message {number}")).collect();
     let mut told = Journal::from_now(from).await?;
-    let sent = from
-        .call("send", json!({"to": to, "texts": texts}))
-        .await?;
+    let sent = from.call("send", json!({"to": to, "texts": texts})).await?;
     let (mut states, ids) = (States::default(), ids(&sent)?);
     told.until("delivery", LIMIT, |event| {
         states.note(event);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use e2e::{Daemon, Fate, Journal, Ledger, World, live};
+use e2e::{Daemon, Fate, Journal, Ledger, States, World, live, numbered, send_each, wait_for_link};
 use serde_json::{Value, json};
 
 /// How often each of the two dies.
@@ -20,6 +20,9 @@ const DEATH: Duration = Duration::from_millis(400);
 /// How long everything that is still on its way may take in the end.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// How long a link may take: the attempt itself, and the wait after one that failed.
+const LINK: Duration = Duration::from_secs(30);
+
 /// Set to repeat the times of a run that failed.
 const SEED: &str = "E2E_SEED";
 
@@ -33,6 +36,42 @@ async fn what_was_confirmed_arrives_once_and_in_order_however_often_both_sides_a
     both_die_often(seed)
         .await
         .with_context(|| format!("{SEED}={seed}"))
+}
+
+/// A receipt leaves before what waits. If that were sealed before it, the other side's ratchet could
+/// not open it any more once it has followed the receipt: all of it would be asked for again.
+#[tokio::test]
+async fn regression_a_receipt_does_not_spoil_what_was_written_before_it() -> Result<()> {
+    let mut world = World::start()?;
+    let (ann, bob) = world.ann_and_bob()?;
+    let (mut a, mut b) = (ann.daemon().await?, bob.daemon().await?);
+    wait_for_link(&mut a, "bob", "direct", LINK).await?;
+    wait_for_link(&mut b, "ann", "direct", LINK).await?;
+    // Ann owes a receipt when the link ends, and has no other way.
+    world.server.process().kill()?;
+    let mut at_a = Journal::from_now(&a).await?;
+    send_each(&b, "ann", &numbered("bob", 1)).await?;
+    at_a.texts(1, SETTLED).await?;
+    b.kill()?;
+    let mut news = Journal::from_now(&a).await?;
+    let sent = send_each(&a, "bob", &numbered("ann", 1_000)).await?;
+
+    world.server.restart()?;
+    let mut b = bob.daemon().await?;
+    let mut states = States::default();
+    states
+        .follow(&mut news, &sent, "delivered", SETTLED)
+        .await?;
+    // What is sealed again is told to be sent again.
+    states.check_forward()?;
+    assert_eq!(b.received("ann").await?, numbered("ann", 1_000));
+    let mut news = Journal::from_start(&b).await?;
+    let mut states = States::default();
+    news.until("its receipt", SETTLED, |event| {
+        states.note(event);
+        event["state"] == "delivered"
+    })
+    .await
 }
 
 async fn both_die_often(seed: u64) -> Result<()> {

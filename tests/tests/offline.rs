@@ -140,7 +140,11 @@ async fn an_invite_for_several_asks_for_each_of_them() -> Result<()> {
     let mut b = bob.daemon().await?;
     let texts_of_bob = ["it's bob", "are you there?"];
     let mut at_a = Journal::from_start(&a).await?;
-    assert_eq!(at_a.texts(2, LOST).await?, texts_of_bob);
+    at_a.until("bob's first message", LOST, |event| {
+        event["text"] == "are you there?"
+    })
+    .await?;
+    assert_eq!(a.received("bob").await?, texts_of_bob);
     a.call("send", json!({"to": "bob", "texts": ["yes"]}))
         .await?;
     let mut at_b = Journal::from_start(&b).await?;

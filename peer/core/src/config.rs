@@ -53,6 +53,8 @@ pub struct Config {
     pub gap_patience: Duration,
     /// And at most this long, if the mailbox cannot be read to its end.
     pub gap_limit: Duration,
+    /// Missing messages are asked for again after this time.
+    pub gap_ask_interval: Duration,
     /// First wait after a refused deposit; it doubles.
     pub deposit_backoff_min: Duration,
     /// Longest wait between two deposits of one envelope.
@@ -74,6 +76,7 @@ impl Default for Config {
             receipt_delay: Duration::from_millis(500),
             gap_patience: Duration::from_secs(2),
             gap_limit: Duration::from_secs(30),
+            gap_ask_interval: Duration::from_secs(60),
             deposit_backoff_min: Duration::from_secs(1),
             deposit_backoff_max: Duration::from_secs(5 * 60),
             busy_delay: Duration::from_secs(1),

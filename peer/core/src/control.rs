@@ -21,7 +21,6 @@ pub(crate) struct Control {
     /// Something changed after the envelope in flight was sealed.
     changed: bool,
     asks: VecDeque<EnvelopeId>,
-    ask_gaps: bool,
     in_flight: Option<ControlEnvelope>,
 }
 
@@ -58,17 +57,17 @@ impl Control {
 
     /// An envelope could not be opened. Beyond the bound the oldest is forgotten: its messages show
     /// up as a gap, and gaps are asked for as well.
-    pub(crate) fn ask(&mut self, id: EnvelopeId, now: Instant) {
+    pub(crate) fn ask(&mut self, id: EnvelopeId, at: Instant) {
         if self.asks.len() == RESEND_ASKS {
             self.asks.pop_front();
         }
         self.asks.push_back(id);
         self.changed = true;
-        self.due = Some(now);
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    pub(crate) const fn ask_gaps(&mut self, now: Instant) {
-        self.ask_gaps = true;
+    /// Something is missing; every control envelope asks for it.
+    pub(crate) const fn due_now(&mut self, now: Instant) {
         self.changed = true;
         self.due = Some(now);
     }
@@ -81,10 +80,9 @@ impl Control {
         self.due
     }
 
-    /// What to ask for now: envelope ids, and whether gaps too.
-    pub(crate) fn take_asks(&mut self) -> (Vec<EnvelopeId>, bool) {
-        let ids = self.asks.iter().take(RESEND_MAX).copied().collect();
-        (ids, core::mem::take(&mut self.ask_gaps))
+    /// The envelope ids to ask for now.
+    pub(crate) fn asks_now(&self) -> Vec<EnvelopeId> {
+        self.asks.iter().take(RESEND_MAX).copied().collect()
     }
 
     /// A control envelope was sealed; it replaces the one in flight.

@@ -68,26 +68,29 @@ impl Inbox {
         }
     }
 
-    /// Takes a numbered content; what is known already changes nothing.
+    /// Takes a numbered content; what is known already changes nothing. False if there is no room for
+    /// it: its envelope must be asked for again.
     pub(crate) fn receive(
         &mut self,
         content: Content,
         bytes: Bytes,
+        config: &Config,
         vault: &dyn Vault,
         now: Now,
         out: &mut VecDeque<Output>,
-    ) -> Result<(), VaultError> {
+    ) -> Result<bool, VaultError> {
         let seq = content.seq;
         if self.received.contains(seq) {
             if self.recent.contradicts(seq, &bytes) {
                 let what = "put two contents under one sequence number; the first is kept";
                 out.push_back(Output::Event(Event::Misbehaved { what }));
             }
-            return Ok(());
+            return Ok(true);
         }
+        // Too much is held back: the hole before it becomes a gap at once.
+        while !self.has_room_for(seq) && self.give_up(config, vault, now, out)? {}
         if !self.has_room_for(seq) {
-            // Not received: it stays unacknowledged, shows up as a gap and is asked for.
-            return Ok(());
+            return Ok(false);
         }
         self.received.insert(seq);
         self.recent.note(seq, &bytes);
@@ -99,7 +102,7 @@ impl Inbox {
         } else {
             self.hold(seq, bytes, now.instant, out);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// When a hole is given up.

@@ -1,7 +1,7 @@
 //! The window: envelopes that are on their way to the other side or its relay.
 //!
 //! Everything older is stored elsewhere and waits for a receipt on disk; everything newer waits on
-//! disk until there is room. So memory does not grow with what is undelivered.
+//! disk, not sealed yet, until there is room. So memory does not grow with what is undelivered.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -86,12 +86,16 @@ impl Outbox {
         }
     }
 
-    /// Takes a newly sealed envelope; it stays on disk alone if there is no room or others wait
-    /// there already.
+    /// Whether the next new envelope comes into the window: there is room, and no others wait.
+    pub(crate) fn takes_next(&self) -> bool {
+        self.next_load == self.end && self.has_room()
+    }
+
+    /// Takes a new envelope; it stays on disk alone if there is no room or others wait there already.
     pub(crate) fn admit(&mut self, row: OutboxRow) {
-        let in_order = self.next_load == self.end;
+        let takes_it = self.takes_next();
         self.end = row.last + 1;
-        if in_order && self.has_room() {
+        if takes_it {
             self.next_load = self.end;
             self.insert(row);
         }
@@ -111,17 +115,17 @@ impl Outbox {
         )
     }
 
-    /// Takes what was loaded; nothing means that nothing more is pending.
-    pub(crate) fn loaded(&mut self, rows: Vec<OutboxRow>) {
-        if rows.is_empty() {
-            self.next_load = self.end;
+    /// Takes what was loaded.
+    pub(crate) fn loaded(&mut self, row: OutboxRow) {
+        self.next_load = self.next_load.max(row.last + 1);
+        if !self.window.contains_key(&row.first) {
+            self.insert(row);
         }
-        for row in rows {
-            self.next_load = self.next_load.max(row.last + 1);
-            if !self.window.contains_key(&row.first) {
-                self.insert(row);
-            }
-        }
+    }
+
+    /// Nothing more waits on disk.
+    pub(crate) const fn nothing_pending(&mut self) {
+        self.next_load = self.end;
     }
 
     /// Pending envelopes from `first` on are looked for on disk again.
@@ -171,7 +175,8 @@ impl Outbox {
         self.window.contains_key(&first)
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether another envelope may be on its way.
+    pub(crate) fn has_room(&self) -> bool {
         self.window.len() < WINDOW_ENVELOPES && self.bytes < WINDOW_BYTES
     }
 

@@ -33,16 +33,16 @@ pub enum Persist {
         first: u64,
         /// Last seq inside.
         last: u64,
-        /// Its id.
+        /// Its id; that of no bytes while it is not sealed.
         id: EnvelopeId,
-        /// Its bytes.
+        /// Its bytes; none if it is sealed later, which a `Resealed` tells.
         envelope: Bytes,
         /// Unix milliseconds.
         created_ms: u64,
         /// What is inside, seq after seq.
         contents: Vec<SentContent>,
     },
-    /// An envelope of the outbox was sealed again: new id and bytes, pending again.
+    /// An envelope of the outbox was sealed, maybe again: new id and bytes, pending.
     Resealed {
         /// First seq inside.
         first: u64,

@@ -45,7 +45,7 @@ pub struct OutboxRow {
     pub first: u64,
     /// Last seq inside.
     pub last: u64,
-    /// The envelope's bytes.
+    /// The envelope's bytes; none if it is not sealed yet.
     pub envelope: Bytes,
 }
 
@@ -81,11 +81,11 @@ pub trait Vault {
         max_bytes: usize,
     ) -> Result<Vec<OutboxRow>, VaultError>;
 
-    /// First and last seq of the undelivered envelope with this id.
+    /// First and last seqs of the undelivered envelopes with these ids; unknown ids are left out.
     ///
     /// # Errors
     /// [`VaultError`].
-    fn find_envelope(&self, id: &EnvelopeId) -> Result<Option<(u64, u64)>, VaultError>;
+    fn find_envelopes(&self, ids: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError>;
 
     /// First and last seq of the undelivered envelopes that overlap `first..=last`, at most `max`.
     ///

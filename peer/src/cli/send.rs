@@ -1,6 +1,7 @@
 //! `peer send`: one message, or every line of stdin.
 
 use serde_json::{Value, json};
+use tincan_protocol::limits::TEXT_MAX;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio::time::Duration;
@@ -10,6 +11,7 @@ use super::commands::{items, text};
 use super::follow::Following;
 use super::output::Output;
 use super::session::{Network, Session};
+use crate::SendError;
 use crate::rpc::RpcError;
 
 /// Lines read ahead of what is sent.
@@ -55,8 +57,11 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
             following.open(),
             ids.len()
         );
-        let why = following
-            .reason()
+        let reason = match following.reason() {
+            Some(reason) => Some(reason.to_owned()),
+            None => waits_because(session, &args.to).await?,
+        };
+        let why = reason
             .map(|reason| format!("{reason}; "))
             .unwrap_or_default();
         return Err(RpcError::timeout(
@@ -65,6 +70,18 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// Why the oldest message to a contact waits: what waits behind it has no reason of its own.
+async fn waits_because(session: &mut Session, to: &str) -> Result<Option<String>, RpcError> {
+    let status = session.call("status", json!({})).await?;
+    let contact = items(&status["contacts"]).find(|contact| {
+        contact["address"] == to
+            || contact["name"]
+                .as_str()
+                .is_some_and(|name| name.eq_ignore_ascii_case(to))
+    });
+    Ok(contact.and_then(|contact| contact["waiting"].as_str().map(str::to_owned)))
 }
 
 /// Sends what stdin has, batch after batch, as fast as the other end of the pipe writes.
@@ -87,15 +104,16 @@ async fn send_lines(
     loop {
         let mut batch: Vec<String> = rest.take().into_iter().collect();
         let mut bytes: usize = batch.iter().map(String::len).sum();
+        let mut bad = None;
         if batch.is_empty() {
             match lines.recv().await {
-                Some(line) => push(line, &mut batch, &mut bytes)?,
+                Some(line) => bad = push(line, &mut batch, &mut bytes).err(),
                 None => break,
             }
         }
-        while batch.len() < BATCH_LINES && bytes < BATCH_BYTES {
+        while bad.is_none() && batch.len() < BATCH_LINES && bytes < BATCH_BYTES {
             match lines.try_recv() {
-                Ok(line) => push(line, &mut batch, &mut bytes)?,
+                Ok(line) => bad = push(line, &mut batch, &mut bytes).err(),
                 Err(_) => break,
             }
         }
@@ -104,6 +122,14 @@ async fn send_lines(
         }
         if !batch.is_empty() {
             ids.extend(send_batch(session, to, batch, following).await?);
+        }
+        if let Some(error) = bad {
+            // What came before it is sent, as it says.
+            ids.extend(match rest.take() {
+                Some(line) => send_batch(session, to, vec![line], following).await?,
+                None => Vec::new(),
+            });
+            return Err(error);
         }
     }
     reading.abort();
@@ -122,6 +148,12 @@ fn push(
             "messages are lines of UTF-8; what came before is sent",
         )
     })?;
+    if line.len() > TEXT_MAX {
+        return Err(RpcError::usage(
+            SendError::TooLong { len: line.len() },
+            "split the line into several messages; what came before is sent",
+        ));
+    }
     if !line.is_empty() {
         *bytes += line.len();
         batch.push(line);

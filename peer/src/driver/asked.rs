@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Via};
 use tincan_mls::Joined;
+use tincan_protocol::IdentityId;
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
 use tincan_protocol::envelope::Envelope;
-use tincan_protocol::{IdentityId, QueueId};
+use tincan_protocol::limits::HELLO_GROUPS_MAX;
 
+use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::AcceptError;
@@ -20,26 +22,27 @@ impl Driver {
     /// Something came into an invite's queue.
     pub(super) fn handle_request(
         &mut self,
-        queue: QueueId,
+        mailbox: Mailbox,
         index: u64,
         envelope: Bytes,
     ) -> Result<(), DriverError> {
-        let ack = After::AckMailbox { queue, index };
-        let request = match Envelope::decode(envelope) {
-            Ok(Envelope::Request(request)) => request,
-            Ok(_) | Err(_) => {
-                tracing::debug!("not a request in an invite's queue; dropped");
-                self.after(ack);
-                return Ok(());
-            }
+        let Ok(Envelope::Request(request)) = Envelope::decode(envelope) else {
+            tracing::debug!("not a request in an invite's queue; dropped");
+            self.after(ack(mailbox, index));
+            return Ok(());
         };
+        if self.asked() >= ASKED_MAX {
+            // It stays at the relay: when that is full, senders are told.
+            tracing::warn!("too many requests wait for a decision; further ones stay at the relay");
+            return Ok(());
+        }
         let now_ms = self.clock.now().unix_ms;
         match self.mls.join(&request.welcome, now_ms) {
-            Ok(joined) => self.joined(queue, index, joined, request.message)?,
-            Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack),
+            Ok(joined) => self.joined(mailbox, index, joined, request.message)?,
+            Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack(mailbox, index)),
             Err(error) => {
                 tracing::info!(%error, "a contact request cannot be opened; dropped");
-                self.after(ack);
+                self.after(ack(mailbox, index));
             }
         }
         self.refill_key_packages();
@@ -49,7 +52,7 @@ impl Driver {
     /// We are a member of the sender's group; its first message says who they are.
     fn joined(
         &mut self,
-        queue: QueueId,
+        mailbox: Mailbox,
         index: u64,
         joined: Joined,
         message: Bytes,
@@ -68,28 +71,28 @@ impl Driver {
             _ if members.len() != 2 => Some("a group of more than two devices"),
             Some(row) if row.device != inviter.device => Some("a contact's other device"),
             Some(row) if row.state == ContactState::Blocked => Some("somebody who is blocked"),
-            None if self.asked() >= ASKED_MAX => Some("too many requests wait already"),
+            Some(row) if row.groups.len() >= HELLO_GROUPS_MAX => Some("too many groups with them"),
             _ => None,
         };
         if let Some(why) = unwelcome {
             tracing::info!(why, "contact request dropped");
-            if let Err(error) = self.mls.delete_group(&group) {
-                tracing::warn!(%error, "group not deleted");
-            }
-            self.after(After::AckMailbox { queue, index });
+            self.leave(&group);
+            self.after(ack(mailbox, index));
             return Ok(());
         }
-        let no = match known {
-            Some(row) => self.another_group(row, group)?,
+        let (no, is_new) = match known {
+            Some(row) => (self.another_group(row, group)?, false),
             None => {
-                let text = String::new();
+                let single_use = self.use_invite(&mailbox.queue)?;
                 let state = ContactState::Asked {
-                    text,
-                    invite: queue,
+                    text: String::new(),
+                    single_use,
+                    heard: false,
                 };
                 let name = short_name(&inviter.identity);
-                self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?
-                    .no
+                let row =
+                    self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?;
+                (row.no, true)
             }
         };
         let envelope = Envelope::Message(message).encode();
@@ -97,12 +100,22 @@ impl Driver {
             via: Via::Mailbox { index },
             envelope,
         };
-        self.with_session(no, Some(queue), |session, vault, now| {
+        self.with_session(no, Some(mailbox), |session, vault, now| {
             session.handle_input(input, vault, now)
-        })
+        })?;
+        let state = self
+            .conversations
+            .get(&no)
+            .map(|conversation| &conversation.row.state);
+        if is_new && matches!(state, Some(ContactState::Asked { heard: false, .. })) {
+            tracing::info!("a contact request without its first message; dropped");
+            self.forget(no)?;
+        }
+        Ok(())
     }
 
-    /// The first content of a group that we were made a member of.
+    /// The first content of a group that we were made a member of. Heard once: a contact who says it
+    /// again changes nothing.
     pub(super) fn handle_contact_request(
         &mut self,
         no: ConversationNo,
@@ -112,18 +125,24 @@ impl Driver {
             return Ok(());
         };
         let mut row = conversation.row.clone();
-        row.their_reach = Some(request.reach);
         let accept = match &mut row.state {
-            ContactState::Asked { text, invite } => {
+            ContactState::Asked {
+                text,
+                single_use,
+                heard,
+            } if !*heard => {
+                *heard = true;
                 *text = request.text;
-                row.name = self.free_name(&request.name, Some(no));
-                let queue = *invite;
-                self.use_invite(&queue)?
+                row.name = crate::names::clean(&request.name);
+                *single_use
             }
             // Both asked at the same time: both want to.
-            ContactState::Requesting(_) | ContactState::Accepted => true,
-            ContactState::Blocked => false,
+            ContactState::Requesting(_) => true,
+            ContactState::Asked { .. } | ContactState::Accepted | ContactState::Blocked => {
+                return Ok(());
+            }
         };
+        row.their_reach = Some(request.reach);
         self.put_row(row)?;
         if accept {
             self.say_yes(no)
@@ -170,6 +189,9 @@ impl Driver {
         };
         let mut row = conversation.row.clone();
         let news = row.state != ContactState::Accepted;
+        if matches!(row.state, ContactState::Asked { .. }) {
+            row.name = self.free_name(&row.name, Some(no));
+        }
         row.state = ContactState::Accepted;
         let accept = ContactAccept {
             name: self.profile.name.clone(),
@@ -181,8 +203,17 @@ impl Driver {
             self.journal(JournalEvent::Accepted { no });
         }
         self.relay_path(no)?;
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(())
+    }
+}
+
+fn ack(mailbox: Mailbox, index: u64) -> After {
+    let Mailbox { server, queue } = mailbox;
+    After::AckMailbox {
+        server,
+        queue,
+        index,
     }
 }
 

@@ -11,7 +11,6 @@ use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{DeviceId, IdentityId};
 
 use super::commands::{AddRequest, Reply};
-use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::AddError;
 use crate::net::RelayCommand;
@@ -107,7 +106,7 @@ impl Driver {
             if let Some(add) = self.pending_adds.remove(&id) {
                 let server = add.request.invite.body().relay.clone();
                 add.reply.send(Err(AddError::NoAnswer { server }));
-                self.after(After::SyncServers);
+                self.turn.sync_servers();
             }
         }
     }
@@ -227,16 +226,20 @@ impl Driver {
         };
         let mut row = conversation.row.clone();
         let news = matches!(row.state, ContactState::Requesting(_));
-        if news {
-            row.state = ContactState::Accepted;
+        let again =
+            row.state == ContactState::Accepted && row.their_reach.as_ref() != Some(&accept.reach);
+        if !news && !again {
+            // Nobody accepts what was not asked, and who says it again says nothing new.
+            return Ok(());
         }
+        row.state = ContactState::Accepted;
         row.their_reach = Some(accept.reach);
         self.put_row(row)?;
         if news {
             self.journal(JournalEvent::Accepted { no });
         }
         self.relay_path(no)?;
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(())
     }
 }

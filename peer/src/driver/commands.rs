@@ -23,7 +23,7 @@ impl<T> Reply<T> {
     }
 
     /// For what nobody asked.
-    pub(super) const fn nobody() -> Self {
+    pub(crate) const fn nobody() -> Self {
         Self(None)
     }
 

@@ -29,11 +29,15 @@ impl Driver {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
+        let same = conversation.row.their_reach.as_ref() == Some(&reach);
+        if same || !conversation.is_accepted() {
+            return Ok(());
+        }
         let mut row = conversation.row.clone();
         row.their_reach = Some(reach);
         self.put_row(row)?;
         self.relay_path(no)?;
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(())
     }
 
@@ -68,7 +72,7 @@ impl Driver {
         batch.put_contact(&row)?;
         let session = self.new_session(&row);
         self.insert(Conversation::new(row.clone(), session));
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(row)
     }
 
@@ -101,9 +105,7 @@ impl Driver {
         self.turn.batch()?.remove_contact(no)?;
         for group in &conversation.row.groups {
             self.by_group.remove(group);
-            if let Err(error) = self.mls.delete_group(group) {
-                tracing::warn!(%error, "group not deleted");
-            }
+            self.leave(group);
         }
         self.by_queue.remove(&conversation.row.queue_key().queue());
         self.by_address
@@ -113,8 +115,14 @@ impl Driver {
             relay,
             Box::new(RelayCommand::DeleteQueue(conversation.row.queue_key())),
         ));
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(())
+    }
+
+    pub(super) fn leave(&mut self, group: &GroupId) {
+        if let Err(error) = self.mls.delete_group(group) {
+            tracing::warn!(%error, "group not deleted");
+        }
     }
 
     /// Sends a content of our own making and seals it in this turn.
@@ -155,7 +163,10 @@ impl Driver {
         let wished = crate::names::clean(wished);
         let taken = |name: &str| {
             self.conversations.values().any(|conversation| {
-                Some(conversation.row.no) != but && conversation.row.name.eq_ignore_ascii_case(name)
+                // Somebody who only asks takes no name away.
+                !matches!(conversation.row.state, ContactState::Asked { .. })
+                    && Some(conversation.row.no) != but
+                    && conversation.row.name.eq_ignore_ascii_case(name)
             })
         };
         let numbered = (2u32..).map(|number| format!("{wished}-{number}"));

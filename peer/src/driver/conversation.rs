@@ -12,6 +12,8 @@ pub(super) struct Conversation {
     pub(super) link: LinkSlot,
     /// Whether somebody holds the contact's signal address now.
     pub(super) online: bool,
+    /// When that was last told.
+    pub(super) presence_told: Option<Instant>,
     /// Contents were sent and are not sealed yet.
     pub(super) unsealed: bool,
 }
@@ -23,6 +25,7 @@ impl Conversation {
             session,
             link: LinkSlot::default(),
             online: false,
+            presence_told: None,
             unsealed: false,
         }
     }

@@ -42,7 +42,7 @@ impl Driver {
             Ok(invite) => {
                 self.turn.batch()?.put_invite(&row)?;
                 self.invites.insert(row.queue_key().queue(), row);
-                self.after(After::SyncServers);
+                self.turn.sync_servers();
                 Ok(Ok(invite))
             }
             Err(error) => Ok(Err(InviteError::Sign(error))),
@@ -58,7 +58,7 @@ impl Driver {
             row.relay.clone(),
             Box::new(RelayCommand::DeleteQueue(row.queue_key())),
         ));
-        self.after(After::SyncServers);
+        self.turn.sync_servers();
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, verify};
 use tincan_protocol::{SignalAddress, sealed_box};
 
-use super::Driver;
 use super::link_slot::SlotState;
+use super::{Driver, DriverError};
 use crate::net::SignalCommand;
 use crate::store::ConversationNo;
 
@@ -18,32 +18,39 @@ impl Driver {
         to: &SignalAddress,
         from: &SignalAddress,
         body: &[u8],
-    ) {
+    ) -> Result<(), DriverError> {
         let Some(&no) = self.by_address.get(to) else {
-            return;
+            return Ok(());
         };
         let Some(conversation) = self.conversations.get(&no) else {
-            return;
+            return Ok(());
         };
         // Nobody gets a candidate, and with it an IP address, before both want to talk.
         if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
             tracing::debug!("signal from somebody else than the contact; dropped");
-            return;
+            return Ok(());
         }
         let opened = sealed_box::open(&conversation.row.address_key(), body).ok();
         let Some(signal) = opened.and_then(|bytes| LinkSignal::decode(&bytes).ok()) else {
             tracing::warn!("signal cannot be opened or read; dropped");
-            return;
+            return Ok(());
         };
         match signal {
             LinkSignal::Offer(offer) => self.handle_offer(no, &offer),
-            other => self.handle_other_signal(no, other),
+            other => {
+                self.handle_other_signal(no, other);
+                Ok(())
+            }
         }
     }
 
-    fn handle_offer(&mut self, no: ConversationNo, offer: &SignedDescription) {
+    fn handle_offer(
+        &mut self,
+        no: ConversationNo,
+        offer: &SignedDescription,
+    ) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
-            return;
+            return Ok(());
         };
         let expected = Expected {
             me: (self.identity, self.device.device()),
@@ -54,16 +61,16 @@ impl Driver {
         let verified = match verify(offer, &expected, &mut self.seen_sessions) {
             Ok(verified) => verified,
             Err(error) => {
-                tracing::warn!(contact = %conversation.row.name, %error, "offer refused");
-                return;
+                tracing::warn!(conversation = no.0, %error, "offer refused");
+                return Ok(());
             }
         };
         let ours_wins = self.device.device() < conversation.row.device;
         if conversation.link.is_offering() && ours_wins {
             tracing::debug!("both sides offered; ours stands");
-            return;
+            return Ok(());
         }
-        self.answer_offer(no, verified);
+        self.answer_offer(no, verified)
     }
 
     fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {

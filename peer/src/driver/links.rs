@@ -10,12 +10,14 @@
 //! Glare: the offer of the smaller device key wins; the other side drops its own and answers. To
 //! have little of it, the smaller one offers at once and the other one waits a moment.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
 use tincan_link::{IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties};
 use tincan_protocol::link::VerifiedDescription;
+use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
 use tincan_protocol::{EnvelopeId, SignalAddress};
 use tokio::sync::mpsc;
@@ -29,6 +31,9 @@ use crate::store::{ConversationNo, JournalEvent};
 /// How long the larger device waits for the smaller one's offer. Chosen: most offers arrive within it, and where
 /// the smaller one does not know yet that a link is gone, little time is lost.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// News of a contact's presence are at least this far apart.
+const PRESENCE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Frames that wait for a link: more than both windows hold.
 const FRAMES: usize = 512;
@@ -53,16 +58,14 @@ impl Driver {
         }
     }
 
-    pub(super) fn start_due_links(&mut self) {
+    pub(super) fn start_due_links(&mut self) -> Result<(), DriverError> {
         let now = self.clock.now().instant;
         let due = self
             .conversations
             .iter()
             .filter(|(_, conversation)| self.link_due(conversation).is_some_and(|at| at <= now));
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
-        for no in due {
-            self.offer(no);
-        }
+        due.into_iter().try_for_each(|no| self.offer(no))
     }
 
     /// A contact came or went.
@@ -76,6 +79,13 @@ impl Driver {
         let Some(conversation) = known else { return };
         if conversation.online != online {
             conversation.online = online;
+            let told = conversation.presence_told.replace(now);
+            // A server that makes a contact come and go all the time neither fills the journal nor
+            // has us offer without a pause.
+            if told.is_some_and(|at| now.since(at) < PRESENCE_PAUSE) {
+                conversation.presence_told = told;
+                return;
+            }
             conversation.link.failures = 0;
             let grace = if device < conversation.row.device {
                 Duration::ZERO
@@ -88,26 +98,30 @@ impl Driver {
         }
     }
 
-    fn offer(&mut self, no: ConversationNo) {
-        let (config, groups) = (self.link_config(), self.group_states(no));
+    fn offer(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        let (config, groups) = (self.link_config(no), self.group_states(no));
         let Some(parties) = self.parties(no) else {
-            return;
+            return Ok(());
         };
         let now_ms = self.clock.now().unix_ms;
-        self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms));
+        self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms))
     }
 
-    pub(super) fn answer_offer(&mut self, no: ConversationNo, offer: VerifiedDescription) {
-        let (config, groups) = (self.link_config(), self.group_states(no));
+    pub(super) fn answer_offer(
+        &mut self,
+        no: ConversationNo,
+        offer: VerifiedDescription,
+    ) -> Result<(), DriverError> {
+        let (config, groups) = (self.link_config(no), self.group_states(no));
         let Some(parties) = self.parties(no) else {
-            return;
+            return Ok(());
         };
         let now_ms = self.clock.now().unix_ms;
         self.start(
             no,
             false,
             LinkHandle::answer(config, parties, groups, offer, now_ms),
-        );
+        )
     }
 
     /// Runs the start in a task, which then passes the link's events on.
@@ -118,12 +132,13 @@ impl Driver {
         start: impl Future<Output = Result<(LinkHandle, mpsc::Receiver<LinkEvent>), LinkStartError>>
         + Send
         + 'static,
-    ) {
+    ) -> Result<(), DriverError> {
         let attempt = self.next_attempt;
         self.next_attempt += 1;
         let Some(conversation) = self.conversations.get_mut(&no) else {
-            return;
+            return Ok(());
         };
+        let was_up = conversation.link.up().is_some();
         conversation.link.close("another attempt");
         conversation.link.state = SlotState::Starting {
             attempt,
@@ -132,6 +147,11 @@ impl Driver {
         };
         self.runtime
             .spawn(pass_on(no, attempt, start, self.sender.clone()));
+        if was_up {
+            // The old link's own end will belong to no attempt any more.
+            self.tell_link_down(no, "replaced by another attempt")?;
+        }
+        Ok(())
     }
 
     pub(super) fn handle_link_started(
@@ -210,10 +230,17 @@ impl Driver {
         hello: &Hello,
         relayed: bool,
     ) -> Result<(), DriverError> {
-        if self.is_forked(hello) {
-            tracing::error!("the other side is in another state of the same group; link closed");
+        if self.is_forked(no, hello) {
+            tracing::error!(
+                conversation = no.0,
+                "another state of the same group; link closed"
+            );
+            let now = self.clock.now().instant;
             if let Some(conversation) = self.conversations.get_mut(&no) {
-                conversation.link.close("group states differ");
+                let link = &mut conversation.link;
+                link.close("group states differ");
+                let wait = link.backoff();
+                link.retry_in(now, wait);
             }
             return Ok(());
         }
@@ -255,21 +282,25 @@ impl Driver {
             return Ok(());
         };
         let link = &mut conversation.link;
-        tracing::debug!(contact = %conversation.row.name, reason, "link ended");
+        tracing::debug!(conversation = no.0, reason, "link ended");
         let was_up = matches!(std::mem::take(&mut link.state), SlotState::Up { .. });
         let wait = link.backoff();
         link.retry_in(now, wait);
         if was_up {
-            let reason = Some(reason.to_owned());
-            self.journal(JournalEvent::Link {
-                no,
-                up: false,
-                relayed: false,
-                reason,
-            });
-            self.session_input(no, SessionInput::LinkDown)?;
+            self.tell_link_down(no, reason)?;
         }
         Ok(())
+    }
+
+    fn tell_link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
+        let reason = Some(reason.to_owned());
+        self.journal(JournalEvent::Link {
+            no,
+            up: false,
+            relayed: false,
+            reason,
+        });
+        self.session_input(no, SessionInput::LinkDown)
     }
 
     fn handle_frame(&mut self, no: ConversationNo, frame: PeerFrame) -> Result<(), DriverError> {
@@ -318,11 +349,19 @@ impl Driver {
         })
     }
 
-    fn link_config(&self) -> LinkConfig {
-        let credentials = self
-            .signals
-            .values()
-            .filter_map(|server| server.turn.as_ref());
+    /// With the TURN servers of our own signaling servers and of this contact's, and nobody else's.
+    fn link_config(&self, no: ConversationNo) -> LinkConfig {
+        let row = self
+            .conversations
+            .get(&no)
+            .map(|conversation| &conversation.row);
+        let theirs = row.and_then(|row| row.their_reach.as_ref());
+        let servers = theirs.into_iter().flat_map(|reach| &reach.signal_servers);
+        let servers: BTreeSet<&ServerUrl> =
+            self.profile.signal_servers.iter().chain(servers).collect();
+        let credentials = servers
+            .into_iter()
+            .filter_map(|server| self.signals.get(server)?.turn.as_ref());
         let ice_servers = credentials.map(|turn| IceServer {
             urls: turn.urls.clone(),
             username: turn.username.clone(),
@@ -349,9 +388,14 @@ impl Driver {
     }
 
     /// The same group and epoch with another authenticator: somebody forked the group.
-    fn is_forked(&self, hello: &Hello) -> bool {
+    fn is_forked(&self, no: ConversationNo, hello: &Hello) -> bool {
+        let row = self
+            .conversations
+            .get(&no)
+            .map(|conversation| &conversation.row);
         hello.groups.iter().any(|theirs| {
             let ours = tincan_mls::GroupId::from_bytes(&theirs.group_id).ok();
+            let ours = ours.filter(|group| row.is_some_and(|row| row.groups.contains(group)));
             let ours = ours.and_then(|group| self.mls.group_state(&group));
             ours.is_some_and(|ours| {
                 ours.epoch == theirs.epoch && ours.authenticator != theirs.authenticator
@@ -361,7 +405,7 @@ impl Driver {
 }
 
 /// Whether a server runs on this machine.
-fn is_loopback(server: &tincan_protocol::origin::ServerUrl) -> bool {
+fn is_loopback(server: &ServerUrl) -> bool {
     let (host, _) = server.host_and_port();
     host == "localhost"
         || host

@@ -53,7 +53,9 @@ impl Driver {
             runtime: shell.runtime.clone(),
             sender: shell.sender.clone(),
             clock,
-            next_attempt: 1,
+            // Events of an earlier driver's links must not be taken for those of a new one.
+            next_attempt: u64::from(rand::random::<u32>()),
+            broken: None,
             prune_at: clock.now().instant,
             ending: None,
             identity,

@@ -55,6 +55,7 @@ use links::LinkStarted;
 use servers::{RelayState, SignalState};
 use turn::{After, Turn};
 
+use crate::home::HomeLock;
 use crate::net::{RelayEvent, SignalEvent};
 use crate::store::{ConversationNo, InviteRow, JournalEvent, ProfileRow, Store, StoreError};
 
@@ -73,6 +74,10 @@ const LAZY_COMMIT: Duration = Duration::from_millis(20);
 /// First and longest wait before the state is loaded again after the store failed.
 const RELOAD_FIRST: Duration = Duration::from_millis(500);
 const RELOAD_LONGEST: Duration = Duration::from_secs(30);
+
+/// An expired invite's queue is read this long: requests that were made in time may wait there as
+/// long as a relay keeps them. Milliseconds.
+const INVITE_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// openmls wants a deep stack where it is not optimised.
 const STACK: usize = 8 * 1024 * 1024;
@@ -126,7 +131,11 @@ pub(crate) struct DriverHandle {
 }
 
 /// Loads the state and starts the thread.
-pub(crate) fn spawn(store: Store, settings: Settings) -> Result<DriverHandle, DriverError> {
+pub(crate) fn spawn(
+    store: Store,
+    settings: Settings,
+    lock: HomeLock,
+) -> Result<DriverHandle, DriverError> {
     let (sender, inputs) = mpsc::channel(INPUTS);
     let (journal_out, journal) = watch::channel(0);
     let (ended_out, ended) = watch::channel(false);
@@ -137,6 +146,7 @@ pub(crate) fn spawn(store: Store, settings: Settings) -> Result<DriverHandle, Dr
         runtime,
         sender: sender.clone(),
         journal: journal_out,
+        _lock: lock,
     };
     let driver = Driver::load(&shell)?;
     std::thread::Builder::new()
@@ -161,6 +171,8 @@ pub(crate) struct Shell {
     runtime: Handle,
     sender: InputSender,
     journal: watch::Sender<u64>,
+    /// The profile is this process's until the database is closed.
+    _lock: HomeLock,
 }
 
 impl Shell {
@@ -171,12 +183,18 @@ impl Shell {
         loop {
             let result = match driver.take() {
                 Some(driver) => driver.run(self, &mut inputs),
-                None => Driver::load(self).and_then(|driver| {
+                None => self.load_again().and_then(|driver| {
                     wait = RELOAD_FIRST;
                     driver.run(self, &mut inputs)
                 }),
             };
-            let Err(error) = result else { return };
+            let error = match result {
+                Ok(reply) => {
+                    self.store.close();
+                    return reply.send(());
+                }
+                Err(error) => error,
+            };
             // Whoever waits for an answer learns of it, because the answer's channel is gone. What
             // comes in meanwhile is answered the same way.
             tracing::error!(%error, "the store failed; loading again");
@@ -184,9 +202,16 @@ impl Shell {
             std::thread::sleep(wait);
             wait = (wait * 2).min(RELOAD_LONGEST);
             if self.journal.is_closed() {
-                return;
+                return self.store.close();
             }
         }
+    }
+
+    /// From the disk, which may have become well again: redb refuses a file after a failed write
+    /// until it is opened anew.
+    fn load_again(&self) -> Result<Driver, DriverError> {
+        self.store.reopen()?;
+        Driver::load(self)
     }
 }
 
@@ -230,11 +255,18 @@ pub(crate) struct Driver {
     clock: Clock,
     next_attempt: u64,
     prune_at: Instant,
+    /// Something failed where it could not be returned; the turn fails.
+    broken: Option<DriverError>,
     ending: Option<Ending>,
 }
 
 impl Driver {
-    fn run(mut self, shell: &Shell, inputs: &mut mpsc::Receiver<Input>) -> Result<(), DriverError> {
+    /// Until somebody ends it; returns whom to tell, when the database is closed.
+    fn run(
+        mut self,
+        shell: &Shell,
+        inputs: &mut mpsc::Receiver<Input>,
+    ) -> Result<Reply<()>, DriverError> {
         shell.journal.send_replace(self.turn.journal_end());
         self.sync_servers();
         loop {
@@ -256,14 +288,15 @@ impl Driver {
             }
             self.handle_timers()?;
             self.flush_sessions()?;
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
             self.end_turn(shell)?;
             if self.has_ended() {
                 self.commit(shell)?;
                 self.say_goodbye();
-                if let Some(ending) = self.ending.take() {
-                    ending.reply.send(());
-                }
-                return Ok(());
+                let ending = self.ending.take();
+                return Ok(ending.map_or_else(Reply::nobody, |ending| ending.reply));
             }
         }
     }
@@ -309,7 +342,7 @@ impl Driver {
         for no in due {
             self.session_timeout(no)?;
         }
-        self.start_due_links();
+        self.start_due_links()?;
         self.expire_adds();
         if self.prune_at <= now.instant {
             self.prune_at = now.instant.after(Duration::from_secs(6 * 3600));
@@ -324,7 +357,7 @@ impl Driver {
         let ended = self
             .invites
             .values()
-            .filter(|invite| invite.expires_ms <= now.unix_ms);
+            .filter(|invite| invite.expires_ms.saturating_add(INVITE_KEPT_MS) <= now.unix_ms);
         let ended: Vec<QueueId> = ended.map(|invite| invite.queue_key().queue()).collect();
         for queue in ended {
             self.end_invite(&queue)?;
@@ -337,6 +370,9 @@ impl Driver {
 
     /// What is owed goes out at once.
     fn begin_end(&mut self, reply: Reply<()>) {
+        if self.ending.is_some() {
+            return;
+        }
         let now = self.clock.now().instant;
         for conversation in self.conversations.values_mut() {
             conversation.session.hasten(now);

@@ -10,6 +10,7 @@ use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
 use tincan_protocol::{EnvelopeId, QueueId, SignalAddress};
 
+use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::net::{
@@ -27,6 +28,9 @@ pub(super) struct RelayState {
     subscribed: BTreeSet<QueueId>,
     /// Key packages are in stock.
     stocked: bool,
+    /// The next stock it tells is the answer to packages that we have published: no reason to
+    /// publish more, or a relay could have us make packages without end.
+    published: bool,
 }
 
 /// A signaling server we are, or want to be, connected to.
@@ -56,13 +60,11 @@ impl Driver {
                 .map(super::asking::PendingAdd::relay),
         );
         for conversation in self.conversations.values() {
-            wanted.extend(
-                conversation
-                    .row
-                    .their_reach
-                    .as_ref()
-                    .map(|reach| reach.relay.clone()),
-            );
+            // Nobody makes us dial their server, and so learn our IP address, before we have agreed.
+            if conversation.is_accepted() {
+                let reach = conversation.row.their_reach.as_ref();
+                wanted.extend(reach.map(|reach| reach.relay.clone()));
+            }
             if let ContactState::Requesting(stage) = &conversation.row.state {
                 wanted.insert(stage.relay.clone());
             }
@@ -77,6 +79,7 @@ impl Driver {
                     lost: None,
                     subscribed: BTreeSet::new(),
                     stocked: false,
+                    published: false,
                 });
         }
         let queues: Vec<(ServerUrl, Vec<OwnQueue>)> = self
@@ -171,6 +174,15 @@ impl Driver {
         match event {
             RelayEvent::Up => self.relay_changed(server, None),
             RelayEvent::Down(lost) => self.relay_changed(server, Some(lost.to_string())),
+            // Only the relay where we have a mailbox speaks for it.
+            RelayEvent::Subscribed(queue)
+            | RelayEvent::Drained(queue)
+            | RelayEvent::Delivered { queue, .. }
+                if !self.is_ours_at(server, &queue) =>
+            {
+                tracing::warn!(%server, "a relay speaks of a mailbox that is not there; ignored");
+                Ok(())
+            }
             RelayEvent::Subscribed(queue) => {
                 if let Some(relay) = self.relays.get_mut(server) {
                     relay.subscribed.insert(queue);
@@ -182,7 +194,14 @@ impl Driver {
                 queue,
                 index,
                 envelope,
-            } => self.handle_delivered(queue, index, envelope),
+            } => self.handle_delivered(
+                Mailbox {
+                    server: server.clone(),
+                    queue,
+                },
+                index,
+                envelope,
+            ),
             RelayEvent::Deposited(tag) => self.handle_deposited(tag),
             RelayEvent::Refused {
                 tag,
@@ -199,7 +218,7 @@ impl Driver {
             RelayEvent::Stock {
                 single_use,
                 last_resort,
-            } => self.handle_stock(single_use, last_resort),
+            } => self.handle_stock(server, single_use, last_resort),
             RelayEvent::KeyPackage { request, package } => {
                 self.handle_key_package(request, package)
             }
@@ -217,6 +236,7 @@ impl Driver {
         };
         (state.up, state.lost) = (up, lost);
         state.stocked = false;
+        state.published = false;
         state.subscribed.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
@@ -271,23 +291,29 @@ impl Driver {
         }
     }
 
+    /// Whether we have this mailbox at this relay.
+    fn is_ours_at(&self, server: &ServerUrl, queue: &QueueId) -> bool {
+        match self.invites.get(queue) {
+            Some(invite) => invite.relay == *server,
+            None => self.by_queue.contains_key(queue) && self.profile.relay == *server,
+        }
+    }
+
     fn handle_delivered(
         &mut self,
-        queue: QueueId,
+        mailbox: Mailbox,
         index: u64,
         envelope: Bytes,
     ) -> Result<(), DriverError> {
-        if self.invites.contains_key(&queue) {
-            return self.handle_request(queue, index, envelope);
+        if self.invites.contains_key(&mailbox.queue) {
+            return self.handle_request(mailbox, index, envelope);
         }
-        let Some(&no) = self.by_queue.get(&queue) else {
+        let Some(&no) = self.by_queue.get(&mailbox.queue) else {
             return Ok(());
         };
-        let input = SessionInput::Envelope {
-            via: Via::Mailbox { index },
-            envelope,
-        };
-        self.with_session(no, Some(queue), |session, vault, now| {
+        let via = Via::Mailbox { index };
+        let input = SessionInput::Envelope { via, envelope };
+        self.with_session(no, Some(mailbox), |session, vault, now| {
             session.handle_input(input, vault, now)
         })
     }
@@ -358,24 +384,28 @@ impl Driver {
             relay.handle.send(queues);
         }
         if let Err(error) = self.relay_changed(server, Some("connection restarted".to_owned())) {
-            tracing::warn!(%error, "relay restarted");
+            // Memory may be ahead of the disk now: the turn fails.
+            self.broken = Some(error);
         }
-    }
-
-    pub(super) fn relay_of_queue(&self, queue: &QueueId) -> ServerUrl {
-        let invite = self.invites.get(queue).map(|invite| invite.relay.clone());
-        invite.unwrap_or_else(|| self.profile.relay.clone())
     }
 
     /// Publishes what is missing. The packages' secrets are durable before the relay has them.
-    fn handle_stock(&mut self, single_use: usize, last_resort: bool) -> Result<(), DriverError> {
+    fn handle_stock(
+        &mut self,
+        server: &ServerUrl,
+        single_use: usize,
+        last_resort: bool,
+    ) -> Result<(), DriverError> {
         let missing = KEY_PACKAGES_MAX.saturating_sub(single_use);
-        if let Some(relay) = self.relays.get_mut(&self.profile.relay) {
-            relay.stocked = last_resort;
-        }
-        if missing == 0 && last_resort {
+        let Some(relay) = self.relays.get_mut(server) else {
+            return Ok(());
+        };
+        relay.stocked = last_resort;
+        let answered = std::mem::take(&mut relay.published);
+        if *server != self.profile.relay || answered || (missing == 0 && last_resort) {
             return Ok(());
         }
+        relay.published = true;
         let mut packages = Vec::with_capacity(missing);
         for _ in 0..missing {
             packages.push(self.key_package(false)?);
@@ -427,7 +457,9 @@ impl Driver {
                     state.turn = turn;
                 }
             }
-            SignalEvent::Signal { to, from, body } => self.handle_sealed_signal(&to, &from, &body),
+            SignalEvent::Signal { to, from, body } => {
+                self.handle_sealed_signal(&to, &from, &body)?;
+            }
             SignalEvent::Presence { address, online } => self.handle_presence(&address, online),
         }
         Ok(())

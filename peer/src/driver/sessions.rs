@@ -8,11 +8,19 @@ use tincan_core::{
 use tincan_mls::{GroupId, Mls};
 use tincan_protocol::content::Body;
 use tincan_protocol::envelope::Envelope;
+use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{EnvelopeId, QueueId};
 
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::store::{Batch, ContactRow, ConversationNo, JournalEvent, StoreError};
+
+/// Where an envelope came from, and so where its acknowledgement goes.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    pub(super) server: ServerUrl,
+    pub(super) queue: QueueId,
+}
 
 /// What one session needs: its groups, and its rows in the open transaction.
 pub(super) struct ConversationVault<'a> {
@@ -85,10 +93,13 @@ impl Vault for ConversationVault<'_> {
             .map_err(vault_error)
     }
 
-    fn find_envelope(&self, id: &EnvelopeId) -> Result<Option<(u64, u64)>, VaultError> {
+    fn find_envelopes(&self, ids: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = self.batch.outbox(self.no, 0).map_err(vault_error)?;
-        let found = rows.into_iter().find(|(_, meta)| meta.id == *id);
-        Ok(found.map(|(first, meta)| (first, meta.last)))
+        let found = rows.into_iter().filter(|(_, meta)| ids.contains(&meta.id));
+        Ok(found.map(|(first, meta)| (first, meta.last)).collect())
     }
 
     fn find_range(&self, first: u64, last: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
@@ -175,7 +186,7 @@ impl Driver {
     pub(super) fn with_session(
         &mut self,
         no: ConversationNo,
-        mailbox: Option<QueueId>,
+        mailbox: Option<Mailbox>,
         call: impl FnOnce(&mut Session, &mut dyn Vault, Now) -> Result<(), VaultError>,
     ) -> Result<(), DriverError> {
         let now = self.clock.now();
@@ -202,8 +213,12 @@ impl Driver {
             match output {
                 Output::Persist(_) => {}
                 Output::Transmit(Transmit::AckMailbox { index }) => {
-                    if let Some(queue) = mailbox {
-                        self.after(After::AckMailbox { queue, index });
+                    if let Some(Mailbox { server, queue }) = mailbox.clone() {
+                        self.after(After::AckMailbox {
+                            server,
+                            queue,
+                            index,
+                        });
                     }
                 }
                 Output::Transmit(transmit) => self.after(After::Transmit(no, transmit)),

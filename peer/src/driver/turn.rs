@@ -16,13 +16,15 @@ pub(super) enum After {
     /// Something of a session.
     Transmit(ConversationNo, Transmit),
     /// An envelope of a mailbox is durable here.
-    AckMailbox { queue: QueueId, index: u64 },
+    AckMailbox {
+        server: ServerUrl,
+        queue: QueueId,
+        index: u64,
+    },
     /// To a relay.
     Relay(ServerUrl, Box<RelayCommand>),
     /// An answer to a caller.
     Reply(Box<dyn FnOnce() + Send>),
-    /// Connections, mailboxes and watches follow what the contacts are now.
-    SyncServers,
 }
 
 /// See the module.
@@ -37,6 +39,8 @@ pub(super) struct Turn {
     urgent: bool,
     /// When the oldest thing that nobody waits for must be committed.
     due: Option<Instant>,
+    /// Connections, mailboxes and watches are to follow what the contacts are after the commit.
+    sync_servers: bool,
 }
 
 impl Turn {
@@ -49,6 +53,7 @@ impl Turn {
             next_cursor,
             urgent: false,
             due: None,
+            sync_servers: false,
         }
     }
 
@@ -64,6 +69,11 @@ impl Turn {
     pub(super) fn after(&mut self, after: After) {
         self.urgent |= !matches!(after, After::AckMailbox { .. });
         self.after.push(after);
+    }
+
+    pub(super) fn sync_servers(&mut self) {
+        self.urgent = true;
+        self.sync_servers = true;
     }
 
     pub(super) fn journal(&mut self, event: JournalEvent) {
@@ -138,6 +148,9 @@ impl Driver {
     }
 
     fn let_out(&mut self) {
+        if std::mem::take(&mut self.turn.sync_servers) {
+            self.sync_servers();
+        }
         let mut stored: Vec<(ConversationNo, Vec<Vec<u8>>)> = Vec::new();
         for after in std::mem::take(&mut self.turn.after) {
             match after {
@@ -149,13 +162,15 @@ impl Driver {
                     _ => stored.push((no, vec![id.to_vec()])),
                 },
                 After::Transmit(no, transmit) => self.transmit(no, transmit),
-                After::AckMailbox { queue, index } => {
-                    let relay = self.relay_of_queue(&queue);
-                    self.send_to_relay(&relay, RelayCommand::Ack { queue, index });
+                After::AckMailbox {
+                    server,
+                    queue,
+                    index,
+                } => {
+                    self.send_to_relay(&server, RelayCommand::Ack { queue, index });
                 }
                 After::Relay(server, command) => self.send_to_relay(&server, *command),
                 After::Reply(reply) => reply(),
-                After::SyncServers => self.sync_servers(),
             }
         }
         for (no, env_ids) in stored {

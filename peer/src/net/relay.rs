@@ -135,6 +135,7 @@ enum Pending {
     Subscribe,
     Deposit(DepositTag),
     TakeKeyPackage(u64),
+    Publish,
     Other(&'static str),
 }
 
@@ -303,7 +304,7 @@ impl<'a> Connection<'a> {
                     packages,
                     last_resort: last_resort.unwrap_or_default(),
                 };
-                self.request(Kind::KeyPackagePublish(publish), Pending::Other("publish"))
+                self.request(Kind::KeyPackagePublish(publish), Pending::Publish)
                     .await
             }
             RelayCommand::TakeKeyPackage {
@@ -466,7 +467,7 @@ impl<'a> Connection<'a> {
                 let package = Err(error.text);
                 self.tell(RelayEvent::KeyPackage { request, package }).await
             }
-            (_, Kind::KeyPackageStock(stock)) => {
+            (Pending::Publish, Kind::KeyPackageStock(stock)) => {
                 let single_use = usize::try_from(stock.single_use).unwrap_or(usize::MAX);
                 self.tell(RelayEvent::Stock {
                     single_use,
@@ -477,6 +478,10 @@ impl<'a> Connection<'a> {
             // Without its mailboxes this connection is of little use: start over, with a wait.
             (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe, Kind::Error(error)) => {
                 Err(Lost(format!("the relay refused a mailbox: {}", error.text)))
+            }
+            (Pending::Publish, Kind::Error(error)) => {
+                tracing::warn!(server = %self.server, text = error.text, "key packages refused");
+                Ok(())
             }
             (Pending::Other(what), Kind::Error(error)) => {
                 tracing::warn!(server = %self.server, what, text = error.text, "relay refused");

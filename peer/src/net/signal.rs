@@ -25,6 +25,11 @@ const COMMANDS: usize = 1024;
 /// TURN credentials are renewed when half of their life is over.
 const TURN_RENEWAL: f64 = 0.5;
 
+/// What a server may claim as the life of its credentials, seconds: shorter would be a flood of
+/// renewals, longer is no credential of ours.
+const TURN_LIFE_MIN_S: u64 = 60;
+const TURN_LIFE_MAX_S: u64 = 86_400;
+
 /// What the driver wants of a signaling server.
 #[derive(Debug)]
 pub(crate) enum SignalCommand {
@@ -332,7 +337,7 @@ impl<'a> Connection<'a> {
     async fn take_turn(&mut self, turn: Option<TurnCredentials>) -> Result<(), Lost> {
         let life = turn
             .as_ref()
-            .map(|turn| Duration::from_secs(turn.ttl_s.max(60)));
+            .map(|turn| Duration::from_secs(turn.ttl_s.clamp(TURN_LIFE_MIN_S, TURN_LIFE_MAX_S)));
         self.renew_turn_at = life.map(|life| Instant::now() + life.mul_f64(TURN_RENEWAL));
         self.tell(SignalEvent::Turn(turn)).await
     }

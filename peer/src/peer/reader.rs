@@ -208,7 +208,8 @@ impl Contacts {
         let Some(row) = self.row(no, false)? else {
             return Ok(Vec::new());
         };
-        let skip = usize::try_from((after + 1).saturating_sub(cursor)).unwrap_or(usize::MAX);
+        let skip =
+            usize::try_from(after.saturating_add(1).saturating_sub(cursor)).unwrap_or(usize::MAX);
         let wanted = messages.get(skip.min(messages.len())..).unwrap_or_default();
         let mut events = Vec::with_capacity(wanted.len());
         let first = cursor + skip as u64;

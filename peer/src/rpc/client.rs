@@ -38,7 +38,8 @@ pub struct RemoteClient {
 }
 
 impl Client {
-    /// Connects to the process that runs this profile.
+    /// Connects to the process that runs this profile, and makes sure that it answers: one that is
+    /// stopped takes connections too.
     ///
     /// # Errors
     /// [`ConnectError`] if its socket does not answer.
@@ -47,13 +48,13 @@ impl Client {
         let deadline = tokio::time::Instant::now() + SERVING_SOON;
         loop {
             if let Ok(stream) = UnixStream::connect(&path).await {
-                let (reader, writer) = stream.into_split();
-                let reader = BufReader::new(reader);
-                return Ok(Self::Remote(RemoteClient {
-                    reader,
-                    writer,
-                    next_id: 1,
-                }));
+                let mut client = RemoteClient::new(stream);
+                match tokio::time::timeout_at(deadline, client.call("id", json!({}))).await {
+                    Ok(Ok(_)) => return Ok(Self::Remote(client)),
+                    // It ends, and another one may take its place.
+                    Ok(Err(_)) => {}
+                    Err(_) => return Err(ConnectError),
+                }
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(ConnectError);
@@ -75,6 +76,15 @@ impl Client {
 }
 
 impl RemoteClient {
+    fn new(stream: UnixStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader: BufReader::new(reader),
+            writer,
+            next_id: 1,
+        }
+    }
+
     async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
         let id = self.next_id;
         self.next_id += 1;

@@ -162,6 +162,7 @@ impl From<StoreError> for RpcError {
             StoreError::Newer { .. } => {
                 "install the version of this program that wrote it, or a later one"
             }
+            StoreError::Closed => "try again in a moment; if it stays so, look at the log (-v)",
             StoreError::DiskFull => "free some space; nothing that was confirmed is lost",
             StoreError::Io(_) => "check the folder's permissions and the disk",
         };

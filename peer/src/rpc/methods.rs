@@ -153,9 +153,23 @@ async fn reject(peer: &Peer, params: Who) -> Result<Value, RpcError> {
 /// Somebody who has asked, by name or address.
 fn asking(peer: &Peer, who: &str) -> Result<crate::IdentityId, RpcError> {
     let requests = peer.requests()?;
-    let found = requests.iter().find(|request| {
-        request.name.eq_ignore_ascii_case(who) || request.identity.to_string() == who
-    });
+    let found = match who.parse::<crate::IdentityId>() {
+        Ok(address) => requests.iter().find(|request| request.identity == address),
+        Err(_) => {
+            let mut named = requests
+                .iter()
+                .filter(|request| request.name.eq_ignore_ascii_case(who));
+            let first = named.next();
+            if named.next().is_some() {
+                let message = format!("more than one of that name has asked: {who}");
+                return Err(RpcError::usage(
+                    message,
+                    "give the address that `peer requests` shows",
+                ));
+            }
+            first
+        }
+    };
     found
         .map(|request| request.identity)
         .ok_or_else(|| crate::AcceptError::NoRequest.into())

@@ -47,7 +47,7 @@ impl Batch {
     pub(super) fn begin(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             store: store.clone(),
-            txn: store.database.begin_write()?,
+            txn: store.file.get()?.begin_write()?,
         })
     }
 

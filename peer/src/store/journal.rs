@@ -1,7 +1,6 @@
 //! The journal: every event in the order in which it became true, each with a cursor that survives
 //! restarts. Message bodies are not in it: an entry says where they stand.
 
-use redb::ReadableDatabase as _;
 use serde::{Deserialize, Serialize};
 use tincan_protocol::IdentityId;
 use tincan_protocol::hlc::Hlc;
@@ -80,7 +79,7 @@ impl Store {
     ) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
         let txn = self.read()?;
         let table = txn.open_table(JOURNAL)?;
-        let next = (after + 1).to_be_bytes();
+        let next = after.saturating_add(1).to_be_bytes();
         // The row that contains the next cursor may begin before it.
         let start = table.range(..=next.as_slice())?.next_back().transpose()?;
         let start = start.map_or(next.to_vec(), |(key, _)| key.value().to_vec());
@@ -92,7 +91,7 @@ impl Store {
                 self.open_json("journal", key.value(), value.value())?;
             for event in events {
                 let len = event.len();
-                if cursor + len > after + 1 {
+                if cursor + len > after.saturating_add(1) {
                     entries.push((cursor, event));
                 }
                 cursor += len;
@@ -102,7 +101,7 @@ impl Store {
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let txn = self.database.begin_read()?;
+        let txn = self.read()?;
         let table = txn.open_table(CURSORS)?;
         Ok(table
             .get(name.as_bytes())?

@@ -11,6 +11,7 @@
 
 mod batch;
 mod data_key;
+mod file;
 mod journal;
 mod rows;
 mod sealer;
@@ -21,13 +22,14 @@ mod timeline;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError};
+use redb::{DatabaseError, ReadTransaction, ReadableDatabase, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use batch::Batch;
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
+use file::DatabaseFile;
 pub(crate) use journal::JournalEvent;
 pub(crate) use rows::{
     ContactRow, ContactState, InviteRow, OutboxMeta, ProfileRow, RequestStage, SentIndex,
@@ -38,10 +40,6 @@ pub(crate) use timeline::TimelineRow;
 
 /// Version of the tables; a newer one is refused, an older one would be migrated here.
 const SCHEMA_VERSION: u64 = 1;
-
-/// Memory that redb may use for pages, bytes. Chosen: the working set of a conversation is a few
-/// hundred pages; the default (1 GiB) would let an idle program grow without need.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +74,9 @@ pub enum StoreError {
         /// Version found.
         found: u64,
     },
+    /// An earlier failure has closed it, or its owner has.
+    #[error("the database is closed")]
+    Closed,
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
@@ -87,7 +88,7 @@ pub enum StoreError {
 /// An open database.
 #[derive(Clone)]
 pub(crate) struct Store {
-    database: Arc<Database>,
+    file: Arc<DatabaseFile>,
     sealer: Arc<Sealer>,
 }
 
@@ -98,17 +99,33 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens or makes the database at `path`.
+    /// Makes the database at `path`.
+    pub(crate) fn create(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
+        Self::with(DatabaseFile::create(path)?, key)
+    }
+
+    /// Opens the database at `path`.
     pub(crate) fn open(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)?;
+        Self::with(DatabaseFile::open(path)?, key)
+    }
+
+    fn with(file: DatabaseFile, key: &DataKey) -> Result<Self, StoreError> {
         let store = Self {
-            database: Arc::new(database),
+            file: Arc::new(file),
             sealer: Arc::new(Sealer::new(key)),
         };
         store.check_schema()?;
         Ok(store)
+    }
+
+    /// Closes the file in order; whoever holds the store gets [`StoreError::Closed`] from here on.
+    pub(crate) fn close(&self) {
+        self.file.close();
+    }
+
+    /// Opens the file again after a failure.
+    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
+        self.file.reopen()
     }
 
     /// Begins a batch. Waits for an earlier one to end.
@@ -117,7 +134,7 @@ impl Store {
     }
 
     fn read(&self) -> Result<ReadTransaction, StoreError> {
-        Ok(self.database.begin_read()?)
+        Ok(self.file.get()?.begin_read()?)
     }
 
     /// Makes all tables at once, so that readers never meet a missing one.
@@ -176,6 +193,8 @@ impl From<StorageError> for StoreError {
                 }
             }
             StorageError::Io(error) => Self::Io(error),
+            // It says so until it is opened again.
+            StorageError::PreviousIo | StorageError::DatabaseClosed => Self::Closed,
             other => Self::Damaged {
                 detail: other.to_string(),
             },

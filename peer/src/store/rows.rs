@@ -66,7 +66,13 @@ pub(crate) enum ContactState {
     /// We have sent a request and wait.
     Requesting(RequestStage),
     /// They have asked; a person decides.
-    Asked { text: String, invite: QueueId },
+    Asked {
+        text: String,
+        /// By an invite for one use: accepted when their first message is read.
+        single_use: bool,
+        /// Their first message has been read.
+        heard: bool,
+    },
     /// Both want to talk.
     Accepted,
     /// We do not want to talk.
@@ -237,9 +243,8 @@ mod reach {
             return Ok(None);
         };
         let wire = wire::Reach::decode(bytes.as_slice()).map_err(serde::de::Error::custom)?;
-        Reach::from_wire(wire)
-            .map(Some)
-            .map_err(serde::de::Error::custom)
+        // One contact whose reach this version does not take must not keep the profile from loading.
+        Ok(Reach::from_wire(wire).ok())
     }
 }
 

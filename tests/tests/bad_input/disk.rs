@@ -27,7 +27,8 @@ async fn regression_a_full_disk_fails_the_send_and_it_goes_on_when_there_is_room
     let bob = world.profile("bob")?;
     acquaint(&ann, &bob)?;
     let mut a = ann.daemon().await?;
-    a.call("send", json!({"to": "bob", "texts": ["before"]})).await?;
+    a.call("send", json!({"to": "bob", "texts": ["before"]}))
+        .await?;
 
     disk.fill();
     // Free pages of the database are used first, so some may still be saved.
@@ -42,11 +43,19 @@ async fn regression_a_full_disk_fails_the_send_and_it_goes_on_when_there_is_room
         assert!(Instant::now() < deadline, "the disk is never full");
     };
     assert!(error.to_string().contains("could not be saved"), "{error}");
-    refuse(&ann, &["send", "bob", &"y".repeat(LONG_TEXT)], FAILED, &["could not be saved", "disk space"]);
+    refuse(
+        &ann,
+        &["send", "bob", &"y".repeat(LONG_TEXT)],
+        FAILED,
+        &["could not be saved", "disk space"],
+    );
 
     // There is room: the same process goes on, with all that it said was saved.
     disk.empty();
-    while let Err(error) = a.call("send", json!({"to": "bob", "texts": ["after"]})).await {
+    while let Err(error) = a
+        .call("send", json!({"to": "bob", "texts": ["after"]}))
+        .await
+    {
         assert!(Instant::now() < deadline, "it does not go on: {error}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -70,8 +79,13 @@ fn a_disk_without_room_makes_no_profile_and_says_so() -> Result<()> {
     let url = "http://127.0.0.1:1";
     let home = disk.path().join("ann");
     disk.fill();
-    let error = Profile::init(&home, "ann", url, url).unwrap_err().to_string();
-    assert!(error.contains("Some(1)") && !error.contains("panicked"), "{error}");
+    let error = Profile::init(&home, "ann", url, url)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("Some(1)") && !error.contains("panicked"),
+        "{error}"
+    );
     assert!(!home.join("key.json").exists());
     Ok(())
 }
@@ -91,8 +105,13 @@ fn a_home_that_cannot_be_written_is_named_and_works_again_when_it_can() -> Resul
         refuse(&ann, &[command], FAILED, &[&name, "permissions"]);
     }
     let other = disk.path().join("bob");
-    let error = Profile::init(&other, "bob", url, url).unwrap_err().to_string();
-    assert!(error.contains("Some(1)") && error.contains("--home"), "{error}");
+    let error = Profile::init(&other, "bob", url, url)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("Some(1)") && error.contains("--home"),
+        "{error}"
+    );
     disk.set_read_only(false);
     assert_eq!(ann.run(&["id"])?, id);
     Ok(())

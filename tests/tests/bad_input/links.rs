@@ -11,7 +11,13 @@ fn a_link_that_is_no_whole_invite_is_refused_and_the_whole_one_works_afterwards(
     let (ann, bob) = (world.profile("ann")?, world.profile("bob")?);
     let link = invite(&ann, 1)?;
     let help = ["copy the whole link again"];
-    for wrong in ["", "hello", "https://example.org", "tincan:", "tincan:hello"] {
+    for wrong in [
+        "",
+        "hello",
+        "https://example.org",
+        "tincan:",
+        "tincan:hello",
+    ] {
         refuse(&bob, &["add", wrong], WRONG_USE, &help);
     }
     let after_scheme = link.strip_prefix("tincan:").unwrap();
@@ -20,7 +26,11 @@ fn a_link_that_is_no_whole_invite_is_refused_and_the_whole_one_works_afterwards(
         refuse(&bob, &["add", &link[..cut]], WRONG_USE, &help);
     }
     for at in [8, 40, link.len() / 2, link.len() - 1] {
-        let other = if link.as_bytes()[at] == b'q' { "p" } else { "q" };
+        let other = if link.as_bytes()[at] == b'q' {
+            "p"
+        } else {
+            "q"
+        };
         let changed = format!("{}{other}{}", &link[..at], &link[at + 1..]);
         refuse(&bob, &["add", &changed], WRONG_USE, &help);
     }
@@ -29,6 +39,7 @@ fn a_link_that_is_no_whole_invite_is_refused_and_the_whole_one_works_afterwards(
 
     assert!(bob.run(&["contacts"])?.is_empty(), "somebody was added");
     bob.run(&["add", &link])?;
+    ann.run(&["contacts"])?;
     assert_eq!(bob.run(&["contacts"])?[0]["standing"], "accepted");
     Ok(())
 }
@@ -39,7 +50,12 @@ fn an_expired_link_is_refused() -> Result<()> {
     let (ann, bob) = (world.profile("ann")?, world.profile("bob")?);
     let made = ann.run(&["invite", "--expires", "1ms"])?;
     let link = made[0]["link"].as_str().unwrap();
-    refuse(&bob, &["add", link], REFUSED, &["expired", "ask them for a new invite"]);
+    refuse(
+        &bob,
+        &["add", link],
+        REFUSED,
+        &["expired", "ask them for a new invite"],
+    );
     Ok(())
 }
 
@@ -77,7 +93,12 @@ fn nobody_can_be_accepted_who_has_not_asked() -> Result<()> {
     let (ann, _bob) = world.ann_and_bob()?;
     for who in ["carol", "bob", ""] {
         for command in ["accept", "reject"] {
-            refuse(&ann, &[command, who], NOT_FOUND, &["nobody", "peer requests"]);
+            refuse(
+                &ann,
+                &[command, who],
+                NOT_FOUND,
+                &["nobody", "peer requests"],
+            );
         }
     }
     Ok(())

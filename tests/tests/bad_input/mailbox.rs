@@ -24,16 +24,29 @@ async fn a_full_mailbox_is_named_to_the_sender_and_loses_nothing() -> Result<()>
     let mut told = Journal::from_now(&a).await?;
     // One after the other, each in an envelope of its own.
     for text in &texts {
-        a.call("send", json!({"to": "bob", "texts": [text]})).await?;
+        a.call("send", json!({"to": "bob", "texts": [text]}))
+            .await?;
     }
     told.until("the full mailbox", LONG, |event| {
-        event["reason"].as_str().is_some_and(|reason| reason.contains("mailbox is full"))
+        event["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("mailbox is full"))
     })
     .await?;
     let status = a.call("status", json!({})).await?;
-    let waiting = status["contacts"][0]["waiting"].as_str().context("nothing waits")?;
+    let waiting = status["contacts"][0]["waiting"]
+        .as_str()
+        .context("nothing waits")?;
     assert!(waiting.contains("mailbox is full"), "{waiting}");
-    let late = ["send", "bob", "late", "--wait", "delivered", "--timeout", "3s"];
+    let late = [
+        "send",
+        "bob",
+        "late",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "3s",
+    ];
     refuse(&ann, &late, TIMED_OUT, &["mailbox is full", "are saved"]);
 
     // The receiver comes: all of it, once and in order.

@@ -34,7 +34,10 @@ const REFUSED: i32 = 5;
 #[track_caller]
 fn is_refused(answer: &Answer, code: i32, words: &[&str]) {
     assert_eq!(answer.code, Some(code), "{answer:?}");
-    let error = answer.objects.last().unwrap_or_else(|| panic!("nothing said: {answer:?}"));
+    let error = answer
+        .objects
+        .last()
+        .unwrap_or_else(|| panic!("nothing said: {answer:?}"));
     assert_eq!(error["type"], "error", "{answer:?}");
     let (message, help) = (
         error["message"].as_str().unwrap(),
@@ -71,6 +74,8 @@ fn history(profile: &Profile, contact: &str) -> Vec<String> {
     let messages = profile
         .run(&["history", contact, "--limit", "1000000"])
         .unwrap();
-    let texts = messages.iter().map(|message| message["text"].as_str().unwrap().to_owned());
+    let texts = messages
+        .iter()
+        .map(|message| message["text"].as_str().unwrap().to_owned());
     texts.collect()
 }

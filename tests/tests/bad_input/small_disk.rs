@@ -56,7 +56,11 @@ impl SmallDisk {
     }
 
     pub(crate) fn set_read_only(&self, read_only: bool) {
-        let option = if read_only { "remount,ro" } else { "remount,rw" };
+        let option = if read_only {
+            "remount,ro"
+        } else {
+            "remount,rw"
+        };
         mount(&["-o", option], self.path()).unwrap();
     }
 }
@@ -78,7 +82,10 @@ fn mount(args: &[&str], at: &Path) -> Result<(), String> {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the one who runs the test must learn of it")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the one who runs the test must learn of it"
+)]
 fn skip(reason: &str) {
     eprintln!("SKIPPED: no disk can be mounted here (it needs CAP_SYS_ADMIN): {reason}");
 }

@@ -47,7 +47,12 @@ fn texts_that_are_empty_or_too_long_are_refused_and_the_longest_one_arrives() ->
     let (ann, bob) = world.ann_and_bob()?;
     refuse(&ann, &["send", "bob", ""], WRONG_USE, &["empty"]);
     let too_long = "x".repeat(TEXT_MAX + 1);
-    refuse(&ann, &["send", "bob", &too_long], WRONG_USE, &["16384", "16385", "split"]);
+    refuse(
+        &ann,
+        &["send", "bob", &too_long],
+        WRONG_USE,
+        &["16384", "16385", "split"],
+    );
     let longest = "ü".repeat(TEXT_MAX / 2);
     ann.run(&["send", "bob", &longest, "--wait", "sent"])?;
     bob.run(&["listen", "--count", "1", "--timeout", "30s"])?;
@@ -89,7 +94,11 @@ fn wrong_commands_and_arguments_are_wrong_use() -> Result<()> {
     for args in wrong {
         let answer = ann.answer(args)?;
         assert_eq!(answer.code, Some(WRONG_USE), "{args:?}: {answer:?}");
-        assert!(answer.stderr.contains("--help"), "{args:?}: {}", answer.stderr);
+        assert!(
+            answer.stderr.contains("--help"),
+            "{args:?}: {}",
+            answer.stderr
+        );
         has_not_panicked(&answer);
     }
     Ok(())
@@ -116,7 +125,12 @@ fn wrong_names_and_servers_make_no_profile() -> Result<()> {
     let ann = init("ann", url)?;
     // And not a second one over it.
     let id = ann.run(&["id"])?;
-    assert!(init("bob", url).unwrap_err().to_string().contains("Some(2)"));
+    assert!(
+        init("bob", url)
+            .unwrap_err()
+            .to_string()
+            .contains("Some(2)")
+    );
     assert_eq!(ann.run(&["id"])?, id);
     Ok(())
 }

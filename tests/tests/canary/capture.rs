@@ -35,9 +35,15 @@ impl Capture {
         let mut command = Command::new("tcpdump");
         // As it comes; a large buffer in the kernel, in KiB, so that nothing is lost.
         command
-            .args(["-i", "lo", "-n", "-U", "-s", "0", "-B", "65536", "-Z", "root", "-w"])
-            .arg(&file)
-            .arg(&filter);
+            .args([
+                "-i", "lo", "-n", "-U", "-s", "0", "-B", "65536", "-w",
+            ])
+            .arg(&file);
+        if rustix::process::getuid().is_root() {
+            // It would become somebody who may not write here.
+            command.args(["-Z", "root"]);
+        }
+        command.arg(&filter);
         let process = Process::start(&mut command, &log).expect(
             "tcpdump is missing: install it with `apt-get install tcpdump`; it needs CAP_NET_RAW",
         );
@@ -85,7 +91,10 @@ impl Capture {
         let deadline = Instant::now() + LIMIT;
         while !done(self) {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            assert!(Instant::now() < deadline, "tcpdump: not in time: {what}: {log}");
+            assert!(
+                Instant::now() < deadline,
+                "tcpdump: not in time: {what}: {log}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

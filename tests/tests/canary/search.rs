@@ -50,10 +50,19 @@ fn shapes(text: &str) -> Vec<(String, Vec<u8>)> {
         ("capitals".to_owned(), text.to_uppercase().into_bytes()),
         ("hex".to_owned(), hex::encode(bytes).into_bytes()),
         ("HEX".to_owned(), hex::encode_upper(bytes).into_bytes()),
-        ("UTF-16LE".to_owned(), utf16().flat_map(u16::to_le_bytes).collect()),
-        ("UTF-16BE".to_owned(), utf16().flat_map(u16::to_be_bytes).collect()),
+        (
+            "UTF-16LE".to_owned(),
+            utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+        (
+            "UTF-16BE".to_owned(),
+            utf16().flat_map(u16::to_be_bytes).collect(),
+        ),
         ("list of bytes".to_owned(), decimal.join(", ").into_bytes()),
-        ("list of bytes, tight".to_owned(), decimal.join(",").into_bytes()),
+        (
+            "list of bytes, tight".to_owned(),
+            decimal.join(",").into_bytes(),
+        ),
     ];
     for (name, alphabet) in [("base64", STANDARD), ("base64url", URL_SAFE)] {
         // Other bytes may come before it: three ways in which it falls on the groups of three.

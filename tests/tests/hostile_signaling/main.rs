@@ -118,7 +118,11 @@ async fn a_server_that_replays_an_offer_to_one_who_forgot_it_gets_no_session() {
     world.server.knock_after(before, LIMIT, answered).await;
     // The new answer to the old offer, everything else that was said, and all old signals.
     let said = world.server.knocks().split_off(before);
-    for knock in said.iter().filter(|knock| knock.from == offer.to).chain(&old) {
+    for knock in said
+        .iter()
+        .filter(|knock| knock.from == offer.to)
+        .chain(&old)
+    {
         assert!(world.server.deliver(knock.clone()));
     }
     for side in [&mut pair.ann, &mut pair.bob] {

@@ -110,7 +110,10 @@ impl HostileServer {
         let found = async {
             loop {
                 let seen = *count.borrow_and_update();
-                let found = self.shared.state().knocks[start..].iter().find(|knock| fits(knock)).cloned();
+                let found = self.shared.state().knocks[start..]
+                    .iter()
+                    .find(|knock| fits(knock))
+                    .cloned();
                 if let Some(knock) = found {
                     return knock;
                 }
@@ -119,7 +122,9 @@ impl HostileServer {
                 }
             }
         };
-        tokio::time::timeout(limit, found).await.expect("a signal in time")
+        tokio::time::timeout(limit, found)
+            .await
+            .expect("a signal in time")
     }
 
     /// Waits until nobody is logged in.
@@ -135,7 +140,10 @@ impl HostileServer {
     ) -> SignalAddress {
         let count = 1 + usize::from(other.is_some());
         let held = self.holders(limit, |held| held.len() == count).await;
-        *held.iter().find(|address| Some(**address) != other).unwrap()
+        *held
+            .iter()
+            .find(|address| Some(**address) != other)
+            .unwrap()
     }
 
     async fn holders(
@@ -298,11 +306,19 @@ fn handle(
         }
         ClientMessage::Unwatch { addresses } => {
             for address in addresses {
-                state.watched.entry(connection).or_default().remove(&address);
+                state
+                    .watched
+                    .entry(connection)
+                    .or_default()
+                    .remove(&address);
             }
         }
         ClientMessage::Signal { to, from, body } => {
-            state.handle_signal(Knock { to, from, body: body.0 });
+            state.handle_signal(Knock {
+                to,
+                from,
+                body: body.0,
+            });
             let count = state.knocks.len();
             drop(state);
             shared.count.send_replace(count);

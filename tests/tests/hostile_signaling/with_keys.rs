@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest as _, Sha256};
 use tincan_link::{DownReason, LinkConfig, LinkEvent, LinkHandle, Parties};
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::{AddressKey, DeviceKey, IdentityKey};
@@ -12,7 +13,6 @@ use tincan_protocol::link::{
     VerifiedDescription, sdp, verify,
 };
 use tincan_protocol::{DeviceId, IdentityId, sealed_box};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 /// Nothing here takes this long, also on a busy machine.
@@ -304,7 +304,10 @@ async fn a_server_that_flips_a_byte_of_the_signed_part_gets_no_session() {
                 let sealed = bob.seal_to(&LinkSignal::Offer(forged));
                 // Somebody who has seen nothing: it is refused for what it says.
                 bob.seen = SeenSessions::default();
-                assert!(bob.take_offer(&sealed, &ann, now_ms()).is_err(), "byte {at}");
+                assert!(
+                    bob.take_offer(&sealed, &ann, now_ms()).is_err(),
+                    "byte {at}"
+                );
                 refused += 1;
             }
         }
@@ -318,7 +321,10 @@ async fn a_server_that_flips_a_byte_of_the_signed_part_gets_no_session() {
         forged.sdp = String::from_utf8(sdp).unwrap();
         bob.seen = SeenSessions::default();
         let sealed = bob.seal_to(&LinkSignal::Offer(forged));
-        assert!(bob.take_offer(&sealed, &ann, now_ms()).is_err(), "byte {at} of the SDP");
+        assert!(
+            bob.take_offer(&sealed, &ann, now_ms()).is_err(),
+            "byte {at} of the SDP"
+        );
     }
 
     // A flipped byte of the answer ends the offering side; one place in each field.
@@ -329,10 +335,14 @@ async fn a_server_that_flips_a_byte_of_the_signed_part_gets_no_session() {
         let verified = bob.take_offer(&sealed, &ann, now_ms()).unwrap();
         let (b, mut answer) = bob.answer(&ann, verified).await;
         answer.statement.0[at] ^= 1;
-        link.0.handle_signal(ann.open(&ann.seal_to(&LinkSignal::Answer(answer))));
+        link.0
+            .handle_signal(ann.open(&ann.seal_to(&LinkSignal::Answer(answer))));
         let reason = ends(link).await;
         assert!(
-            matches!(reason, DownReason::BadAnswer(_) | DownReason::ConnectTimeout),
+            matches!(
+                reason,
+                DownReason::BadAnswer(_) | DownReason::ConnectTimeout
+            ),
             "byte {at}: {reason}"
         );
         b.0.close("over");

@@ -9,7 +9,7 @@ use tincan_protocol::envelope::encode_payload;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
-use crate::config::EXPIRE_ENVELOPES;
+use crate::config::{EXPIRE_ENVELOPES, RECEIVED_RANGES};
 use crate::input::RefusedDeposit;
 use crate::outbox::{Attempt, Attempts};
 use crate::output::{DeliveryState, Event, Output, Persist, SentVia, Transmit, WaitReason};
@@ -28,11 +28,15 @@ impl Session {
                 return Ok(());
             };
             let (first, last) = (first.seq, last.seq);
-            let payload = contents
-                .iter()
-                .map(|content| content.content.clone())
-                .collect();
-            let envelope = vault.seal(encode_payload(payload))?;
+            // What has no room in the window yet is sealed when it gets there: a receipt that is sealed
+            // meanwhile leaves before it, and the other side's ratchet, once it has followed the receipt,
+            // opens only the last few hundred envelopes that were sealed before.
+            let envelope = if self.outbox.takes_next() {
+                let contents = contents.iter().map(|content| content.content.clone());
+                vault.seal(encode_payload(contents.collect()))?
+            } else {
+                Bytes::new()
+            };
             let id = EnvelopeId::of(&envelope);
             self.outbox.admit(OutboxRow {
                 first,
@@ -51,13 +55,26 @@ impl Session {
         }
     }
 
-    /// Fills the window from disk; not where something was just sealed, because that is not on disk
-    /// before its `Persist` has been polled. `poll_timeout` then asks for another call at once.
-    pub(super) fn load(&mut self, vault: &dyn Vault) -> Result<(), VaultError> {
+    /// Fills the window from disk, and seals what is not sealed yet; not where something was just
+    /// sealed again, because that is not on disk before its `Persist` has been polled.
+    /// `poll_timeout` then asks for another call at once.
+    pub(super) fn load(&mut self, vault: &mut dyn Vault) -> Result<(), VaultError> {
         while self.outbox.wants_more() && !self.resealed {
             let (from_seq, max_count, max_bytes) = self.outbox.wanted();
-            self.outbox
-                .loaded(vault.pending(from_seq, max_count, max_bytes)?);
+            let rows = vault.pending(from_seq, max_count, max_bytes)?;
+            if rows.is_empty() {
+                self.outbox.nothing_pending();
+            }
+            for mut row in rows {
+                // What was not sealed came without its size.
+                if !self.outbox.has_room() {
+                    break;
+                }
+                if row.envelope.is_empty() && !self.outbox.is_in_window(row.first) {
+                    row.envelope = self.seal_again(row.first, row.last, vault)?;
+                }
+                self.outbox.loaded(row);
+            }
         }
         Ok(())
     }
@@ -96,9 +113,7 @@ impl Session {
     pub(super) fn link_up(&mut self, now: Instant) {
         self.paths.link_up();
         self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
-        if !self.inbox.gaps.is_empty() {
-            self.control.ask_gaps(now);
-        }
+        self.ask_for_gaps(now);
     }
 
     pub(super) fn link_down(&mut self) {
@@ -142,8 +157,7 @@ impl Session {
                 SentVia::Peer => DeliveryState::SentToPeer,
                 SentVia::Relay => DeliveryState::SentToRelay,
             };
-            self.outputs
-                .push_back(Output::Event(Event::State { first, last, state }));
+            self.undelivered(first, last, state);
         } else if self.control.settle(id, now) {
             self.dirty = true;
         }
@@ -229,6 +243,8 @@ impl Session {
             return;
         }
         self.delivered_by_receipt(received);
+        // What has not come in order cannot have been shown.
+        let read_up_to = read_up_to.min(self.delivered.cumulative());
         if read_up_to > self.read_by_peer {
             let first = self.read_by_peer + 1;
             self.read_by_peer = read_up_to;
@@ -242,12 +258,26 @@ impl Session {
         }
     }
 
+    /// Says how far an envelope has come, but for those of its messages that have come further.
+    fn undelivered(&mut self, first: u64, last: u64, state: DeliveryState) {
+        let mut range = SeqSet::default();
+        range.insert_range(first, last);
+        for (first, last) in difference(&range, &self.delivered) {
+            self.outputs
+                .push_back(Output::Event(Event::State { first, last, state }));
+        }
+    }
+
     fn delivered_by_receipt(&mut self, received: &SeqSet) {
         let new = difference(received, &self.delivered);
         if new.is_empty() {
             return;
         }
         self.delivered.union(received);
+        if self.delivered.range_count() > RECEIVED_RANGES {
+            // No honest reader has so many holes; what is before the first one still counts.
+            self.delivered = SeqSet::up_to(self.delivered.cumulative());
+        }
         self.dirty = true;
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
@@ -267,17 +297,27 @@ impl Session {
         last: u64,
         vault: &mut dyn Vault,
     ) -> Result<(), VaultError> {
-        let contents: Vec<Bytes> = vault.sent_contents(first, last)?;
-        let envelope = vault.seal(encode_payload(contents))?;
-        let id = EnvelopeId::of(&envelope);
+        self.seal_again(first, last, vault)?;
         self.outbox.reload_from(first);
         self.resealed = true;
+        Ok(())
+    }
+
+    /// Seals contents that are on disk.
+    fn seal_again(
+        &mut self,
+        first: u64,
+        last: u64,
+        vault: &mut dyn Vault,
+    ) -> Result<Bytes, VaultError> {
+        let contents: Vec<Bytes> = vault.sent_contents(first, last)?;
+        let envelope = vault.seal(encode_payload(contents))?;
         self.persist(Persist::Resealed {
             first,
-            id,
-            envelope,
+            id: EnvelopeId::of(&envelope),
+            envelope: envelope.clone(),
         });
-        Ok(())
+        Ok(envelope)
     }
 
     /// Gives up what is too old.
@@ -297,9 +337,7 @@ impl Session {
             self.failed.insert_range(first, last);
             self.dirty = true;
             self.persist(Persist::Expired { first });
-            let state = DeliveryState::Failed;
-            self.outputs
-                .push_back(Output::Event(Event::State { first, last, state }));
+            self.undelivered(first, last, DeliveryState::Failed);
         }
         Ok(())
     }

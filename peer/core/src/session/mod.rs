@@ -72,6 +72,8 @@ pub struct Session {
     resend_wanted: BTreeMap<u64, u64>,
     /// Not before this.
     resend_at: Instant,
+    /// When missing messages are asked for again.
+    gap_ask_at: Option<Instant>,
     /// This call has sealed something of the outbox again.
     resealed: bool,
     outputs: VecDeque<Output>,
@@ -149,6 +151,7 @@ impl Session {
                 .map(|row| (row.first, row.last))
                 .collect(),
             resend_at: now.instant,
+            gap_ask_at: (!snapshot.gaps.is_empty()).then_some(now.instant),
             resealed: false,
             outputs: VecDeque::new(),
             dirty: false,
@@ -228,7 +231,10 @@ impl Session {
             .give_up(&self.config, vault, now, &mut self.outputs)?
         {
             self.dirty = true;
-            self.control.ask_gaps(now.instant);
+            self.ask_for_gaps(now.instant);
+        }
+        if self.gap_ask_at.is_some_and(|at| at <= now.instant) {
+            self.ask_for_gaps(now.instant);
         }
         self.expire(vault, now)?;
         self.reseal_wanted(vault, now.instant)?;
@@ -283,6 +289,7 @@ impl Session {
             (self.inbox.give_up_at(&self.config), "gap"),
             (Some(self.expiry_at), "expiry"),
             (self.resend_due(), "resend"),
+            (self.gap_ask_at.filter(|_| self.paths.any()), "ask for gaps"),
         ]
         .into_iter()
         .filter_map(|(at, reason)| at.map(|at| (at, reason)))
@@ -372,6 +379,15 @@ impl Session {
 
     fn persist(&mut self, row: Persist) {
         self.outputs.push_back(Output::Persist(row));
+    }
+
+    /// Asks for what is missing, now and from time to time until nothing is.
+    fn ask_for_gaps(&mut self, now: Instant) {
+        self.gap_ask_at = None;
+        if !self.inbox.gaps.is_empty() {
+            self.control.due_now(now);
+            self.gap_ask_at = Some(now.after(self.config.gap_ask_interval));
+        }
     }
 
     fn receipt_in(&mut self, delay: Duration, now: Instant) {

@@ -31,7 +31,7 @@ impl Session {
         }
         match vault.open(&envelope) {
             Ok(opened) if opened.sender == self.devices.remote => {
-                self.apply(opened.payload, vault, now)?;
+                self.apply(id, opened.payload, vault, now)?;
             }
             Ok(_) => self.misbehaved("sealed a message as a device that is not its own"),
             Err(OpenError::KeyGone) => {
@@ -69,44 +69,75 @@ impl Session {
         self.outputs.push_back(Output::Transmit(transmit));
     }
 
-    fn apply(&mut self, payload: Bytes, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
+    fn apply(
+        &mut self,
+        id: EnvelopeId,
+        payload: Bytes,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
         let Ok(contents) = decode_payload(payload) else {
             self.misbehaved("sent a payload that cannot be read");
             return Ok(());
         };
+        let gaps = self.inbox.gaps.len();
+        let (mut all_taken, mut control) = (true, Vec::new());
         for bytes in contents {
             match Content::decode(&bytes) {
                 Ok(content) if content.seq > 0 => {
-                    self.inbox
-                        .receive(content, bytes, vault, now, &mut self.outputs)?;
+                    let Self {
+                        inbox,
+                        config,
+                        outputs,
+                        ..
+                    } = self;
+                    all_taken &= inbox.receive(content, bytes, config, vault, now, outputs)?;
                     // Also for what is known already: its sender may not know that we have it.
                     self.receipt_in(self.config.receipt_delay, now.instant);
                 }
-                Ok(content) => self.apply_control(content.body, vault, now.instant)?,
+                Ok(content) => control.push(content.body),
                 Err(_) => self.misbehaved("sent a content that cannot be read"),
             }
         }
-        Ok(())
+        if !all_taken {
+            self.dirty = true;
+            self.control
+                .ask(id, now.instant.after(self.config.gap_patience));
+        }
+        if self.inbox.gaps.len() > gaps {
+            self.ask_for_gaps(now.instant);
+        }
+        self.apply_controls(control, vault, now.instant)
     }
 
-    fn apply_control(
+    /// Of each kind the last one says all; a payload with hundreds of them costs no more than one.
+    fn apply_controls(
         &mut self,
-        body: Body,
+        bodies: Vec<Body>,
         vault: &dyn Vault,
         now: Instant,
     ) -> Result<(), VaultError> {
-        match body {
-            Body::Receipt(acks) => {
-                let local = self.devices.local;
-                for ack in acks.iter().filter(|ack| ack.device == local) {
-                    self.acknowledged(&ack.received, ack.read_up_to);
-                }
+        let (mut receipt, mut resend) = (None, None);
+        for body in bodies {
+            match body {
+                Body::Receipt(acks) => receipt = Some(acks),
+                Body::Resend(wanted) => resend = Some(wanted),
+                // Of a later version, and without a seq: nothing that could be kept.
+                _ => {}
             }
-            Body::Resend(resend) => self.resend(&resend, vault, now)?,
-            // Of a later version, and without a seq: nothing that could be kept.
-            _ => {}
         }
-        Ok(())
+        let local = self.devices.local;
+        let ack = receipt
+            .into_iter()
+            .flatten()
+            .find(|ack| ack.device == local);
+        if let Some(ack) = ack {
+            self.acknowledged(&ack.received, ack.read_up_to);
+        }
+        match resend {
+            Some(resend) => self.resend(&resend, vault, now),
+            None => Ok(()),
+        }
     }
 
     /// The other side asks for envelopes to be sealed again. That it was asked is durable before its
@@ -117,15 +148,12 @@ impl Session {
         vault: &dyn Vault,
         now: Instant,
     ) -> Result<(), VaultError> {
-        for id in &resend.env_ids {
-            match vault.find_envelope(id)? {
-                Some((first, last)) => {
-                    self.resend_wanted.insert(first, last);
-                }
-                // It may have been a receipt: these are not kept, the newest says it all.
-                None => self.receipt_in(self.config.receipt_delay, now),
-            }
+        let found = vault.find_envelopes(&resend.env_ids)?;
+        if found.len() < resend.env_ids.len() {
+            // One may have been a receipt: these are not kept, the newest says it all.
+            self.receipt_in(self.config.receipt_delay, now);
         }
+        self.resend_wanted.extend(found);
         for &(first, last) in &resend.ranges {
             let room = RESEND_WANTED.saturating_sub(self.resend_wanted.len());
             let found = vault.find_range(first, last, room)?;
@@ -184,13 +212,10 @@ impl Session {
             read_up_to: self.read_up_to,
         };
         let mut contents = alloc::vec![self.control_content(Body::Receipt(alloc::vec![ack]), now)];
-        let (env_ids, ask_gaps) = self.control.take_asks();
+        let env_ids = self.control.asks_now();
         let asked = env_ids.len();
-        let ranges = if ask_gaps {
-            self.inbox.missing(RESEND_MAX)
-        } else {
-            Vec::new()
-        };
+        // Whatever is sealed anyway asks for all that is missing.
+        let ranges = self.inbox.missing(RESEND_MAX);
         if asked > 0 || !ranges.is_empty() {
             contents.push(self.control_content(Body::Resend(Resend { env_ids, ranges }), now));
         }

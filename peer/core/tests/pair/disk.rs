@@ -186,9 +186,12 @@ impl Vault for Disk {
             .collect())
     }
 
-    fn find_envelope(&self, id: &EnvelopeId) -> Result<Option<(u64, u64)>, VaultError> {
-        let found = self.outbox.iter().find(|(_, entry)| entry.id == *id);
-        Ok(found.map(|(&first, entry)| (first, entry.last)))
+    fn find_envelopes(&self, ids: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError> {
+        let found = self
+            .outbox
+            .iter()
+            .filter(|(_, entry)| ids.contains(&entry.id));
+        Ok(found.map(|(&first, entry)| (first, entry.last)).collect())
     }
 
     fn find_range(&self, first: u64, last: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {

@@ -1,0 +1,116 @@
+//! The open database file, which can be closed, and opened again.
+//!
+//! redb refuses everything after a failed write until the file is opened anew; so that is done
+//! here when there is room again, below whoever holds a [`super::Store`]. And a file that was
+//! closed in order need not be checked from one end to the other when it is opened the next time.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{Builder, Database};
+
+use super::StoreError;
+
+/// Memory that redb may use for pages, bytes. Chosen: the working set of a conversation is a few
+/// hundred pages; the default (1 GiB) would let an idle program grow without need.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    /// None while it is closed.
+    open: RwLock<Option<Arc<Database>>>,
+}
+
+impl DatabaseFile {
+    /// Makes a new one.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::with(path, builder().create(path)?))
+    }
+
+    /// Opens what is there; an empty file is no database.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::with(path, builder().open(path)?))
+    }
+
+    fn with(path: &Path, database: Database) -> Self {
+        Self {
+            path: path.to_owned(),
+            open: RwLock::new(Some(Arc::new(database))),
+        }
+    }
+
+    pub(super) fn get(&self) -> Result<Arc<Database>, StoreError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Closes it, as soon as the last transaction has ended.
+    pub(super) fn close(&self) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        *open = None;
+    }
+
+    /// Closes and opens it. If that fails it stays closed, and may be tried again.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        *open = None;
+        *open = Some(Arc::new(builder().open(&self.path)?));
+        Ok(())
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+    const TABLE: TableDefinition<'_, u64, u64> = TableDefinition::new("numbers");
+
+    fn put(file: &DatabaseFile, number: u64) {
+        let write = file.get().unwrap().begin_write().unwrap();
+        write
+            .open_table(TABLE)
+            .unwrap()
+            .insert(number, number)
+            .unwrap();
+        write.commit().unwrap();
+    }
+
+    #[test]
+    fn regression_a_file_is_closed_in_order_and_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.redb");
+        let file = DatabaseFile::create(&path).unwrap();
+        put(&file, 1);
+        file.reopen().unwrap();
+        put(&file, 2);
+        file.close();
+        assert!(matches!(file.get(), Err(StoreError::Closed)));
+        // Bit 1 of byte 9 says that the file has to be checked from one end to the other (redb's
+        // design document, "God byte").
+        assert_eq!(std::fs::read(&path).unwrap()[9] & 2, 0);
+        file.reopen().unwrap();
+        let read = file.get().unwrap().begin_read().unwrap();
+        let numbers = read.open_table(TABLE).unwrap();
+        assert_eq!(numbers.iter().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn regression_an_empty_file_is_damaged_and_not_a_new_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.redb");
+        std::fs::write(&path, "").unwrap();
+        let error = DatabaseFile::open(&path).err();
+        assert!(
+            matches!(error, Some(StoreError::Damaged { .. })),
+            "{error:?}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+}
