@@ -11,7 +11,9 @@ use tincan_protocol::phrase::Phrase;
 use crate::driver::{self, DriverError, Settings, unix_ms};
 use crate::home::{Home, HomeError};
 use crate::peer::Peer;
-use crate::store::{DataKey, DataKeyError, KeyFile, KeySource, ProfileRow, Store, StoreError};
+use crate::store::{
+    DataKey, DataKeyError, KeyFile, KeySource, ProfileRow, Store, StoreError, contained,
+};
 
 /// How a peer is opened.
 #[derive(Debug)]
@@ -215,7 +217,7 @@ fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
     let lock = home.lock()?;
     let key = KeyFile::new(home.key_file()).read(source)?;
     let store = Store::open(&home.database(), &key)?;
-    let profile = store.begin()?.profile()?;
+    let profile = contained(|| store.begin()?.profile())?;
     let path = home.path().to_owned();
     let profile = profile.ok_or(OpenError::NoProfile { path })?;
     Ok((home, lock, store, profile))

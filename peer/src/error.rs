@@ -79,6 +79,9 @@ pub enum AddError {
         /// Its reason.
         text: String,
     },
+    /// The invite's mailbox is gone.
+    #[error("this invite is used up or withdrawn")]
+    UsedUp,
     /// What the relay handed out is not theirs.
     #[error("the relay handed out a wrong key package: {text}")]
     KeyPackage {

@@ -12,7 +12,7 @@ const DEATHS: usize = 22;
 
 /// How long a peer lives each time, at most. Chosen: long enough for a link in many of the lives,
 /// short enough that many end while one is being made.
-const LIFE: Duration = Duration::from_millis(1_800);
+const LIFE: Duration = Duration::from_millis(1_400);
 
 /// How long it stays dead, at most.
 const DEATH: Duration = Duration::from_millis(400);
@@ -90,11 +90,6 @@ async fn both_die_often(seed: u64) -> Result<()> {
     )?;
 
     let (mut a, mut b) = (ann.daemon().await?, bob.daemon().await?);
-    eprintln!(
-        "confirmed: {} by ann, {} by bob",
-        from_ann.confirmed().count(),
-        from_bob.confirmed().count()
-    );
     // Whatever was sent before this is there when this is.
     a.call("send", json!({"to": "bob", "texts": ["the end"]}))
         .await?;

@@ -62,15 +62,18 @@ async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<
     let params = json!({"uses": args.uses, "expires_ms": expires_ms});
     let invite = session.call("invite", params).await?;
     // The link works once the relay has its mailbox and our key packages.
-    let status = session.settle(all_relays_ready).await?;
+    let id = session.call("id", json!({})).await?;
+    let status = session
+        .settle(|status| own_relay_ready(status, &id["relay"]))
+        .await?;
     output.print(&invite, || text(&invite["link"]));
     if args.qr && !output.json {
         output.say(&qr(&text(&invite["link"]))?);
     }
-    for relay in relays(&status).filter(|relay| relay["ready"] != true) {
+    if !own_relay_ready(&status, &id["relay"]) {
         output.note(&format!(
             "note: {} cannot be reached now; the link works once this profile has been online",
-            text(&relay["url"])
+            text(&id["relay"])
         ));
     }
     Ok(())
@@ -245,8 +248,9 @@ fn relays(status: &Value) -> impl Iterator<Item = &Value> {
     items(&status["relays"])
 }
 
-fn all_relays_ready(status: &Value) -> bool {
-    relays(status).all(|relay| relay["ready"] == true)
+/// Whether our relay has our mailboxes and key packages.
+fn own_relay_ready(status: &Value, url: &Value) -> bool {
+    relays(status).any(|relay| relay["url"] == *url && relay["ready"] == true)
 }
 
 /// Every server is connected, or known not to be there.

@@ -79,5 +79,8 @@ fn start_log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would say on stderr that stderr cannot be written, and panic because it cannot: a log on
+        // a full disk must not end the program.
+        .log_internal_errors(false)
         .init();
 }

@@ -84,8 +84,8 @@ impl Session {
         self.here.is_some()
     }
 
-    /// Waits, if the profile ends with this process, until `done` holds for its status, or a few
-    /// seconds have passed. Returns the last status.
+    /// Waits until `done` holds for the profile's status, or a few seconds have passed. Returns the
+    /// last status.
     pub(super) async fn settle(
         &mut self,
         done: impl Fn(&Value) -> bool,
@@ -93,7 +93,7 @@ impl Session {
         let deadline = tokio::time::Instant::now() + GRACE;
         loop {
             let status = self.call("status", json!({})).await?;
-            if done(&status) || !self.is_here() || tokio::time::Instant::now() >= deadline {
+            if done(&status) || tokio::time::Instant::now() >= deadline {
                 return Ok(status);
             }
             tokio::time::sleep(LOOK).await;

@@ -19,11 +19,21 @@ use crate::store::{ContactState, ConversationNo, JournalEvent, RequestStage};
 /// A relay that does not hand out a key package within this time is not there.
 const ADD_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Whoever adds somebody waits this long for the relay to take the request.
+const DEPOSIT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// An `add` that waits for a key package.
 pub(super) struct PendingAdd {
     request: AddRequest,
     reply: Reply<Result<IdentityId, AddError>>,
     sent: bool,
+    pub(super) deadline: Instant,
+}
+
+/// A request that waits for the relay's word.
+pub(super) struct PendingAsk {
+    identity: IdentityId,
+    reply: Reply<Result<IdentityId, AddError>>,
     pub(super) deadline: Instant,
 }
 
@@ -109,6 +119,15 @@ impl Driver {
                 self.turn.sync_servers();
             }
         }
+        // It is durable, and goes out when the relay takes it.
+        let late = self
+            .pending_asks
+            .iter()
+            .filter(|(_, ask)| ask.deadline <= now);
+        let late: Vec<ConversationNo> = late.map(|(&no, _)| no).collect();
+        for no in late {
+            self.request_deposited(no);
+        }
     }
 
     pub(super) fn handle_key_package(
@@ -149,8 +168,15 @@ impl Driver {
         let now_ms = self.clock.now().unix_ms;
         match self.mls.create_direct_group(&package, &identity, now_ms) {
             Ok(group) => {
-                let result = self.ask(request, group.group, group.peer.device, group.welcome)?;
-                self.answer(reply, result);
+                let identity = request.invite.cert().identity();
+                let no = self.ask(request, group.group, group.peer.device, group.welcome)?;
+                let deadline = self.clock.now().instant.after(DEPOSIT_TIMEOUT);
+                let ask = PendingAsk {
+                    identity,
+                    reply,
+                    deadline,
+                };
+                self.pending_asks.insert(no, ask);
             }
             Err(error) => reply.send(Err(AddError::KeyPackage {
                 text: error.to_string(),
@@ -166,7 +192,7 @@ impl Driver {
         group: GroupId,
         device: DeviceId,
         welcome: Vec<u8>,
-    ) -> Result<Result<IdentityId, AddError>, DriverError> {
+    ) -> Result<ConversationNo, DriverError> {
         let invite = request.invite.body();
         let identity = request.invite.cert().identity();
         let stage = RequestStage {
@@ -201,7 +227,24 @@ impl Driver {
             self.turn.batch()?.put_contact(&row)?;
         }
         self.relay_path(no)?;
-        Ok(Ok(identity))
+        Ok(no)
+    }
+
+    /// The relay has a conversation's request: whoever asked for it learns that it is on its way.
+    pub(super) fn request_deposited(&mut self, no: ConversationNo) {
+        if let Some(ask) = self.pending_asks.remove(&no) {
+            self.answer(ask.reply, Ok(ask.identity));
+        }
+    }
+
+    /// The relay does not take a conversation's request. While somebody waits for it there is nothing
+    /// else in the conversation yet, and it is as if it had never been.
+    pub(super) fn request_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        if let Some(ask) = self.pending_asks.remove(&no) {
+            self.forget(no)?;
+            self.answer(ask.reply, Err(AddError::UsedUp));
+        }
+        Ok(())
     }
 
     /// Wraps a conversation's first envelope into the request that carries the Welcome.

@@ -12,7 +12,7 @@ pub(super) struct Conversation {
     pub(super) link: LinkSlot,
     /// Whether somebody holds the contact's signal address now.
     pub(super) online: bool,
-    /// When that was last told.
+    /// When that last changed.
     pub(super) presence_told: Option<Instant>,
     /// Contents were sent and are not sealed yet.
     pub(super) unsealed: bool,

@@ -32,7 +32,7 @@ use crate::store::{ConversationNo, JournalEvent};
 /// the smaller one does not know yet that a link is gone, little time is lost.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// News of a contact's presence are at least this far apart.
+/// News of a contact's presence start the waits over if they are at least this far apart.
 const PRESENCE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Frames that wait for a link: more than both windows hold.
@@ -79,14 +79,12 @@ impl Driver {
         let Some(conversation) = known else { return };
         if conversation.online != online {
             conversation.online = online;
-            let told = conversation.presence_told.replace(now);
-            // A server that makes a contact come and go all the time neither fills the journal nor
-            // has us offer without a pause.
-            if told.is_some_and(|at| now.since(at) < PRESENCE_PAUSE) {
-                conversation.presence_told = told;
-                return;
+            // A server that makes a contact come and go all the time does not have us offer without
+            // a pause.
+            let pause = conversation.presence_told.replace(now);
+            if pause.is_none_or(|at| now.since(at) >= PRESENCE_PAUSE) {
+                conversation.link.failures = 0;
             }
-            conversation.link.failures = 0;
             let grace = if device < conversation.row.device {
                 Duration::ZERO
             } else {

@@ -46,6 +46,7 @@ impl Driver {
             by_address: BTreeMap::new(),
             invites,
             pending_adds: BTreeMap::new(),
+            pending_asks: BTreeMap::new(),
             relays: BTreeMap::new(),
             signals: BTreeMap::new(),
             seen_sessions: SeenSessions::default(),

@@ -48,7 +48,7 @@ use tincan_protocol::{IdentityId, QueueId, SignalAddress};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use asking::PendingAdd;
+use asking::{PendingAdd, PendingAsk};
 pub(crate) use commands::{AddRequest, Command, Reply};
 use conversation::Conversation;
 use links::LinkStarted;
@@ -57,7 +57,9 @@ use turn::{After, Turn};
 
 use crate::home::HomeLock;
 use crate::net::{RelayEvent, SignalEvent};
-use crate::store::{ConversationNo, InviteRow, JournalEvent, ProfileRow, Store, StoreError};
+use crate::store::{
+    ConversationNo, InviteRow, JournalEvent, ProfileRow, Store, StoreError, contained,
+};
 
 /// Inputs that wait for the driver. Senders wait when it is full, which closes the windows of their
 /// connections: at 60 KiB a frame this is 15 MB at most.
@@ -148,7 +150,7 @@ pub(crate) fn spawn(
         journal: journal_out,
         _lock: lock,
     };
-    let driver = Driver::load(&shell)?;
+    let driver = contained(|| Driver::load(&shell))?;
     std::thread::Builder::new()
         .name("tincan-driver".to_owned())
         .stack_size(STACK)
@@ -182,10 +184,10 @@ impl Shell {
         let mut driver = Some(first);
         loop {
             let result = match driver.take() {
-                Some(driver) => driver.run(self, &mut inputs),
+                Some(driver) => contained(|| driver.run(self, &mut inputs)),
                 None => self.load_again().and_then(|driver| {
                     wait = RELOAD_FIRST;
-                    driver.run(self, &mut inputs)
+                    contained(|| driver.run(self, &mut inputs))
                 }),
             };
             let error = match result {
@@ -211,7 +213,7 @@ impl Shell {
     /// until it is opened anew.
     fn load_again(&self) -> Result<Driver, DriverError> {
         self.store.reopen()?;
-        Driver::load(self)
+        contained(|| Driver::load(self))
     }
 }
 
@@ -246,6 +248,7 @@ pub(crate) struct Driver {
     by_address: BTreeMap<SignalAddress, ConversationNo>,
     invites: BTreeMap<QueueId, InviteRow>,
     pending_adds: BTreeMap<u64, PendingAdd>,
+    pending_asks: BTreeMap<ConversationNo, PendingAsk>,
     relays: BTreeMap<ServerUrl, RelayState>,
     signals: BTreeMap<ServerUrl, SignalState>,
     seen_sessions: SeenSessions,
@@ -323,9 +326,11 @@ impl Driver {
             .values()
             .filter_map(|conversation| self.link_due(conversation));
         let adds = self.pending_adds.values().map(|add| add.deadline);
+        let asks = self.pending_asks.values().map(|ask| ask.deadline);
         sessions
             .chain(links)
             .chain(adds)
+            .chain(asks)
             .chain(self.turn.commit_due())
             .chain(self.ending.as_ref().map(|ending| ending.deadline))
             .chain([self.prune_at])

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tincan_core::{Input as SessionInput, Via};
+use tincan_core::{Input as SessionInput, RefusedDeposit, Via};
 use tincan_protocol::keys::AddressKey;
 use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
@@ -208,6 +208,9 @@ impl Driver {
                 reason,
                 retry_after,
             } => {
+                if reason == RefusedDeposit::Rejected {
+                    self.request_refused(tag.no)?;
+                }
                 let input = SessionInput::DepositRefused {
                     id: tag.id,
                     reason,
@@ -366,6 +369,7 @@ impl Driver {
             stage.deposited = true;
             let row = conversation.row.clone();
             self.turn.batch()?.put_contact(&row)?;
+            self.request_deposited(tag.no);
         }
         self.session_input(tag.no, SessionInput::Deposited { id: tag.id })
     }

@@ -302,6 +302,10 @@ impl<'a> Connection<'a> {
                     )));
                 }
                 self.nonce = Some(nonce);
+                if wanted.addresses.is_empty() {
+                    // There is nobody to be there for yet, so no welcome will come.
+                    self.tell(SignalEvent::Up).await?;
+                }
                 self.log_in(wanted).await
             }
             ServerMessage::Welcome { turn, .. } => {

@@ -79,7 +79,8 @@ impl From<SendError> for RpcError {
             SendError::UnknownContact => Self::not_found(error, WHO),
             SendError::NotAccepted => Self::usage(error, "`peer accept NAME` makes them a contact"),
             SendError::Blocked => Self::refused(error, "`peer unblock NAME` lets them in again"),
-            SendError::Empty | SendError::TooLong { .. } | SendError::Session(_) => {
+            SendError::Empty => Self::usage(error, "give it some text"),
+            SendError::TooLong { .. } | SendError::Session(_) => {
                 Self::usage(error, "split the text into several messages")
             }
             SendError::NotSaved => Self::failed(error, SAVE),
@@ -120,6 +121,9 @@ impl From<AddError> for RpcError {
                 error,
                 "check your network, and whether that server runs; then try again",
             ),
+            AddError::UsedUp => {
+                Self::refused(error, "ask them for a new invite link (`peer invite`)")
+            }
             AddError::Refused { .. } | AddError::KeyPackage { .. } => Self::refused(
                 error,
                 "the link may be used up or withdrawn, or its owner was never online; ask for a new one",

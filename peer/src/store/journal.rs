@@ -6,7 +6,7 @@ use tincan_protocol::IdentityId;
 use tincan_protocol::hlc::Hlc;
 
 use super::tables::{CURSORS, ConversationNo, JOURNAL, seq_of};
-use super::{Store, StoreError};
+use super::{Store, StoreError, contained};
 
 /// Something that happened, in its compact form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,34 +77,38 @@ impl Store {
         after: u64,
         max_rows: usize,
     ) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(JOURNAL)?;
-        let next = after.saturating_add(1).to_be_bytes();
-        // The row that contains the next cursor may begin before it.
-        let start = table.range(..=next.as_slice())?.next_back().transpose()?;
-        let start = start.map_or(next.to_vec(), |(key, _)| key.value().to_vec());
-        let mut entries = Vec::new();
-        for row in table.range(start.as_slice()..)?.take(max_rows + 1) {
-            let (key, value) = row?;
-            let mut cursor = seq_of(key.value());
-            let events: Vec<JournalEvent> =
-                self.open_json("journal", key.value(), value.value())?;
-            for event in events {
-                let len = event.len();
-                if cursor + len > after.saturating_add(1) {
-                    entries.push((cursor, event));
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(JOURNAL)?;
+            let next = after.saturating_add(1).to_be_bytes();
+            // The row that contains the next cursor may begin before it.
+            let start = table.range(..=next.as_slice())?.next_back().transpose()?;
+            let start = start.map_or(next.to_vec(), |(key, _)| key.value().to_vec());
+            let mut entries = Vec::new();
+            for row in table.range(start.as_slice()..)?.take(max_rows + 1) {
+                let (key, value) = row?;
+                let mut cursor = seq_of(key.value());
+                let events: Vec<JournalEvent> =
+                    self.open_json("journal", key.value(), value.value())?;
+                for event in events {
+                    let len = event.len();
+                    if cursor + len > after.saturating_add(1) {
+                        entries.push((cursor, event));
+                    }
+                    cursor += len;
                 }
-                cursor += len;
             }
-        }
-        Ok(entries)
+            Ok(entries)
+        })
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(CURSORS)?;
-        Ok(table
-            .get(name.as_bytes())?
-            .map(|value| seq_of(value.value())))
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(CURSORS)?;
+            Ok(table
+                .get(name.as_bytes())?
+                .map(|value| seq_of(value.value())))
+        })
     }
 }

@@ -10,6 +10,7 @@
 //! takes it out of the database and not off the disk.
 
 mod batch;
+mod contain;
 mod data_key;
 mod file;
 mod journal;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use batch::Batch;
+pub(crate) use contain::contained;
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
@@ -106,7 +108,7 @@ impl Store {
 
     /// Opens the database at `path`.
     pub(crate) fn open(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
-        Self::with(DatabaseFile::open(path)?, key)
+        Self::with(contained(|| DatabaseFile::open(path))?, key)
     }
 
     fn with(file: DatabaseFile, key: &DataKey) -> Result<Self, StoreError> {
@@ -114,7 +116,7 @@ impl Store {
             file: Arc::new(file),
             sealer: Arc::new(Sealer::new(key)),
         };
-        store.check_schema()?;
+        contained(|| store.check_schema())?;
         Ok(store)
     }
 
@@ -125,7 +127,7 @@ impl Store {
 
     /// Opens the file again after a failure.
     pub(crate) fn reopen(&self) -> Result<(), StoreError> {
-        self.file.reopen()
+        contained(|| self.file.reopen())
     }
 
     /// Begins a batch. Waits for an earlier one to end.

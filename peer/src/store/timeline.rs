@@ -9,7 +9,7 @@ use tincan_protocol::hlc::Hlc;
 use super::tables::{
     CONTACTS, ConversationNo, OUTBOX, SENT, SESSIONS, TIMELINE, Who, seq_of, timeline_place,
 };
-use super::{ContactRow, OutboxMeta, SentIndex, Store, StoreError, row_error};
+use super::{ContactRow, OutboxMeta, SentIndex, Store, StoreError, contained, row_error};
 
 /// A content at its place.
 #[derive(Clone, Debug)]
@@ -29,20 +29,22 @@ impl Store {
         before: Option<(Hlc, Who, u64)>,
         mut take: impl FnMut(TimelineRow) -> bool,
     ) -> Result<(), StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(TIMELINE)?;
-        let start = no.timeline_key(Hlc::default(), Who::Me, 0);
-        let end = match before {
-            Some((place, who, seq)) => no.timeline_key(place, who, seq),
-            None => no.timeline_key(Hlc::from_u64(u64::MAX), Who::Them, u64::MAX),
-        };
-        for row in table.range(start.as_slice()..end.as_slice())?.rev() {
-            let (key, value) = row?;
-            if !take(self.timeline_row(key.value(), value.value())?) {
-                break;
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(TIMELINE)?;
+            let start = no.timeline_key(Hlc::default(), Who::Me, 0);
+            let end = match before {
+                Some((place, who, seq)) => no.timeline_key(place, who, seq),
+                None => no.timeline_key(Hlc::from_u64(u64::MAX), Who::Them, u64::MAX),
+            };
+            for row in table.range(start.as_slice()..end.as_slice())?.rev() {
+                let (key, value) = row?;
+                if !take(self.timeline_row(key.value(), value.value())?) {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Several contents of the other side, in one transaction.
@@ -51,16 +53,18 @@ impl Store {
         no: ConversationNo,
         messages: &[(u64, u64)],
     ) -> Result<Vec<TimelineRow>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(TIMELINE)?;
-        let mut rows = Vec::with_capacity(messages.len());
-        for &(place, seq) in messages {
-            let key = no.timeline_key(Hlc::from_u64(place), Who::Them, seq);
-            if let Some(value) = table.get(key.as_slice())? {
-                rows.push(self.timeline_row(&key, value.value())?);
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(TIMELINE)?;
+            let mut rows = Vec::with_capacity(messages.len());
+            for &(place, seq) in messages {
+                let key = no.timeline_key(Hlc::from_u64(place), Who::Them, seq);
+                if let Some(value) = table.get(key.as_slice())? {
+                    rows.push(self.timeline_row(&key, value.value())?);
+                }
             }
-        }
-        Ok(rows)
+            Ok(rows)
+        })
     }
 
     /// Ids and places of own messages with the seqs `first..=last`.
@@ -70,36 +74,40 @@ impl Store {
         first: u64,
         last: u64,
     ) -> Result<Vec<(u64, MsgId, Hlc)>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(SENT)?;
-        let mut ids = Vec::new();
-        // The envelope that contains `first` may begin before it.
-        let (lowest, from) = (no.seq_key(0), no.seq_key(first));
-        let start = table
-            .range(lowest.as_slice()..=from.as_slice())?
-            .next_back()
-            .transpose()?;
-        let start = start.map_or(from.to_vec(), |(key, _)| key.value().to_vec());
-        for row in table.range(start.as_slice()..=no.seq_key(last).as_slice())? {
-            let (key, value) = row?;
-            let index = self.sealer.open("sent", key.value(), value.value())?;
-            let seqs = (seq_of(key.value())..).zip(SentIndex::decode(&index).0);
-            let wanted = seqs.filter(|(seq, _)| (first..=last).contains(seq));
-            ids.extend(wanted.map(|(seq, (id, place))| (seq, id, place)));
-        }
-        Ok(ids)
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(SENT)?;
+            let mut ids = Vec::new();
+            // The envelope that contains `first` may begin before it.
+            let (lowest, from) = (no.seq_key(0), no.seq_key(first));
+            let start = table
+                .range(lowest.as_slice()..=from.as_slice())?
+                .next_back()
+                .transpose()?;
+            let start = start.map_or(from.to_vec(), |(key, _)| key.value().to_vec());
+            for row in table.range(start.as_slice()..=no.seq_key(last).as_slice())? {
+                let (key, value) = row?;
+                let index = self.sealer.open("sent", key.value(), value.value())?;
+                let seqs = (seq_of(key.value())..).zip(SentIndex::decode(&index).0);
+                let wanted = seqs.filter(|(seq, _)| (first..=last).contains(seq));
+                ids.extend(wanted.map(|(seq, (id, place))| (seq, id, place)));
+            }
+            Ok(ids)
+        })
     }
 
     pub(crate) fn read_snapshot(&self, no: ConversationNo) -> Result<Snapshot, StoreError> {
-        use prost::Message as _;
-        let txn = self.read()?;
-        let table = txn.open_table(SESSIONS)?;
-        let key = no.key();
-        let Some(value) = table.get(key.as_slice())? else {
-            return Ok(Snapshot::default());
-        };
-        let bytes = self.sealer.open("sessions", &key, value.value())?;
-        Snapshot::decode(bytes.as_slice()).map_err(|error| row_error("sessions", &error))
+        contained(|| {
+            use prost::Message as _;
+            let txn = self.read()?;
+            let table = txn.open_table(SESSIONS)?;
+            let key = no.key();
+            let Some(value) = table.get(key.as_slice())? else {
+                return Ok(Snapshot::default());
+            };
+            let bytes = self.sealer.open("sessions", &key, value.value())?;
+            Snapshot::decode(bytes.as_slice()).map_err(|error| row_error("sessions", &error))
+        })
     }
 
     /// Outbox metadata of the envelope that contains an own message, if it is not delivered.
@@ -108,31 +116,35 @@ impl Store {
         no: ConversationNo,
         seq: u64,
     ) -> Result<Option<OutboxMeta>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(OUTBOX)?;
-        let (start, end) = (no.seq_key(0), no.seq_key(seq));
-        let row = table
-            .range(start.as_slice()..=end.as_slice())?
-            .next_back()
-            .transpose()?;
-        let Some((key, value)) = row else {
-            return Ok(None);
-        };
-        let meta: OutboxMeta = self.open_json("outbox", key.value(), value.value())?;
-        Ok((seq <= meta.last).then_some(meta))
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(OUTBOX)?;
+            let (start, end) = (no.seq_key(0), no.seq_key(seq));
+            let row = table
+                .range(start.as_slice()..=end.as_slice())?
+                .next_back()
+                .transpose()?;
+            let Some((key, value)) = row else {
+                return Ok(None);
+            };
+            let meta: OutboxMeta = self.open_json("outbox", key.value(), value.value())?;
+            Ok((seq <= meta.last).then_some(meta))
+        })
     }
 
     /// All contacts as they are committed.
     pub(crate) fn read_contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
-        let txn = self.read()?;
-        let table = txn.open_table(CONTACTS)?;
-        table
-            .iter()?
-            .map(|row| {
-                let (key, value) = row?;
-                self.open_json("contacts", key.value(), value.value())
-            })
-            .collect()
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(CONTACTS)?;
+            table
+                .iter()?
+                .map(|row| {
+                    let (key, value) = row?;
+                    self.open_json("contacts", key.value(), value.value())
+                })
+                .collect()
+        })
     }
 
     fn timeline_row(&self, key: &[u8], sealed: &[u8]) -> Result<TimelineRow, StoreError> {

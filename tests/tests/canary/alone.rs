@@ -18,13 +18,7 @@ pub(crate) fn run_alone(test: &str) -> bool {
         command.args(["--map-current-user", "--keep-caps"]);
     }
     command
-        .args([
-            "--net",
-            "--kill-child",
-            "--fork",
-            "sh",
-            "-c",
-        ])
+        .args(["--net", "--kill-child", "--fork", "sh", "-c"])
         .arg(r#"ip link set lo up && exec "$0" "$@""#)
         .arg(exe)
         .args(["--exact", test, "--nocapture"])

@@ -35,9 +35,7 @@ impl Capture {
         let mut command = Command::new("tcpdump");
         // As it comes; a large buffer in the kernel, in KiB, so that nothing is lost.
         command
-            .args([
-                "-i", "lo", "-n", "-U", "-s", "0", "-B", "65536", "-w",
-            ])
+            .args(["-i", "lo", "-n", "-U", "-s", "0", "-B", "65536", "-w"])
             .arg(&file);
         if rustix::process::getuid().is_root() {
             // It would become somebody who may not write here.

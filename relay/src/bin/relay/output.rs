@@ -32,7 +32,10 @@ pub(crate) fn log_to_stderr(is_verbose: bool) {
         .with_default(LevelFilter::WARN)
         .with_target("relay", level)
         .with_target("tincan_relay", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        // A log that cannot be written must not end the relay.
+        .log_internal_errors(false);
     tracing_subscriber::registry()
         .with(lines.with_filter(targets))
         .init();

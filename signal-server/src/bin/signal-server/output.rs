@@ -17,6 +17,8 @@ pub(crate) fn start_log(verbose: bool) {
         format!("{filter},turn_server_proto=off,turn_types=off,stun_proto=off,stun_types=off");
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A log that cannot be written must not end the server.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(EnvFilter::new(filter))
         .init();
