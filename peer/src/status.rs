@@ -60,8 +60,8 @@ pub struct ServerStatus {
     pub url: ServerUrl,
     /// Whether we are connected.
     pub up: bool,
-    /// Relays: whether the own mailboxes are there and key packages are in stock, so that invites
-    /// work. Signaling servers: whether the own addresses are held.
+    /// Relays: whether the own mailboxes are there and have been read, and key packages are in stock,
+    /// so that invites work. Signaling servers: the same as `up`.
     pub ready: bool,
     /// Why not.
     pub problem: Option<String>,

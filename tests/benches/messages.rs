@@ -280,7 +280,6 @@ async fn bulk(path: &str, policy: IcePolicy, home: &Path, url: &str) {
     let invite = ann.run(&["invite"]).unwrap();
     bob.run(&["add", invite[0]["link"].as_str().unwrap()])
         .unwrap();
-    ann.run(&["contacts"]).unwrap();
     let (mut a, _b) = (ann.daemon().await.unwrap(), bob.daemon().await.unwrap());
     wait_for_link(&mut a, "bob", link, Duration::from_secs(30))
         .await

@@ -1,6 +1,7 @@
 //! A signaling server with a relay, and profiles that know each other: what most tests begin with.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -11,6 +12,9 @@ use crate::server::{ServerOptions, SignalServer};
 
 /// Set to keep the folders of a test, with the logs of all its processes.
 const KEEP: &str = "E2E_KEEP";
+
+/// An acceptance is there within this time, also on a busy machine.
+const ACCEPTANCE: Duration = Duration::from_secs(30);
 
 /// See the module. Its folder goes with it.
 #[derive(Debug)]
@@ -90,11 +94,15 @@ pub fn acquaint(host: &Profile, guest: &Profile) -> Result<()> {
     let link = invite(host, 1)?;
     guest.run(&["add", &link])?;
     for profile in [host, guest] {
-        let contacts = profile.run(&["contacts"])?;
-        ensure!(
-            contacts.iter().any(is_accepted),
-            "not accepted: {contacts:?}"
-        );
+        // The command does not wait until the mailbox has been read.
+        let deadline = Instant::now() + ACCEPTANCE;
+        loop {
+            let contacts = profile.run(&["contacts"])?;
+            if contacts.iter().any(is_accepted) {
+                break;
+            }
+            ensure!(Instant::now() < deadline, "not accepted: {contacts:?}");
+        }
     }
     Ok(())
 }

@@ -253,11 +253,11 @@ fn own_relay_ready(status: &Value, url: &Value) -> bool {
     relays(status).any(|relay| relay["url"] == *url && relay["ready"] == true)
 }
 
-/// Every server is connected, or known not to be there.
+/// Every server is connected and what waited there has been read, or it is known not to be there.
 fn servers_answered(status: &Value) -> bool {
     let all = items(&status["signal_servers"]).chain(relays(status));
     all.into_iter()
-        .all(|server| server["up"] == true || server["problem"].is_string())
+        .all(|server| server["ready"] == true || server["problem"].is_string())
 }
 
 /// Whether something waits to leave for a contact.

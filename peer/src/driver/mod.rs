@@ -197,16 +197,28 @@ impl Shell {
                 }
                 Err(error) => error,
             };
-            // Whoever waits for an answer learns of it, because the answer's channel is gone. What
-            // comes in meanwhile is answered the same way.
             tracing::error!(%error, "the store failed; loading again");
-            inputs.close_pending();
-            std::thread::sleep(wait);
+            let ended = self.wait(wait, &mut inputs);
             wait = (wait * 2).min(RELOAD_LONGEST);
-            if self.journal.is_closed() {
+            if ended || self.journal.is_closed() {
                 return self.store.close();
             }
         }
+    }
+
+    /// Whoever waits for an answer, or asks meanwhile, learns of the failure, because the answer's
+    /// channel is gone. True if somebody ends the peer: then nothing is waited for.
+    fn wait(&self, wait: Duration, inputs: &mut mpsc::Receiver<Input>) -> bool {
+        self.runtime.block_on(async {
+            let until = tokio::time::Instant::now() + wait;
+            loop {
+                match tokio::time::timeout_at(until, inputs.recv()).await {
+                    Ok(Some(Input::Command(Command::Shutdown { .. })) | None) => return true,
+                    Ok(Some(_)) => {}
+                    Err(_) => return false,
+                }
+            }
+        })
     }
 
     /// From the disk, which may have become well again: redb refuses a file after a failed write
@@ -214,17 +226,6 @@ impl Shell {
     fn load_again(&self) -> Result<Driver, DriverError> {
         self.store.reopen()?;
         contained(|| Driver::load(self))
-    }
-}
-
-/// Drops what waits in a queue.
-trait ClosePending {
-    fn close_pending(&mut self);
-}
-
-impl ClosePending for mpsc::Receiver<Input> {
-    fn close_pending(&mut self) {
-        while self.try_recv().is_ok() {}
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) struct RelayState {
     pub(super) handle: RelayHandle,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
-    /// Mailboxes that are there.
-    subscribed: BTreeSet<QueueId>,
+    /// Mailboxes that are there and have been read to their end.
+    drained: BTreeSet<QueueId>,
     /// Key packages are in stock.
     stocked: bool,
     /// The next stock it tells is the answer to packages that we have published: no reason to
@@ -77,7 +77,7 @@ impl Driver {
                     handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
                     up: false,
                     lost: None,
-                    subscribed: BTreeSet::new(),
+                    drained: BTreeSet::new(),
                     stocked: false,
                     published: false,
                 });
@@ -183,13 +183,13 @@ impl Driver {
                 tracing::warn!(%server, "a relay speaks of a mailbox that is not there; ignored");
                 Ok(())
             }
-            RelayEvent::Subscribed(queue) => {
+            RelayEvent::Subscribed(queue) => self.mailbox_input(&queue, SessionInput::MailboxUp),
+            RelayEvent::Drained(queue) => {
                 if let Some(relay) = self.relays.get_mut(server) {
-                    relay.subscribed.insert(queue);
+                    relay.drained.insert(queue);
                 }
-                self.mailbox_input(&queue, SessionInput::MailboxUp)
+                self.mailbox_input(&queue, SessionInput::MailboxDrained)
             }
-            RelayEvent::Drained(queue) => self.mailbox_input(&queue, SessionInput::MailboxDrained),
             RelayEvent::Delivered {
                 queue,
                 index,
@@ -240,7 +240,7 @@ impl Driver {
         (state.up, state.lost) = (up, lost);
         state.stocked = false;
         state.published = false;
-        state.subscribed.clear();
+        state.drained.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
             if self.relay_towards(no).as_ref() == Some(server) {
@@ -438,7 +438,7 @@ impl Driver {
         let queues = self.own_queues(server);
         let all = queues
             .iter()
-            .all(|queue| state.subscribed.contains(&queue.key.queue()));
+            .all(|queue| state.drained.contains(&queue.key.queue()));
         state.up && all && (state.stocked || self.profile.relay != *server)
     }
 

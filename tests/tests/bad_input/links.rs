@@ -77,9 +77,9 @@ fn a_used_up_link_is_refused() -> Result<()> {
     // One that was used, and one whose owner was online when it was.
     let link = invite(&ann, 1)?;
     carol.run(&["add", &link])?;
-    ann.run(&["contacts"])?;
+    assert_eq!(ann.run(&["contacts"])?.len(), 2);
     let dave = world.profile("dave")?;
-    refuse(&dave, &["add", &link], REFUSED, &["ask for a new one"]);
+    refuse(&dave, &["add", &link], REFUSED, &["used up", "new invite"]);
     // Nobody was added, so nothing waits for an answer that never comes.
     assert!(dave.run(&["contacts"])?.is_empty());
     assert_eq!(ann.run(&["contacts"])?.len(), 2);

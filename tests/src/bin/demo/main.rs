@@ -6,7 +6,7 @@ mod report;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Daemon, Profile, ServerOptions, SignalServer, wait_for_link};
@@ -90,22 +90,26 @@ fn acquaint(folder: &Path, url: &str, report: &Report) -> Result<(Profile, Profi
         link.len()
     ));
     bob.run(&["add", link, "--message", "it's bob"])?;
-    let contacts = ann.run(&["contacts"])?;
-    ensure!(
-        contacts
-            .iter()
-            .any(|contact| contact["standing"] == "accepted"),
-        "not accepted: {contacts:?}"
-    );
-    let contacts = bob.run(&["contacts"])?;
-    ensure!(
-        contacts
-            .iter()
-            .any(|contact| contact["standing"] == "accepted"),
-        "not accepted: {contacts:?}"
-    );
+    accepted(&ann)?;
+    accepted(&bob)?;
     report.step("bob used it: they are contacts");
     Ok((ann, bob))
+}
+
+/// Waits until a profile's only contact has accepted: the answer waits at the relay, and each command
+/// that goes online fetches it.
+fn accepted(profile: &Profile) -> Result<()> {
+    let deadline = Instant::now() + LINK;
+    loop {
+        let contacts = profile.run(&["contacts"])?;
+        if contacts
+            .iter()
+            .any(|contact| contact["standing"] == "accepted")
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "not accepted: {contacts:?}");
+    }
 }
 
 /// Messages each way over one kind of link.
@@ -120,10 +124,10 @@ async fn path(
     wait_for_link(a, "bob", link, LINK).await?;
     wait_for_link(b, "ann", link, LINK).await?;
     report.step(&format!("linked: {name}"));
-    let mut latencies = one_at_a_time(a, "bob", b, &expected.from_a(MESSAGES)).await?;
-    latencies.extend(one_at_a_time(b, "ann", a, &expected.from_b(MESSAGES)).await?);
-    let rate_a = burst(a, "bob", b, &expected.from_a(MESSAGES)).await?;
-    let rate_b = burst(b, "ann", a, &expected.from_b(MESSAGES)).await?;
+    let mut latencies = one_at_a_time(a, "bob", b, &expected.next_of_a(MESSAGES)).await?;
+    latencies.extend(one_at_a_time(b, "ann", a, &expected.next_of_b(MESSAGES)).await?);
+    let rate_a = burst(a, "bob", b, &expected.next_of_a(MESSAGES)).await?;
+    let rate_b = burst(b, "ann", a, &expected.next_of_b(MESSAGES)).await?;
     // It must still be the same kind of link.
     wait_for_link(a, "bob", link, Duration::ZERO).await?;
     let figures = Figures::new(name, latencies, rate_a.min(rate_b));
@@ -140,7 +144,7 @@ async fn killed_in_mid_conversation(
 ) -> Result<Daemon> {
     let mut b = bob.daemon().await?;
     wait_for_link(a, "bob", "direct", LINK).await?;
-    let texts = expected.from_a(MEANWHILE);
+    let texts = expected.next_of_a(MEANWHILE);
     let (before, after) = texts.split_at(MEANWHILE / 5);
     for text in before {
         a.call("send", json!({"to": "bob", "texts": [text]}))
@@ -178,13 +182,13 @@ struct Expected {
 }
 
 impl Expected {
-    fn from_a(&mut self, count: usize) -> Vec<String> {
+    fn next_of_a(&mut self, count: usize) -> Vec<String> {
         let new = texts("ann", self.a.len(), count);
         self.a.extend_from_slice(&new);
         new
     }
 
-    fn from_b(&mut self, count: usize) -> Vec<String> {
+    fn next_of_b(&mut self, count: usize) -> Vec<String> {
         let new = texts("bob", self.b.len(), count);
         self.b.extend_from_slice(&new);
         new
