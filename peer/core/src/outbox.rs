@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) envelope: Bytes,
     pub(crate) attempts: Attempts,
     pub(crate) waiting: Option<WaitReason>,
+    /// It was stored elsewhere once, and that was told.
+    pub(crate) told: bool,
 }
 
 /// Where one envelope has been handed to. Shared by the outbox and the control envelope.
@@ -188,6 +190,7 @@ impl Outbox {
             first,
             last,
             envelope,
+            told,
         } = row;
         let entry = Entry {
             first,
@@ -196,6 +199,7 @@ impl Outbox {
             envelope,
             attempts: Attempts::default(),
             waiting: None,
+            told,
         };
         self.window.insert(first, entry);
     }

@@ -47,6 +47,8 @@ pub struct OutboxRow {
     pub last: u64,
     /// The envelope's bytes; none if it is not sealed yet.
     pub envelope: Bytes,
+    /// `Persist::OutboxStored` was written for it before it was sealed again.
+    pub told: bool,
 }
 
 /// See the module.

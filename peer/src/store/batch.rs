@@ -276,6 +276,7 @@ impl Batch {
                 first,
                 last: meta.last,
                 envelope: envelope.into(),
+                told: meta.stored.is_some(),
             });
         }
         Ok(rows)

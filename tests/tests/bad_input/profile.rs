@@ -211,11 +211,12 @@ fn regression_a_flipped_byte_of_the_database_is_an_error_and_never_a_panic() -> 
     let step = used.len().div_ceil(6).max(1);
     places.extend(used.iter().step_by(step).map(|page| page + 5));
     places.retain(|at| *at < good.len());
+    assert!(places.len() > 60, "only {} places", places.len());
     let mut failures = 0;
     for at in places {
         failures += damage(&ann, &file, &good, at)?;
     }
-    assert!(failures > 0, "no damage was ever noticed");
+    assert!(failures > 20, "damage was noticed only {failures} times");
     fs::write(&file, &good)?;
     assert_eq!(history(&ann, "bob"), lines);
     Ok(())

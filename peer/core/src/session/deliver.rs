@@ -42,6 +42,7 @@ impl Session {
                 first,
                 last,
                 envelope: envelope.clone(),
+                told: false,
             });
             let created_ms = now.unix_ms;
             self.persist(Persist::Outgoing {
@@ -157,7 +158,9 @@ impl Session {
                 SentVia::Peer => DeliveryState::SentToPeer,
                 SentVia::Relay => DeliveryState::SentToRelay,
             };
-            self.undelivered(first, last, state);
+            if !entry.told {
+                self.undelivered(first, last, state);
+            }
         } else if self.control.settle(id, now) {
             self.dirty = true;
         }

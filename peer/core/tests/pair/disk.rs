@@ -14,6 +14,7 @@ pub(crate) struct OutboxEntry {
     pub(crate) envelope: Bytes,
     pub(crate) created_ms: u64,
     pub(crate) pending: bool,
+    pub(crate) told: bool,
 }
 
 /// Everything that a crash does not take, once it is committed.
@@ -75,6 +76,7 @@ impl Disk {
                     envelope,
                     created_ms,
                     pending: true,
+                    told: false,
                 };
                 assert!(self.outbox.insert(first, entry).is_none());
             }
@@ -94,6 +96,7 @@ impl Disk {
             } => {
                 if let Some(entry) = self.outbox.get_mut(&first) {
                     entry.pending = false;
+                    entry.told = true;
                 }
             }
             Persist::Delivered { delivered } => {
@@ -175,6 +178,7 @@ impl Vault for Disk {
             first,
             last: entry.last,
             envelope: entry.envelope.clone(),
+            told: entry.told,
         });
         Ok(rows
             .take(max_count)
