@@ -21,6 +21,9 @@ use crate::message::{Contact, ContactStanding, RequestFrom};
 use crate::status::StatusReport;
 use crate::store::{ContactRow, ContactState, ProfileRow, Store};
 
+/// How often a driver that loses its store while it ends is asked to end again.
+const SHUTDOWN_ATTEMPTS: usize = 3;
+
 /// Events that are read ahead of a slow reader.
 const EVENTS_AHEAD: usize = 256;
 
@@ -307,11 +310,18 @@ impl Peer {
     /// # Errors
     /// [`ShutdownError`] if the driver ended otherwise.
     pub async fn shutdown(&self) -> Result<(), ShutdownError> {
-        let answer = self.ask(|reply| Command::Shutdown { reply }).await;
         let mut ended = self.inner.driver.ended.clone();
-        // An error means that the thread is gone, which is what is waited for.
-        let _ = ended.wait_for(|ended| *ended).await;
-        answer.ok_or(ShutdownError)
+        for _ in 0..SHUTDOWN_ATTEMPTS {
+            let answer = self.ask(|reply| Command::Shutdown { reply }).await;
+            if answer.is_some() {
+                // An error means that the thread is gone, which is what is waited for.
+                let _ = ended.wait_for(|ended| *ended).await;
+                return Ok(());
+            }
+            // The store failed in the last moment, and the driver has begun again, without the wish
+            // to end. Or it has ended.
+        }
+        Err(ShutdownError)
     }
 
     /// A contact by name or address.

@@ -106,7 +106,10 @@ impl Session {
                 .peer
                 .shutdown()
                 .await
-                .map_err(|error| RpcError::failed(error, "")),
+                .map_err(|error| RpcError::failed(
+                        error,
+                        "the log (-v) says why; if it stays so, keep a copy of the folder and restore a backup",
+                    )),
             None => Ok(()),
         }
     }
