@@ -201,22 +201,23 @@ fn regression_a_flipped_byte_of_the_database_is_an_error_and_never_a_panic() -> 
     let (_world, ann, lines) = with_history()?;
     let file = ann.home().join("tincan.redb");
     let good = fs::read(&file)?;
-    let mut places: Vec<usize> = (0..320).step_by(64).collect();
-    // Some of the pages that hold something.
+    let mut places: Vec<usize> = (0..320).step_by(16).collect();
+    // Pages that hold something, at their head and in their middle.
     let pages = good.chunks(4_096).enumerate();
     let used: Vec<usize> = pages
         .filter(|(_, page)| page.iter().any(|byte| *byte != 0))
         .map(|(number, _)| number * 4_096)
         .collect();
-    let step = used.len().div_ceil(6).max(1);
-    places.extend(used.iter().step_by(step).map(|page| page + 5));
+    let step = used.len().div_ceil(24).max(1);
+    let pages = used.iter().step_by(step);
+    places.extend(pages.flat_map(|page| [*page, page + 5, page + 2_048]));
     places.retain(|at| *at < good.len());
-    assert!(places.len() > 8, "only {} places", places.len());
+    assert!(places.len() > 60, "only {} places", places.len());
     let mut failures = 0;
     for at in places {
         failures += damage(&ann, &file, &good, at)?;
     }
-    assert!(failures > 0, "damage was noticed only {failures} times");
+    assert!(failures > 20, "damage was noticed only {failures} times");
     fs::write(&file, &good)?;
     assert_eq!(history(&ann, "bob"), lines);
     Ok(())
