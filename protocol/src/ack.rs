@@ -130,6 +130,12 @@ impl SeqSet {
         gaps
     }
 
+    /// The highest seq below the highest one that is missing.
+    #[must_use]
+    pub fn highest_gap(&self) -> Option<u64> {
+        self.ranges.last_key_value().map(|(&first, _)| first - 1)
+    }
+
     /// The wire form: the cumulative seq and the lowest [`RECEIPT_RANGES_MAX`] ranges.
     #[must_use]
     pub fn to_wire(&self) -> (u64, Vec<wire::SeqRange>) {

@@ -33,7 +33,7 @@ pub enum Body {
     /// A text message.
     Text(String),
     /// What has been received and shown.
-    Receipt(Vec<DeviceAck>),
+    Receipt(Receipt),
     /// Asks for something to be sealed again.
     Resend(Resend),
     /// How the sender's device is reached.
@@ -44,6 +44,16 @@ pub enum Body {
     ContactAccept(ContactAccept),
     /// Something a later version says. It is kept and not shown.
     Unknown,
+}
+
+/// How far both directions have come, as the sender of the receipt sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// What has been received and shown, one for each device of the other side.
+    pub acks: Vec<DeviceAck>,
+    /// The sender's own messages up to and including this seq have been stored by the reader's device
+    /// or relay, as far as the sender knows; 0 for none.
+    pub stored_up_to: u64,
 }
 
 /// What the sender of a receipt has of one device's messages.
@@ -193,9 +203,7 @@ impl Body {
         use wire::content::Body as Wire;
         match self {
             Self::Text(text) => Some(Wire::Text(wire::Text { text: text.clone() })),
-            Self::Receipt(acks) => Some(Wire::Receipt(wire::Receipt {
-                acks: acks.iter().map(DeviceAck::to_wire).collect(),
-            })),
+            Self::Receipt(receipt) => Some(Wire::Receipt(receipt.to_wire())),
             Self::Resend(resend) => Some(Wire::Resend(resend.to_wire())),
             Self::Reach(reach) => Some(Wire::Reach(reach.to_wire())),
             Self::ContactRequest(request) => Some(Wire::ContactRequest(wire::ContactRequest {
@@ -216,12 +224,7 @@ impl Body {
         match body {
             None => Ok(Self::Unknown),
             Some(Wire::Text(text)) => Ok(Self::Text(limited("text", text.text, TEXT_MAX)?)),
-            Some(Wire::Receipt(receipt)) => receipt
-                .acks
-                .iter()
-                .map(DeviceAck::from_wire)
-                .collect::<Result<_, _>>()
-                .map(Self::Receipt),
+            Some(Wire::Receipt(receipt)) => Receipt::from_wire(&receipt).map(Self::Receipt),
             Some(Wire::Resend(resend)) => Resend::from_wire(&resend).map(Self::Resend),
             Some(Wire::Reach(reach)) => Reach::from_wire(reach).map(Self::Reach),
             Some(Wire::ContactRequest(request)) => Ok(Self::ContactRequest(ContactRequest {
@@ -234,6 +237,24 @@ impl Body {
                 reach: reach_field(accept.reach)?,
             })),
         }
+    }
+}
+
+impl Receipt {
+    fn to_wire(&self) -> wire::Receipt {
+        wire::Receipt {
+            acks: self.acks.iter().map(DeviceAck::to_wire).collect(),
+            stored_up_to: self.stored_up_to,
+        }
+    }
+
+    fn from_wire(receipt: &wire::Receipt) -> Result<Self, ContentError> {
+        let acks = receipt.acks.iter().map(DeviceAck::from_wire);
+        Ok(Self {
+            acks: acks.collect::<Result<_, _>>()?,
+            // The last number is never given out.
+            stored_up_to: receipt.stored_up_to.min(u64::MAX - 1),
+        })
     }
 }
 
@@ -391,7 +412,13 @@ mod tests {
         };
         for (seq, body) in [
             (1, Body::Text("hi".into())),
-            (0, Body::Receipt(vec![ack])),
+            (
+                0,
+                Body::Receipt(Receipt {
+                    acks: vec![ack],
+                    stored_up_to: 7,
+                }),
+            ),
             (0, Body::Resend(resend)),
             (2, Body::Reach(reach())),
             (3, Body::ContactRequest(request)),
@@ -430,7 +457,7 @@ mod tests {
     fn a_text_has_a_seq_and_a_receipt_has_none() {
         let text = content(0, Body::Text("hi".into())).encode();
         assert_eq!(Content::decode(&text), Err(ContentError::Seq { seq: 0 }));
-        let receipt = content(1, Body::Receipt(vec![])).encode();
+        let receipt = content(1, Body::Receipt(Receipt::default())).encode();
         assert_eq!(Content::decode(&receipt), Err(ContentError::Seq { seq: 1 }));
     }
 

@@ -30,7 +30,10 @@ pub(crate) struct ControlEnvelope {
     pub(crate) id: EnvelopeId,
     pub(crate) envelope: Bytes,
     pub(crate) attempts: Attempts,
-    asked: usize,
+    /// The envelopes it asks for.
+    asked: Vec<EnvelopeId>,
+    /// It asks for missing seqs as well.
+    asks_for_missing: bool,
 }
 
 impl Control {
@@ -66,10 +69,17 @@ impl Control {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Something is missing; every control envelope asks for it.
+    /// Seals a control envelope at once, whether or not there is anything new to acknowledge.
     pub(crate) const fn due_now(&mut self, now: Instant) {
         self.changed = true;
         self.due = Some(now);
+    }
+
+    /// The envelope that is on its way asks for missing seqs: what replaces it has to ask too.
+    pub(crate) fn asks_for_missing(&self) -> bool {
+        self.in_flight
+            .as_ref()
+            .is_some_and(|envelope| envelope.asks_for_missing)
     }
 
     pub(crate) fn is_due(&self, now: Instant) -> bool {
@@ -86,7 +96,13 @@ impl Control {
     }
 
     /// A control envelope was sealed; it replaces the one in flight.
-    pub(crate) fn sealed(&mut self, id: EnvelopeId, envelope: Bytes, asked: usize) {
+    pub(crate) fn sealed(
+        &mut self,
+        id: EnvelopeId,
+        envelope: Bytes,
+        asked: Vec<EnvelopeId>,
+        asks_for_missing: bool,
+    ) {
         self.due = None;
         self.changed = false;
         self.in_flight = Some(ControlEnvelope {
@@ -94,6 +110,7 @@ impl Control {
             envelope,
             attempts: Attempts::default(),
             asked,
+            asks_for_missing,
         });
     }
 
@@ -106,8 +123,9 @@ impl Control {
         {
             return false;
         }
-        let asked = self.in_flight.take().map_or(0, |envelope| envelope.asked);
-        self.asks.drain(..asked.min(self.asks.len()));
+        let asked = self.in_flight.take().map(|envelope| envelope.asked);
+        let asked = asked.unwrap_or_default();
+        self.asks.retain(|id| !asked.contains(id));
         if !self.changed {
             self.receipt_pending = false;
         }

@@ -158,15 +158,6 @@ impl Inbox {
         }
     }
 
-    /// The missing seqs, as asked for.
-    pub(crate) fn missing(&self, limit: usize) -> Vec<(u64, u64)> {
-        self.gaps
-            .iter()
-            .take(limit)
-            .map(|gap| (gap.first, gap.last))
-            .collect()
-    }
-
     fn patience(&self, config: &Config) -> Duration {
         match self.mailbox {
             Mailbox::Drained => config.gap_patience,

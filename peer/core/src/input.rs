@@ -41,6 +41,8 @@ pub enum Input {
     RelayUp,
     /// It cannot.
     RelayDown,
+    /// The other side's relay has lost what it kept.
+    RelayForgot,
     /// Reading of the own mailbox began.
     MailboxUp,
     /// Everything that was in the own mailbox has been delivered.

@@ -62,6 +62,7 @@ pub mod config;
 mod control;
 mod inbox;
 mod input;
+mod missing;
 mod numbering;
 mod outbox;
 mod output;
@@ -72,6 +73,7 @@ pub mod session;
 mod snapshot;
 mod time;
 mod vault;
+mod wanted;
 
 pub use config::Config;
 pub use input::{Input, RefusedDeposit, Via};

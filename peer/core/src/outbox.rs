@@ -125,6 +125,19 @@ impl Outbox {
         }
     }
 
+    /// Any envelope may be pending again.
+    pub(crate) const fn reload_all(&mut self) {
+        self.next_load = 1;
+    }
+
+    /// The first seq that may be stored nowhere else yet; one more than the last one if there is none.
+    pub(crate) fn first_pending(&self) -> u64 {
+        let on_disk = self.next_load.min(self.end);
+        self.window
+            .first_key_value()
+            .map_or(on_disk, |(&first, _)| first.min(on_disk))
+    }
+
     /// Nothing more waits on disk.
     pub(crate) const fn nothing_pending(&mut self) {
         self.next_load = self.end;

@@ -58,10 +58,15 @@ pub enum Persist {
         /// Where.
         via: SentVia,
     },
+    /// The other side's relay has lost what it kept: every envelope of the outbox that is stored only
+    /// there is pending again.
+    RelayForgot,
     /// Every envelope of the outbox whose seqs are all in this set may be dropped.
     Delivered {
         /// What the other side has received.
         delivered: SeqSet,
+        /// What of it is new: only envelopes that reach into these ranges can be meant.
+        new: Vec<(u64, u64)>,
     },
     /// This envelope was not delivered in time and is dropped.
     Expired {

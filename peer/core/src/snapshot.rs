@@ -44,9 +44,15 @@ pub struct Snapshot {
     /// The other side does not know all of `received` and `read_up_to` yet.
     #[prost(bool, tag = "12")]
     pub receipt_pending: bool,
-    /// Envelopes of ours that are to be sealed again: first and last seq.
+    /// Seqs of ours that the other side misses and that are to be sealed again.
     #[prost(message, repeated, tag = "13")]
     pub resend_wanted: Vec<RangeRow>,
+    /// Envelopes of ours that the other side could not open.
+    #[prost(bytes = "bytes", repeated, tag = "14")]
+    pub resend_ids: Vec<Bytes>,
+    /// Theirs up to here are here or at our relay, they say.
+    #[prost(uint64, tag = "15")]
+    pub announced: u64,
 }
 
 /// A range of seqs, both ends included.

@@ -89,7 +89,8 @@ pub trait Vault {
     /// [`VaultError`].
     fn find_envelopes(&self, ids: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError>;
 
-    /// First and last seq of the undelivered envelopes that overlap `first..=last`, at most `max`.
+    /// First and last seq of the undelivered envelopes that overlap `first..=last` and are stored
+    /// elsewhere, in order, at most `max`. Those that are pending come by themselves.
     ///
     /// # Errors
     /// [`VaultError`].

@@ -29,6 +29,7 @@ enum Step {
     CrashInCommit { at: usize, leave: usize },
     CrashBeforeCommit { at: usize, to_index: usize },
     LoseKeys { at: usize, index: usize },
+    LoseMailbox { at: usize, told: bool },
     Wait(u64),
 }
 
@@ -47,7 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => at.clone().prop_map(|at| Step::Crash { at }),
         2 => (at.clone(), 0..4usize).prop_map(|(at, leave)| Step::CrashInCommit { at, leave }),
         2 => (at.clone(), 0..3usize).prop_map(|(at, to_index)| Step::CrashBeforeCommit { at, to_index }),
-        1 => (at, 0..4usize).prop_map(|(at, index)| Step::LoseKeys { at, index }),
+        1 => (at.clone(), 0..4usize).prop_map(|(at, index)| Step::LoseKeys { at, index }),
+        1 => (at, any::<bool>()).prop_map(|(at, told)| Step::LoseMailbox { at, told }),
         4 => (0..4_000u64).prop_map(Step::Wait),
     ]
 }
@@ -97,6 +99,7 @@ fn run(pair: &mut Pair, sent: &mut [Vec<String>; 2], step: Step) {
                 pair.lose_key(at, generation);
             }
         }
+        Step::LoseMailbox { at, told } => pair.lose_mailbox(at, told),
         Step::Wait(ms) => pair.advance(Duration::from_millis(ms)),
     }
 }

@@ -15,7 +15,7 @@ use pair::{Frame, Pair};
 use tincan_core::config::{WINDOW_BYTES, WINDOW_ENVELOPES};
 use tincan_core::{DeliveryState, Event, Input, SendError, Via, WaitReason};
 use tincan_protocol::MsgId;
-use tincan_protocol::content::Body;
+use tincan_protocol::content::{Body, Receipt};
 use tincan_protocol::wire::NackReason;
 
 fn texts(from: usize, count: usize) -> Vec<String> {
@@ -131,7 +131,8 @@ fn everything_not_stored_is_sent_again_in_order_on_the_next_link() {
     pair.step(0);
     pair.link_down();
     pair.link_up();
-    assert_eq!(puts(&pair, 1), 4);
+    // And one that says how far the other side should have come.
+    assert_eq!(puts(&pair, 1), 4 + 1);
     run_link(&mut pair);
     assert_eq!(pair.sides[1].texts(), texts(0, 5));
 }
@@ -175,7 +176,8 @@ fn a_restart_sends_what_was_pending_and_nothing_else() {
     pair.crash(0);
     pair.link_up();
     pair.advance(Duration::from_millis(1));
-    assert_eq!(puts(&pair, 1), 1);
+    // And one that says how far the other side should have come.
+    assert_eq!(puts(&pair, 1), 1 + 1);
     run_link(&mut pair);
     assert_eq!(pair.sides[1].texts(), texts(0, 2));
 }
@@ -410,7 +412,7 @@ fn too_much_at_once_is_an_error_that_uses_nothing_up() {
         session.send(MsgId::nil(), huge, now),
         Err(SendError::TooLarge { .. })
     ));
-    let receipt = Body::Receipt(Vec::new());
+    let receipt = Body::Receipt(Receipt::default());
     assert_eq!(
         session.send(MsgId::nil(), receipt, now),
         Err(SendError::NotSequenced)
@@ -440,4 +442,94 @@ fn regression_a_receipt_that_cannot_be_opened_is_made_again() {
         run_link(&mut pair);
     }
     assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+#[test]
+fn regression_what_a_relay_has_lost_unnoticed_comes_before_what_is_sent_after_it() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    assert_eq!(pair.sides[0].states[&3], DeliveryState::SentToRelay);
+    pair.lose_mailbox(1, false);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.link_up();
+    pair.send(0, &texts(3, 1));
+    for _ in 0..10 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_millis(150));
+    }
+    assert_eq!(pair.sides[1].texts(), texts(0, 4));
+    let gap = |event: &Event| matches!(event, Event::Gap { .. });
+    assert!(!pair.sides[1].events.iter().any(gap), "in order at once");
+}
+
+#[test]
+fn regression_the_last_messages_a_relay_has_lost_come_with_the_next_link() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 2));
+    pair.lose_mailbox(1, false);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.link_up();
+    for _ in 0..10 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_millis(150));
+    }
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+}
+
+#[test]
+fn a_relay_that_has_lost_everything_is_given_it_again_before_anybody_asks() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    pair.lose_mailbox(1, true);
+    pair.advance(Duration::from_millis(1));
+    assert_eq!(pair.sides[1].mailbox.len(), 3);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToRelay);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    assert_eq!(pair.sides[1].texts(), texts(0, 3));
+}
+
+#[test]
+fn what_the_mailbox_still_holds_is_not_asked_for() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    pair.relay(1, true);
+    pair.link_up();
+    pair.send(0, &texts(1, 1));
+    for _ in 0..10 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_millis(200));
+    }
+    assert_eq!(pair.sides[1].texts(), [""; 0], "the first is still to be read");
+    run_mailbox(&mut pair, 1);
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+    assert_eq!(pair.sides[0].durable.resealed, 0);
+}
+
+#[test]
+fn what_never_comes_is_asked_for_ever_more_rarely() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.send(0, &texts(0, 1));
+    pair.lose_mailbox(1, false);
+    pair.send(0, &texts(1, 1));
+    run_mailbox(&mut pair, 1);
+    // Side 0 is away: questions wait in its mailbox.
+    pair.relay(0, false);
+    let hour = Duration::from_secs(3600);
+    (0..48).for_each(|_| pair.advance(hour));
+    let asked = pair.sides[0].mailbox.deposits();
+    assert!((8..=20).contains(&asked), "{asked}");
 }

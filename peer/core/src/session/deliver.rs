@@ -56,11 +56,11 @@ impl Session {
         }
     }
 
-    /// Fills the window from disk, and seals what is not sealed yet; not where something was just
-    /// sealed again, because that is not on disk before its `Persist` has been polled.
-    /// `poll_timeout` then asks for another call at once.
+    /// Fills the window from disk, and seals what is not sealed yet; not where rows have just changed,
+    /// because that is not on disk before its `Persist` has been polled. `poll_timeout` then asks for
+    /// another call at once.
     pub(super) fn load(&mut self, vault: &mut dyn Vault) -> Result<(), VaultError> {
-        while self.outbox.wants_more() && !self.resealed {
+        while self.outbox.wants_more() && !self.unread {
             let (from_seq, max_count, max_bytes) = self.outbox.wanted();
             let rows = vault.pending(from_seq, max_count, max_bytes)?;
             if rows.is_empty() {
@@ -114,7 +114,11 @@ impl Session {
     pub(super) fn link_up(&mut self, now: Instant) {
         self.paths.link_up();
         self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
-        self.ask_for_gaps(now);
+        self.missing.link_up(now);
+        // What is believed to be at their relay may not be there: they ask for what they do not find.
+        if self.delivered.cumulative() < self.stored_up_to() {
+            self.control.due_now(now);
+        }
     }
 
     pub(super) fn link_down(&mut self) {
@@ -285,6 +289,7 @@ impl Session {
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
             delivered: self.delivered.clone(),
+            new: new.clone(),
         });
         for (first, last) in new {
             let state = DeliveryState::Delivered;
@@ -302,7 +307,7 @@ impl Session {
     ) -> Result<(), VaultError> {
         self.seal_again(first, last, vault)?;
         self.outbox.reload_from(first);
-        self.resealed = true;
+        self.unread = true;
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 
 mod deliver;
 mod receive;
+mod resend;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use core::time::Duration;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::Body;
@@ -14,14 +15,16 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::inbox::{Inbox, Mailbox};
 use crate::input::Input;
+use crate::missing::Missing;
 use crate::numbering::Numbering;
 use crate::outbox::Outbox;
 use crate::output::{DeliveryState, Output, Persist, WaitReason};
 use crate::paths::Paths;
 use crate::rng::SplitMix64;
-use crate::snapshot::{RangeRow, Snapshot, to_rows};
+use crate::snapshot::{Snapshot, to_rows};
 use crate::time::{Instant, Now};
 use crate::vault::{Vault, VaultError};
+use crate::wanted::Wanted;
 
 /// Between which two devices a session delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +71,13 @@ pub struct Session {
     read_by_peer: u64,
     read_up_to: u64,
     expiry_at: Instant,
-    /// Envelopes to seal again: first seq -> last seq.
-    resend_wanted: BTreeMap<u64, u64>,
-    /// Not before this.
+    missing: Missing,
+    wanted: Wanted,
+    /// What is wanted is not sealed before this.
     resend_at: Instant,
-    /// When missing messages are asked for again.
-    gap_ask_at: Option<Instant>,
-    /// This call has sealed something of the outbox again.
-    resealed: bool,
+    /// This call has changed rows of the outbox, which the store does not have before they have been
+    /// polled.
+    unread: bool,
     outputs: VecDeque<Output>,
     /// The snapshot changed since it was last given out.
     dirty: bool,
@@ -145,14 +147,10 @@ impl Session {
             read_by_peer: snapshot.read_by_peer,
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
-            resend_wanted: snapshot
-                .resend_wanted
-                .iter()
-                .map(|row| (row.first, row.last))
-                .collect(),
+            missing: Missing::restore(snapshot.announced),
+            wanted: Wanted::restore(snapshot),
             resend_at: now.instant,
-            gap_ask_at: (!snapshot.gaps.is_empty()).then_some(now.instant),
-            resealed: false,
+            unread: false,
             outputs: VecDeque::new(),
             dirty: false,
         }
@@ -189,12 +187,13 @@ impl Session {
         now: Now,
     ) -> Result<(), VaultError> {
         self.inbox.trim();
-        self.resealed = false;
+        self.unread = false;
         match input {
             Input::LinkUp => self.link_up(now.instant),
             Input::LinkDown => self.link_down(),
             Input::RelayUp => self.paths.relay_up = true,
             Input::RelayDown => self.relay_down(),
+            Input::RelayForgot => self.relay_forgot(),
             Input::MailboxUp => self.inbox.mailbox = Mailbox::Reading,
             Input::MailboxDrained => self.inbox.mailbox = Mailbox::Drained,
             Input::MailboxDown => self.inbox.mailbox = Mailbox::Down,
@@ -211,6 +210,7 @@ impl Session {
             }
             Input::Read { up_to } => self.read(up_to, now.instant),
         }
+        self.note_missing(now.instant);
         self.load(vault)?;
         self.seal_control(vault, now)?;
         self.transmit(now.instant);
@@ -223,7 +223,7 @@ impl Session {
     /// [`VaultError`]: drop the session and restore it.
     pub fn handle_timeout(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
         self.inbox.trim();
-        self.resealed = false;
+        self.unread = false;
         self.paths
             .check_stall(self.config.direct_patience, now.instant);
         while self
@@ -231,11 +231,8 @@ impl Session {
             .give_up(&self.config, vault, now, &mut self.outputs)?
         {
             self.dirty = true;
-            self.ask_for_gaps(now.instant);
         }
-        if self.gap_ask_at.is_some_and(|at| at <= now.instant) {
-            self.ask_for_gaps(now.instant);
-        }
+        self.note_missing(now.instant);
         self.expire(vault, now)?;
         self.reseal_wanted(vault, now.instant)?;
         self.load(vault)?;
@@ -289,7 +286,7 @@ impl Session {
             (self.inbox.give_up_at(&self.config), "gap"),
             (Some(self.expiry_at), "expiry"),
             (self.resend_due(), "resend"),
-            (self.gap_ask_at.filter(|_| self.paths.any()), "ask for gaps"),
+            (self.ask_due(), "ask for what is missing"),
         ]
         .into_iter()
         .filter_map(|(at, reason)| at.map(|at| (at, reason)))
@@ -369,25 +366,14 @@ impl Session {
             gaps: self.inbox.gaps.clone(),
             resend_asks: self.control.asks(),
             receipt_pending: self.control.receipt_pending,
-            resend_wanted: self
-                .resend_wanted
-                .iter()
-                .map(|(&first, &last)| RangeRow { first, last })
-                .collect(),
+            resend_wanted: self.wanted.ranges(),
+            resend_ids: self.wanted.ids(),
+            announced: self.missing.announced,
         }
     }
 
     fn persist(&mut self, row: Persist) {
         self.outputs.push_back(Output::Persist(row));
-    }
-
-    /// Asks for what is missing, now and from time to time until nothing is.
-    fn ask_for_gaps(&mut self, now: Instant) {
-        self.gap_ask_at = None;
-        if !self.inbox.gaps.is_empty() {
-            self.control.due_now(now);
-            self.gap_ask_at = Some(now.after(self.config.gap_ask_interval));
-        }
     }
 
     fn receipt_in(&mut self, delay: Duration, now: Instant) {

@@ -4,13 +4,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::MsgId;
-use tincan_protocol::content::{Body, Content, DeviceAck, Resend};
+use tincan_protocol::content::{Body, Content, DeviceAck, Receipt, Resend};
 use tincan_protocol::envelope::{decode_payload, encode_payload};
-use tincan_protocol::limits::RESEND_MAX;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
-use crate::config::{RESEND_ENVELOPES, RESEND_WANTED};
 use crate::input::Via;
 use crate::output::{Event, Output, Persist, Transmit};
 use crate::time::{Instant, Now};
@@ -80,7 +78,6 @@ impl Session {
             self.misbehaved("sent a payload that cannot be read");
             return Ok(());
         };
-        let gaps = self.inbox.gaps.len();
         let (mut all_taken, mut control) = (true, Vec::new());
         for bytes in contents {
             match Content::decode(&bytes) {
@@ -104,97 +101,31 @@ impl Session {
             self.control
                 .ask(id, now.instant.after(self.config.gap_patience));
         }
-        if self.inbox.gaps.len() > gaps {
-            self.ask_for_gaps(now.instant);
-        }
-        self.apply_controls(control, vault, now.instant)
+        self.apply_controls(control);
+        Ok(())
     }
 
     /// Of each kind the last one says all; a payload with hundreds of them costs no more than one.
-    fn apply_controls(
-        &mut self,
-        bodies: Vec<Body>,
-        vault: &dyn Vault,
-        now: Instant,
-    ) -> Result<(), VaultError> {
+    fn apply_controls(&mut self, bodies: Vec<Body>) {
         let (mut receipt, mut resend) = (None, None);
         for body in bodies {
             match body {
-                Body::Receipt(acks) => receipt = Some(acks),
+                Body::Receipt(newest) => receipt = Some(newest),
                 Body::Resend(wanted) => resend = Some(wanted),
                 // Of a later version, and without a seq: nothing that could be kept.
                 _ => {}
             }
         }
-        let local = self.devices.local;
-        let ack = receipt
-            .into_iter()
-            .flatten()
-            .find(|ack| ack.device == local);
-        if let Some(ack) = ack {
-            self.acknowledged(&ack.received, ack.read_up_to);
-        }
-        match resend {
-            Some(resend) => self.resend(&resend, vault, now),
-            None => Ok(()),
-        }
-    }
-
-    /// The other side asks for envelopes to be sealed again. That it was asked is durable before its
-    /// question is acknowledged, so it need not ask twice.
-    fn resend(
-        &mut self,
-        resend: &Resend,
-        vault: &dyn Vault,
-        now: Instant,
-    ) -> Result<(), VaultError> {
-        let found = vault.find_envelopes(&resend.env_ids)?;
-        if found.len() < resend.env_ids.len() {
-            // One may have been a receipt: these are not kept, the newest says it all.
-            self.receipt_in(self.config.receipt_delay, now);
-        }
-        self.resend_wanted.extend(found);
-        for &(first, last) in &resend.ranges {
-            let room = RESEND_WANTED.saturating_sub(self.resend_wanted.len());
-            let found = vault.find_range(first, last, room)?;
-            // What is in the window is on its way already.
-            let found = found
-                .into_iter()
-                .filter(|row| !self.outbox.is_in_window(row.0));
-            self.resend_wanted.extend(found);
-        }
-        while self.resend_wanted.len() > RESEND_WANTED {
-            self.resend_wanted.pop_last();
-        }
-        self.dirty = true;
-        Ok(())
-    }
-
-    pub(super) fn resend_due(&self) -> Option<Instant> {
-        (!self.resend_wanted.is_empty()).then_some(self.resend_at)
-    }
-
-    /// Seals again what was asked for, at a bounded pace.
-    pub(super) fn reseal_wanted(
-        &mut self,
-        vault: &mut dyn Vault,
-        now: Instant,
-    ) -> Result<(), VaultError> {
-        if self.resend_due().is_none_or(|at| at > now) {
-            return Ok(());
-        }
-        self.resend_at = now.after(self.config.resend_interval);
-        self.dirty = true;
-        for _ in 0..RESEND_ENVELOPES {
-            let Some((first, last)) = self.resend_wanted.pop_first() else {
-                break;
-            };
-            let (delivered, failed) = (&self.delivered, &self.failed);
-            if !delivered.contains_all(first, last) && !failed.contains_all(first, last) {
-                self.reseal(first, last, vault)?;
+        if let Some(receipt) = receipt {
+            self.announced(receipt.stored_up_to);
+            let local = self.devices.local;
+            if let Some(ack) = receipt.acks.iter().find(|ack| ack.device == local) {
+                self.acknowledged(&ack.received, ack.read_up_to);
             }
         }
-        Ok(())
+        if let Some(resend) = resend {
+            self.resend(&resend);
+        }
     }
 
     /// Seals the receipt and what must be asked for, if it is time and there is a path.
@@ -203,7 +134,8 @@ impl Session {
         vault: &mut dyn Vault,
         now: Now,
     ) -> Result<(), VaultError> {
-        if !self.control.is_due(now.instant) || !self.paths.any() {
+        let ask = self.ask_due().is_some_and(|at| at <= now.instant);
+        if !(ask || self.control.is_due(now.instant)) || !self.paths.any() {
             return Ok(());
         }
         let ack = DeviceAck {
@@ -211,17 +143,29 @@ impl Session {
             received: self.inbox.received.clone(),
             read_up_to: self.read_up_to,
         };
-        let mut contents = alloc::vec![self.control_content(Body::Receipt(alloc::vec![ack]), now)];
-        let env_ids = self.control.asks_now();
-        let asked = env_ids.len();
-        // Whatever is sealed anyway asks for all that is missing.
-        let ranges = self.inbox.missing(RESEND_MAX);
-        if asked > 0 || !ranges.is_empty() {
+        let receipt = Receipt {
+            acks: alloc::vec![ack],
+            stored_up_to: self.stored_up_to(),
+        };
+        let mut contents = alloc::vec![self.control_content(Body::Receipt(receipt), now)];
+        let asked = self.control.asks_now();
+        let ranges = if ask || self.control.asks_for_missing() {
+            self.missing_ranges()
+        } else {
+            Vec::new()
+        };
+        if let Some(&(_, last)) = ranges.last() {
+            self.missing
+                .asked(last, &self.config, &mut self.rng, now.instant);
+        }
+        let asks_for_missing = !ranges.is_empty();
+        if asks_for_missing || !asked.is_empty() {
+            let env_ids = asked.clone();
             contents.push(self.control_content(Body::Resend(Resend { env_ids, ranges }), now));
         }
         let envelope = vault.seal(encode_payload(contents))?;
-        self.control
-            .sealed(EnvelopeId::of(&envelope), envelope, asked);
+        let id = EnvelopeId::of(&envelope);
+        self.control.sealed(id, envelope, asked, asks_for_missing);
         // The ratchet moved: the snapshot's commit makes that durable before the envelope leaves.
         self.dirty = true;
         Ok(())

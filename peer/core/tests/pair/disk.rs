@@ -14,7 +14,7 @@ pub(crate) struct OutboxEntry {
     pub(crate) envelope: Bytes,
     pub(crate) created_ms: u64,
     pub(crate) pending: bool,
-    pub(crate) told: bool,
+    pub(crate) stored: Option<SentVia>,
 }
 
 /// Everything that a crash does not take, once it is committed.
@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     unheld: Option<u64>,
     generation: u64,
     opened: BTreeSet<u64>,
+    /// How often an envelope was sealed again.
+    pub(crate) resealed: usize,
     /// Generations whose keys are lost, as when a ratchet has moved too far.
     pub(crate) lost_keys: BTreeSet<u64>,
 }
@@ -51,6 +53,7 @@ impl Disk {
             unheld: None,
             generation: 0,
             opened: BTreeSet::new(),
+            resealed: 0,
             lost_keys: BTreeSet::new(),
         }
     }
@@ -76,7 +79,7 @@ impl Disk {
                     envelope,
                     created_ms,
                     pending: true,
-                    told: false,
+                    stored: None,
                 };
                 assert!(self.outbox.insert(first, entry).is_none());
             }
@@ -86,22 +89,33 @@ impl Disk {
                 envelope,
             } => {
                 let entry = self.outbox.get_mut(&first).unwrap();
+                self.resealed += usize::from(!entry.envelope.is_empty());
                 entry.id = id;
                 entry.envelope = envelope;
                 entry.pending = true;
             }
-            Persist::OutboxStored {
-                first,
-                via: SentVia::Peer | SentVia::Relay,
-            } => {
+            Persist::OutboxStored { first, via } => {
                 if let Some(entry) = self.outbox.get_mut(&first) {
                     entry.pending = false;
-                    entry.told = true;
+                    if entry.stored != Some(SentVia::Peer) {
+                        entry.stored = Some(via);
+                    }
                 }
             }
-            Persist::Delivered { delivered } => {
-                self.outbox
-                    .retain(|&first, entry| !delivered.contains_all(first, entry.last));
+            Persist::RelayForgot => {
+                for entry in self.outbox.values_mut() {
+                    entry.pending |= entry.stored == Some(SentVia::Relay);
+                }
+            }
+            Persist::Delivered { delivered, new } => {
+                self.outbox.retain(|&first, entry| {
+                    let is_new = new
+                        .iter()
+                        .any(|range| range.0 <= entry.last && range.1 >= first);
+                    let covered = delivered.contains_all(first, entry.last);
+                    assert!(is_new || !covered, "what is new leaves an envelope out");
+                    !covered
+                });
             }
             Persist::Expired { first } => {
                 self.outbox.remove(&first);
@@ -178,7 +192,7 @@ impl Vault for Disk {
             first,
             last: entry.last,
             envelope: entry.envelope.clone(),
-            told: entry.told,
+            told: entry.stored.is_some(),
         });
         Ok(rows
             .take(max_count)
@@ -202,6 +216,7 @@ impl Vault for Disk {
         let rows = self
             .outbox
             .iter()
+            .filter(|(_, entry)| !entry.pending)
             .map(|(&first, entry)| (first, entry.last));
         Ok(rows
             .filter(|row| row.0 <= last && row.1 >= first)

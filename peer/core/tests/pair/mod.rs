@@ -14,7 +14,7 @@ use tincan_core::{
     Config, DeliveryState, DeviceAt, Event, Input, Instant, Now, Output, RefusedDeposit, Session,
     Transmit, Vault as _, Via,
 };
-use tincan_protocol::content::{Body, Content};
+use tincan_protocol::content::{Body, Content, Receipt};
 use tincan_protocol::wire::NackReason;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
@@ -200,6 +200,23 @@ impl Pair {
         } else {
             self.input(at, Input::MailboxDown);
             self.step(at);
+        }
+    }
+
+    /// The relay of a side loses what it kept for it. `told`: as a whole, so that the other side
+    /// learns of it when it comes back; otherwise nobody notices.
+    pub(crate) fn lose_mailbox(&mut self, at: usize, told: bool) {
+        let mailbox = &mut self.sides[at].mailbox;
+        mailbox.entries.clear();
+        mailbox.known.clear();
+        if told {
+            let was_up = self.sides[1 - at].relay_up;
+            self.relay(1 - at, false);
+            self.input(1 - at, Input::RelayForgot);
+            self.step(1 - at);
+            if was_up {
+                self.relay(1 - at, true);
+            }
         }
     }
 
@@ -502,7 +519,10 @@ impl Side {
             received,
             read_up_to: 0,
         };
-        let body = Body::Receipt(vec![ack]);
+        let body = Body::Receipt(Receipt {
+            acks: vec![ack],
+            stored_up_to: 0,
+        });
         let content = Content {
             msg_id: MsgId::nil(),
             seq: 0,
