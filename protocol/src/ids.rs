@@ -139,6 +139,11 @@ fixed_bytes!(
     QueueId, 32, "queue"
 );
 fixed_bytes!(
+    /// What a relay keeps: random bytes made together with its database. Another value than last time
+    /// means that the relay has lost what it kept.
+    StoreId, 16, "relay-store"
+);
+fixed_bytes!(
     /// `SHA-256(label | envelope bytes)`: bound to the content, so that nobody can register an id
     /// before the content exists and so swallow the real one.
     EnvelopeId, 32, "envelope"
@@ -163,6 +168,7 @@ fixed_bytes!(
 base64_text!(DeviceId, "device");
 base64_text!(SignalAddress, "signal-address");
 base64_text!(QueueId, "queue");
+base64_text!(StoreId, "relay-store");
 base64_text!(EnvelopeId, "envelope");
 base64_text!(LinkSessionId, "link-session");
 base64_text!(WriteToken, "token");

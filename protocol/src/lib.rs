@@ -31,5 +31,5 @@ pub mod wire;
 
 pub use ids::{
     ConversationId, DeviceId, EnvelopeId, IdentityId, LinkSessionId, MsgId, QueueId, SignalAddress,
-    TokenHash, WriteToken,
+    StoreId, TokenHash, WriteToken,
 };

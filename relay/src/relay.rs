@@ -50,6 +50,7 @@ impl Relay {
         limits: RelayLimits,
         public_url: Option<ServerUrl>,
     ) -> Result<Self, OpenError> {
+        let store_id = store.id();
         let store = StoreThread::spawn(store).map_err(|reason| OpenError::Thread { reason })?;
         let store_works = Arc::new(AtomicBool::new(true));
         let clock = Clock::start();
@@ -63,6 +64,7 @@ impl Relay {
                 limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             limits,
+            store_id,
             inputs,
             stop,
             clock,

@@ -16,6 +16,7 @@ use futures_util::SinkExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tincan_protocol::ids::StoreId;
 use tincan_protocol::limits::RELAY_MESSAGE_MAX;
 use tincan_protocol::origin::Origin;
 use tincan_protocol::wire::{Frame, RelayReply};
@@ -55,6 +56,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Gate {
     pub(crate) origins: OriginPolicy,
     pub(crate) limits: RelayLimits,
+    pub(crate) store_id: StoreId,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) clock: Clock,
@@ -157,7 +159,7 @@ struct Connection<'a> {
 
 impl Connection<'_> {
     async fn run(&mut self) -> End {
-        let challenge = self.session.challenge();
+        let challenge = self.session.challenge(self.gate.store_id);
         match self.converse(challenge).await {
             Ok(end) | Err(end) => end,
         }

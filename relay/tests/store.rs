@@ -57,6 +57,15 @@ fn what_was_deposited_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_store_keeps_its_name_and_another_one_has_another() {
+    let (_folder, open) = in_folder(RelayLimits::default());
+    let name = open().unwrap().id();
+    assert_eq!(open().unwrap().id(), name);
+    let (_other_folder, open) = in_folder(RelayLimits::default());
+    assert_ne!(open().unwrap().id(), name);
+}
+
+#[test]
 fn an_envelope_is_deposited_once_also_after_its_ack_and_a_restart() {
     let (_folder, open) = in_folder(RelayLimits::default());
     let mut store = open().unwrap();

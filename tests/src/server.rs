@@ -144,6 +144,16 @@ impl RelayServer {
         (self.process, _) = Self::spawn(&self.data, &address)?;
         Ok(())
     }
+
+    /// Kills it and starts it again with nothing of what it had.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn restart_empty(&mut self) -> Result<()> {
+        self.process.kill()?;
+        std::fs::remove_dir_all(self.data.join("relay"))?;
+        self.restart()
+    }
 }
 
 fn listening(process: &mut Process) -> Result<String> {

@@ -141,6 +141,53 @@ async fn what_was_called_sent_survives_a_relay_that_is_killed_in_the_middle_of_i
 }
 
 #[tokio::test]
+async fn regression_a_relay_that_has_lost_everything_is_given_it_again_in_order() -> Result<()> {
+    let world = World::with(ServerOptions {
+        without_relay: true,
+        ..ServerOptions::default()
+    })?;
+    let mut relay = RelayServer::start(&world.path("relay"))?;
+    let ann = world.profile_with_relay("ann", relay.url())?;
+    let bob = world.profile_with_relay("bob", relay.url())?;
+    acquaint(&ann, &bob)?;
+
+    // Lost while ann is there.
+    let mut a = ann.daemon().await?;
+    let mut states = States::default();
+    let mut news = Journal::from_now(&a).await?;
+    for text in ["one", "two", "three"] {
+        let answer = a
+            .call("send", json!({"to": "bob", "texts": [text]}))
+            .await?;
+        states
+            .follow(&mut news, &ids(&answer)?, "sent", LOST)
+            .await?;
+    }
+    relay.restart_empty()?;
+    // There is no mailbox before bob makes it again.
+    let mut b = bob.daemon().await?;
+    let mut at_b = Journal::from_start(&b).await?;
+    assert_eq!(at_b.texts(3, LOST).await?, ["one", "two", "three"]);
+
+    // Lost while both are away: nobody was there to notice.
+    ensure!(b.process.terminate()? == Some(0), "bob does not end");
+    let answer = a
+        .call("send", json!({"to": "bob", "texts": ["four"]}))
+        .await?;
+    states
+        .follow(&mut news, &ids(&answer)?, "sent", LOST)
+        .await?;
+    ensure!(a.process.terminate()? == Some(0), "ann does not end");
+    relay.restart_empty()?;
+    let b = bob.daemon().await?;
+    let mut at_b = Journal::after(&b, at_b.cursor()).await?;
+    let a = ann.daemon().await?;
+    assert_eq!(at_b.texts(1, LOST).await?, ["four"]);
+    drop(a);
+    states.check_forward()
+}
+
+#[tokio::test]
 async fn servers_end_in_order_when_told_to_while_peers_are_connected() -> Result<()> {
     let mut world = World::start()?;
     let mut relay = RelayServer::start(&world.path("relay"))?;

@@ -56,13 +56,7 @@ impl Missing {
     }
 
     /// Everything missing up to `seq` was asked for.
-    pub(crate) fn asked(
-        &mut self,
-        seq: u64,
-        config: &Config,
-        rng: &mut SplitMix64,
-        now: Instant,
-    ) {
+    pub(crate) fn asked(&mut self, seq: u64, config: &Config, rng: &mut SplitMix64, now: Instant) {
         self.since = None;
         self.asked_up_to = seq;
         let wait = self

@@ -510,7 +510,11 @@ fn what_the_mailbox_still_holds_is_not_asked_for() {
         run_link(&mut pair);
         pair.advance(Duration::from_millis(200));
     }
-    assert_eq!(pair.sides[1].texts(), [""; 0], "the first is still to be read");
+    assert_eq!(
+        pair.sides[1].texts(),
+        [""; 0],
+        "the first is still to be read"
+    );
     run_mailbox(&mut pair, 1);
     assert_eq!(pair.sides[1].texts(), texts(0, 2));
     assert_eq!(pair.sides[0].durable.resealed, 0);

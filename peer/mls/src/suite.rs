@@ -15,14 +15,18 @@ pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_MLKEM768X25519_AES256
 /// reactions look alike.
 const PADDING: usize = 256;
 
-/// Messages of one sender that may arrive after a later one of the same epoch. Each skipped key
-/// costs about 210 bytes in the group's row until it is used or falls out of the window.
-const OUT_OF_ORDER: u32 = 256;
+/// Messages of one sender that may arrive after a later one of the same epoch: a whole mailbox
+/// (1,000 envelopes) and a window in flight (64), which a first message over a new link overtakes,
+/// and some receipts. Each skipped key costs about 210 bytes in the group's row until it is used or
+/// falls out of the window, a used one five.
+const OUT_OF_ORDER: u32 = 1_088;
 
-/// Messages of one sender that may be missing before the next one that opens. Opening computes
-/// every key on the way, about 4 µs each (measured): a hostile member can make us spend 17 ms on
-/// a message that then does not open.
-const FORWARD: u32 = 4096;
+/// Messages of one sender that may be missing before the next one that opens; beyond it the
+/// conversation cannot go on. Somebody who is away gets at most what fits a mailbox in 30 days and a
+/// window in 14, so this is more than a year of a contact who writes all the time. Opening computes
+/// every key on the way, about 4 µs each (measured): a hostile member can make us spend 65 ms on a
+/// message.
+const FORWARD: u32 = 16_384;
 
 /// Epochs whose keys are kept for late messages. Each adds about as much to the group's row as
 /// the current one has; the library's default of none would lose every late message.

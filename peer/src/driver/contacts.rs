@@ -64,6 +64,7 @@ impl Driver {
             write_token: WriteToken::from_bytes(rand::random()),
             address_seed: rand::random(),
             their_reach: None,
+            relay_store: None,
             created_ms: self.clock.now().unix_ms,
         };
         let profile = self.profile.clone();

@@ -8,7 +8,7 @@ use tincan_protocol::keys::AddressKey;
 use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
-use tincan_protocol::{EnvelopeId, QueueId, SignalAddress};
+use tincan_protocol::{EnvelopeId, QueueId, SignalAddress, StoreId};
 
 use super::sessions::Mailbox;
 use super::turn::After;
@@ -24,6 +24,8 @@ pub(super) struct RelayState {
     pub(super) handle: RelayHandle,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
+    /// Names what it keeps.
+    store: Option<StoreId>,
     /// Mailboxes that are there and have been read to their end.
     drained: BTreeSet<QueueId>,
     /// Key packages are in stock.
@@ -77,6 +79,7 @@ impl Driver {
                     handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
                     up: false,
                     lost: None,
+                    store: None,
                     drained: BTreeSet::new(),
                     stocked: false,
                     published: false,
@@ -172,7 +175,7 @@ impl Driver {
         event: RelayEvent,
     ) -> Result<(), DriverError> {
         match event {
-            RelayEvent::Up => self.relay_changed(server, None),
+            RelayEvent::Up(store) => self.relay_up(server, store),
             RelayEvent::Down(lost) => self.relay_changed(server, Some(lost.to_string())),
             // Only the relay where we have a mailbox speaks for it.
             RelayEvent::Subscribed(queue)
@@ -228,6 +231,32 @@ impl Driver {
         }
     }
 
+    fn relay_up(&mut self, server: &ServerUrl, store: StoreId) -> Result<(), DriverError> {
+        if let Some(relay) = self.relays.get_mut(server) {
+            relay.store = Some(store);
+        }
+        self.relay_changed(server, None)
+    }
+
+    /// The relay towards a contact is up: the session knows first what it can no longer rely on.
+    fn towards_up(
+        &mut self,
+        no: ConversationNo,
+        store: Option<StoreId>,
+    ) -> Result<(), DriverError> {
+        if let Some(conversation) = self.conversations.get_mut(&no)
+            && conversation.row.relay_store != store
+        {
+            let known = std::mem::replace(&mut conversation.row.relay_store, store);
+            let row = conversation.row.clone();
+            self.turn.batch()?.put_contact(&row)?;
+            if known.is_some() {
+                self.session_input(no, SessionInput::RelayForgot)?;
+            }
+        }
+        self.session_input(no, SessionInput::RelayUp)
+    }
+
     fn relay_changed(
         &mut self,
         server: &ServerUrl,
@@ -238,18 +267,18 @@ impl Driver {
             return Ok(());
         };
         (state.up, state.lost) = (up, lost);
+        let store = state.store;
         state.stocked = false;
         state.published = false;
         state.drained.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
             if self.relay_towards(no).as_ref() == Some(server) {
-                let input = if up {
-                    SessionInput::RelayUp
+                if up {
+                    self.towards_up(no, store)?;
                 } else {
-                    SessionInput::RelayDown
-                };
-                self.session_input(no, input)?;
+                    self.session_input(no, SessionInput::RelayDown)?;
+                }
             }
             if !up && self.profile.relay == *server {
                 self.session_input(no, SessionInput::MailboxDown)?;
@@ -278,13 +307,10 @@ impl Driver {
     pub(super) fn relay_path(&mut self, no: ConversationNo) -> Result<(), DriverError> {
         self.session_input(no, SessionInput::RelayDown)?;
         let server = self.relay_towards(no);
-        if server
-            .and_then(|server| self.relays.get(&server))
-            .is_some_and(|relay| relay.up)
-        {
-            self.session_input(no, SessionInput::RelayUp)?;
+        match server.and_then(|server| self.relays.get(&server)) {
+            Some(relay) if relay.up => self.towards_up(no, relay.store),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn mailbox_input(&mut self, queue: &QueueId, input: SessionInput) -> Result<(), DriverError> {

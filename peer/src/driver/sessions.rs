@@ -103,16 +103,9 @@ impl Vault for ConversationVault<'_> {
     }
 
     fn find_range(&self, first: u64, last: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
-        let mut found = 0;
-        let rows = self.batch.outbox_while(self.no, 0, |row_first, meta| {
-            found += usize::from(meta.last >= first);
-            row_first <= last && found <= max
-        });
-        let rows = rows.map_err(vault_error)?;
-        let overlapping = rows.into_iter().filter(|(_, meta)| meta.last >= first);
-        Ok(overlapping
-            .map(|(first, meta)| (first, meta.last))
-            .collect())
+        self.batch
+            .stored_elsewhere(self.no, first, last, max)
+            .map_err(vault_error)
     }
 
     fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError> {

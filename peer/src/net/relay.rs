@@ -11,7 +11,7 @@ use tincan_protocol::limits::{LOGIN_PROOFS_MAX, RELAY_MESSAGE_MAX};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::relay_auth;
 use tincan_protocol::wire::{self, Frame as _, relay_reply, relay_request};
-use tincan_protocol::{EnvelopeId, QueueId, TokenHash, WriteToken};
+use tincan_protocol::{EnvelopeId, QueueId, StoreId, TokenHash, WriteToken};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -72,7 +72,8 @@ pub(crate) enum RelayCommand {
 /// What a relay says.
 #[derive(Debug)]
 pub(crate) enum RelayEvent {
-    Up,
+    /// With the name of what it keeps.
+    Up(StoreId),
     Down(Lost),
     /// Reading of a mailbox began.
     Subscribed(QueueId),
@@ -374,7 +375,9 @@ impl<'a> Connection<'a> {
                 let nonce = challenge.nonce.as_slice().try_into();
                 self.nonce =
                     Some(nonce.map_err(|_| Lost::new("the relay sent a wrong challenge"))?);
-                self.tell(RelayEvent::Up).await?;
+                let store = StoreId::try_from(challenge.store_id.as_slice());
+                let store = store.map_err(|_| Lost::new("the relay sent a wrong challenge"))?;
+                self.tell(RelayEvent::Up(store)).await?;
                 self.authenticate(queues).await
             }
             Some(relay_reply::Kind::Deliver(deliver)) => {

@@ -245,6 +245,25 @@ impl Batch {
         Ok(rows)
     }
 
+    /// First and last seq of undelivered envelopes that overlap `first..=last` and are not pending.
+    pub(crate) fn stored_elsewhere(
+        &self,
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+        max: usize,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        let from = tables::overlapping(&self.txn.open_table(OUTBOX)?, no, first)?;
+        let is_one = |meta: &OutboxMeta| meta.last >= first && !meta.pending;
+        let mut found = 0;
+        let rows = self.outbox_while(no, from, |row_first, meta| {
+            found += usize::from(is_one(meta));
+            row_first <= last && found <= max
+        })?;
+        let rows = rows.into_iter().filter(|(_, meta)| is_one(meta));
+        Ok(rows.map(|(first, meta)| (first, meta.last)).collect())
+    }
+
     pub(crate) fn pending(
         &self,
         no: ConversationNo,

@@ -9,7 +9,8 @@ use tincan_protocol::keys::{AddressKey, QueueKey};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire;
 use tincan_protocol::{
-    ConversationId, DeviceId, EnvelopeId, IdentityId, MsgId, QueueId, SignalAddress, WriteToken,
+    ConversationId, DeviceId, EnvelopeId, IdentityId, MsgId, QueueId, SignalAddress, StoreId,
+    WriteToken,
 };
 
 use super::tables::ConversationNo;
@@ -57,6 +58,10 @@ pub(crate) struct ContactRow {
     pub(crate) address_seed: Seed,
     #[serde(with = "reach", default)]
     pub(crate) their_reach: Option<Reach>,
+    /// What the relay that leads to them kept when it was last there: if it is another store now,
+    /// what we deposited is gone, or is where they no longer look.
+    #[serde(default)]
+    pub(crate) relay_store: Option<StoreId>,
     pub(crate) created_ms: u64,
 }
 

@@ -1,13 +1,12 @@
 //! What a session wants persisted, into the tables of its conversation.
 
-use std::collections::BTreeMap;
-
 use redb::{ReadableTable as _, Table};
 use tincan_core::{Persist, SentVia, Snapshot};
+use tincan_protocol::ack::SeqSet;
 
 use super::tables::{
-    ConversationNo, HELD, OUTBOX, OUTBOX_ENVELOPES, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key,
-    seq_of,
+    ConversationNo, HELD, OUTBOX, OUTBOX_ENVELOPES, SEEN, SENT, SESSIONS, TIMELINE, Who,
+    overlapping, seen_key, seq_of,
 };
 use super::{OutboxMeta, SentIndex, Store, StoreError};
 
@@ -99,7 +98,8 @@ impl<'t> SessionTables<'t> {
                 )
             }
             Persist::OutboxStored { first, via } => self.stored(first, via),
-            Persist::Delivered { delivered } => self.delivered(&delivered),
+            Persist::RelayForgot => self.relay_forgot(),
+            Persist::Delivered { delivered, new } => self.delivered(&delivered, &new),
             Persist::Expired { first } => self.remove_outgoing(first),
             Persist::Incoming {
                 seq,
@@ -164,21 +164,38 @@ impl<'t> SessionTables<'t> {
         self.put_meta(&self.no.seq_key(first), &meta)
     }
 
-    fn delivered(&mut self, delivered: &tincan_protocol::ack::SeqSet) -> Result<(), StoreError> {
-        let (start, end) = (self.no.seq_key(0), self.no.seq_key(delivered.highest()));
-        let mut rows = BTreeMap::new();
-        for entry in self.outbox.range(start.as_slice()..=end.as_slice())? {
-            let (key, value) = entry?;
-            let meta: OutboxMeta = self.store.open_json("outbox", key.value(), value.value())?;
-            rows.insert(seq_of(key.value()), meta.last);
-        }
-        let covered = rows
-            .into_iter()
-            .filter(|&(first, last)| delivered.contains_all(first, last));
-        for (first, _) in covered {
-            self.remove_outgoing(first)?;
+    fn relay_forgot(&mut self) -> Result<(), StoreError> {
+        for (first, mut meta) in self.outgoing_between(0, u64::MAX)? {
+            if !meta.pending && meta.stored == Some(SentVia::Relay) {
+                meta.pending = true;
+                self.put_meta(&self.no.seq_key(first), &meta)?;
+            }
         }
         Ok(())
+    }
+
+    /// Looks at no more than what is new: a receipt costs what it tells.
+    fn delivered(&mut self, delivered: &SeqSet, new: &[(u64, u64)]) -> Result<(), StoreError> {
+        for &(first, last) in new {
+            let from = overlapping(&self.outbox, self.no, first)?;
+            for (first, meta) in self.outgoing_between(from, last)? {
+                if delivered.contains_all(first, meta.last) {
+                    self.remove_outgoing(first)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn outgoing_between(&self, from: u64, to: u64) -> Result<Vec<(u64, OutboxMeta)>, StoreError> {
+        let (start, end) = (self.no.seq_key(from), self.no.seq_key(to));
+        let rows = self.outbox.range(start.as_slice()..=end.as_slice())?;
+        rows.map(|entry| {
+            let (key, value) = entry?;
+            let meta = self.store.open_json("outbox", key.value(), value.value())?;
+            Ok((seq_of(key.value()), meta))
+        })
+        .collect()
     }
 
     fn remove_outgoing(&mut self, first: u64) -> Result<(), StoreError> {

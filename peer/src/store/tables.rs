@@ -1,7 +1,7 @@
 //! Table names and the keys under which rows stand. Keys are big-endian, so that their order is the
 //! order people expect.
 
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::hlc::Hlc;
 
@@ -89,6 +89,18 @@ impl ConversationNo {
         key[13..].copy_from_slice(&seq.to_be_bytes());
         key
     }
+}
+
+/// The first seq of the row whose envelope may reach to `seq`: the last one that begins no later.
+pub(super) fn overlapping(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    no: ConversationNo,
+    seq: u64,
+) -> Result<u64, redb::StorageError> {
+    let (start, end) = (no.seq_key(0), no.seq_key(seq));
+    let mut before = table.range(start.as_slice()..=end.as_slice())?;
+    let row = before.next_back().transpose()?;
+    Ok(row.map_or(seq, |(key, _)| seq_of(key.value())))
 }
 
 /// The seq at the end of a [`ConversationNo::seq_key`].

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tincan_protocol::ids::QueueId;
+use tincan_protocol::ids::{QueueId, StoreId};
 use tincan_protocol::limits::{LOGIN_PROOFS_MAX, LOGIN_TIMEOUT_MS};
 use tincan_protocol::origin::Origin;
 use tincan_protocol::relay_auth;
@@ -107,15 +107,16 @@ impl Session {
         }
     }
 
-    /// The first frame to send.
+    /// The first frame to send. `store_id` names what the relay keeps.
     #[must_use]
-    pub fn challenge(&self) -> RelayReply {
+    pub fn challenge(&self, store_id: StoreId) -> RelayReply {
         let (proto_major, proto_minor) = PROTOCOL;
         let nonce = self.nonce.to_vec();
         let challenge = wire::Challenge {
             nonce,
             proto_major,
             proto_minor,
+            store_id: store_id.to_vec(),
         };
         RelayReply {
             id: 0,

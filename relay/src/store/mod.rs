@@ -23,7 +23,7 @@ mod token;
 pub use redb_store::{OpenError, RedbStore, SCHEMA_VERSION};
 
 use bytes::Bytes;
-use tincan_protocol::ids::{EnvelopeId, QueueId, TokenHash};
+use tincan_protocol::ids::{EnvelopeId, QueueId, StoreId, TokenHash};
 
 /// The two kinds of queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +230,10 @@ pub struct StoreError {
 
 /// Keeps queues and key packages. Blocking: it runs on a thread of its own.
 pub trait Store: Send {
+    /// Names what is kept here: made together with it, and never the same for another store, nor for
+    /// one that was restored from a backup.
+    fn id(&self) -> StoreId;
+
     /// Does all of it in one transaction, durable when this returns. `now_ms` is Unix time.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use tincan_protocol::ids::QueueId;
+use tincan_protocol::ids::{QueueId, StoreId};
 
 use super::queues::{self, Rules};
 use super::tables::{META, Tables};
@@ -86,6 +86,7 @@ type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send;
 pub struct RedbStore {
     opener: Box<Opener>,
     limits: RelayLimits,
+    id: StoreId,
     /// `None` after a failure, until it has been opened again.
     database: Option<Database>,
 }
@@ -131,15 +132,17 @@ impl RedbStore {
         let mut store = Self {
             opener: Box::new(opener),
             limits,
+            id: StoreId::from_bytes([0; 16]),
             database: None,
         };
         let database = unpanicked(|| (store.opener)())
             .map_err(|reason| damaged(path, reason))?
             .map_err(|error| open_error(path, error))?;
         store.database = Some(database);
-        let found = store
+        let (found, id) = store
             .prepare()
             .map_err(|error| damaged(path, error.reason))?;
+        store.id = id;
         if found > SCHEMA_VERSION {
             return Err(OpenError::Newer {
                 path: path.to_owned(),
@@ -149,25 +152,32 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Makes the tables and returns the schema's version.
-    fn prepare(&mut self) -> Result<u64, StoreError> {
+    /// Makes the tables and returns the schema's version and the store's name.
+    fn prepare(&mut self) -> Result<(u64, StoreId), StoreError> {
         self.with_database(|database, _| {
             let transaction = begin(database)?;
-            let found = {
+            let (found, id) = {
                 let mut meta = transaction.open_table(META)?;
-                let found = redb::ReadableTable::get(&meta, "schema")?.map(|guard| guard.value());
-                if found.is_none() {
-                    meta.insert("schema", SCHEMA_VERSION)?;
-                }
-                found.unwrap_or(SCHEMA_VERSION)
+                let mut get_or_put = |key, new: u64| -> Result<u64, StoreError> {
+                    let found = redb::ReadableTable::get(&meta, key)?.map(|guard| guard.value());
+                    if found.is_none() {
+                        meta.insert(key, new)?;
+                    }
+                    Ok(found.unwrap_or(new))
+                };
+                let found = get_or_put("schema", SCHEMA_VERSION)?;
+                let high = get_or_put("store_id_high", rand::random())?;
+                let low = get_or_put("store_id_low", rand::random())?;
+                let id = u128::from(high) << 64 | u128::from(low);
+                (found, StoreId::from_bytes(id.to_be_bytes()))
             };
             if found > SCHEMA_VERSION {
                 transaction.abort()?;
-                return Ok(found);
+                return Ok((found, id));
             }
             drop(Tables::open(&transaction)?);
             transaction.commit()?;
-            Ok(found)
+            Ok((found, id))
         })
     }
 
@@ -193,6 +203,10 @@ impl RedbStore {
 }
 
 impl Store for RedbStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
     fn commit(&mut self, writes: &[Write], now_ms: u64) -> Result<Vec<Written>, StoreError> {
         self.with_database(|database, limits| {
             let transaction = begin(database)?;

@@ -9,7 +9,7 @@ use tincan_mls::{GroupId, OpenError};
 use crate::fixture::{Device, pair};
 
 /// What a receiver keeps of a sender's skipped messages.
-const WINDOW: usize = 256;
+const WINDOW: usize = 1_088;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -26,8 +26,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let side = 0..2usize;
     prop_oneof![
-        4 => (side.clone(), 1..40usize).prop_map(|(side, count)| Step::Seal { side, count }),
-        12 => (side.clone(), prop_oneof![3 => 0..8usize, 1 => 0..400usize])
+        4 => (side.clone(), 1..160usize).prop_map(|(side, count)| Step::Seal { side, count }),
+        12 => (side.clone(), prop_oneof![3 => 0..8usize, 1 => 0..1_600usize])
             .prop_map(|(to, back)| Step::Deliver { to, back }),
         5 => side.clone().prop_map(|side| Step::Commit { side }),
         2 => side.prop_map(|side| Step::Crash { side }),
