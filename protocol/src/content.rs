@@ -54,6 +54,10 @@ pub struct Receipt {
     /// The sender's own messages up to and including this seq have been stored by the reader's device
     /// or relay, as far as the sender knows; 0 for none.
     pub stored_up_to: u64,
+    /// Of these, up to where the sender knows them to be received.
+    pub delivered_up_to: u64,
+    /// And shown.
+    pub read_up_to: u64,
 }
 
 /// What the sender of a receipt has of one device's messages.
@@ -245,6 +249,8 @@ impl Receipt {
         wire::Receipt {
             acks: self.acks.iter().map(DeviceAck::to_wire).collect(),
             stored_up_to: self.stored_up_to,
+            delivered_up_to: self.delivered_up_to,
+            read_up_to: self.read_up_to,
         }
     }
 
@@ -254,6 +260,8 @@ impl Receipt {
             acks: acks.collect::<Result<_, _>>()?,
             // The last number is never given out.
             stored_up_to: receipt.stored_up_to.min(u64::MAX - 1),
+            delivered_up_to: receipt.delivered_up_to,
+            read_up_to: receipt.read_up_to,
         })
     }
 }
@@ -417,6 +425,8 @@ mod tests {
                 Body::Receipt(Receipt {
                     acks: vec![ack],
                     stored_up_to: 7,
+                    delivered_up_to: 5,
+                    read_up_to: 3,
                 }),
             ),
             (0, Body::Resend(resend)),

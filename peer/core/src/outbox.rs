@@ -130,6 +130,11 @@ impl Outbox {
         self.next_load = 1;
     }
 
+    /// The last seq that was given to an envelope.
+    pub(crate) const fn last_seq(&self) -> u64 {
+        self.end - 1
+    }
+
     /// The first seq that may be stored nowhere else yet; one more than the last one if there is none.
     pub(crate) fn first_pending(&self) -> u64 {
         let on_disk = self.next_load.min(self.end);

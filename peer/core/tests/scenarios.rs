@@ -537,3 +537,65 @@ fn what_never_comes_is_asked_for_ever_more_rarely() {
     let asked = pair.sides[0].mailbox.deposits();
     assert!((8..=20).contains(&asked), "{asked}");
 }
+
+#[test]
+fn regression_what_is_lost_behind_a_refused_deposit_is_asked_for_too() {
+    let mut pair = Pair::new();
+    pair.sides[1].mailbox.full = true;
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    pair.sides[1].mailbox.full = false;
+    pair.send(0, &texts(1, 1));
+    pair.lose_mailbox(1, false);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.link_up();
+    for _ in 0..10 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_millis(150));
+    }
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+}
+
+#[test]
+fn regression_a_receipt_that_a_relay_has_lost_is_made_again() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    pair.send(0, &texts(0, 1));
+    run_mailbox(&mut pair, 1);
+    pair.advance(Duration::from_secs(1));
+    // The receipt is in the mailbox of side 0, and nowhere else.
+    pair.lose_mailbox(0, false);
+    run_mailbox(&mut pair, 0);
+    pair.link_up();
+    for _ in 0..10 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_millis(150));
+    }
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+#[test]
+fn receipts_do_not_answer_each_other_for_ever() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.send(1, &texts(0, 1));
+    let mut frames = 0;
+    for _ in 0..60 {
+        while pair.wires.iter().any(|wire| !wire.is_empty()) {
+            frames += pair
+                .wires
+                .iter()
+                .map(std::collections::VecDeque::len)
+                .sum::<usize>();
+            (0..2).for_each(|to| {
+                pair.deliver(to, 0);
+                pair.step(to);
+            });
+        }
+        pair.advance(Duration::from_secs(1));
+    }
+    assert!(frames <= 24, "{frames}");
+}

@@ -115,7 +115,7 @@ impl Session {
         self.paths.link_up();
         self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
         self.missing.link_up(now);
-        // What is believed to be at their relay may not be there: they ask for what they do not find.
+        self.to_announce = Some(self.outbox.last_seq());
         if self.delivered.cumulative() < self.stored_up_to() {
             self.control.due_now(now);
         }

@@ -72,6 +72,8 @@ pub struct Session {
     read_up_to: u64,
     expiry_at: Instant,
     missing: Missing,
+    /// Up to where everything was sent before the link was up, until the other side is told.
+    to_announce: Option<u64>,
     wanted: Wanted,
     /// What is wanted is not sealed before this.
     resend_at: Instant,
@@ -148,6 +150,7 @@ impl Session {
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
             missing: Missing::restore(snapshot.announced),
+            to_announce: None,
             wanted: Wanted::restore(snapshot),
             resend_at: now.instant,
             unread: false,
@@ -212,6 +215,7 @@ impl Session {
         }
         self.note_missing(now.instant);
         self.load(vault)?;
+        self.announce(now.instant);
         self.seal_control(vault, now)?;
         self.transmit(now.instant);
         Ok(())
@@ -236,6 +240,7 @@ impl Session {
         self.expire(vault, now)?;
         self.reseal_wanted(vault, now.instant)?;
         self.load(vault)?;
+        self.announce(now.instant);
         self.seal_control(vault, now)?;
         self.transmit(now.instant);
         Ok(())

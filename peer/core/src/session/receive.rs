@@ -101,12 +101,12 @@ impl Session {
             self.control
                 .ask(id, now.instant.after(self.config.gap_patience));
         }
-        self.apply_controls(control);
+        self.apply_controls(control, now.instant);
         Ok(())
     }
 
     /// Of each kind the last one says all; a payload with hundreds of them costs no more than one.
-    fn apply_controls(&mut self, bodies: Vec<Body>) {
+    fn apply_controls(&mut self, bodies: Vec<Body>, now: Instant) {
         let (mut receipt, mut resend) = (None, None);
         for body in bodies {
             match body {
@@ -118,6 +118,11 @@ impl Session {
         }
         if let Some(receipt) = receipt {
             self.announced(receipt.stored_up_to);
+            let behind = receipt.delivered_up_to < self.inbox.received.cumulative()
+                || receipt.read_up_to < self.read_up_to;
+            if behind && !self.control.receipt_pending {
+                self.receipt_in(self.config.receipt_delay, now);
+            }
             let local = self.devices.local;
             if let Some(ack) = receipt.acks.iter().find(|ack| ack.device == local) {
                 self.acknowledged(&ack.received, ack.read_up_to);
@@ -146,6 +151,8 @@ impl Session {
         let receipt = Receipt {
             acks: alloc::vec![ack],
             stored_up_to: self.stored_up_to(),
+            delivered_up_to: self.delivered.cumulative(),
+            read_up_to: self.read_by_peer,
         };
         let mut contents = alloc::vec![self.control_content(Body::Receipt(receipt), now)];
         let asked = self.control.asks_now();

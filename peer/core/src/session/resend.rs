@@ -77,6 +77,19 @@ impl Session {
         self.outbox.first_pending() - 1
     }
 
+    /// What is believed to be at their relay may not be there: once everything that was sent before
+    /// this link is stored, they are told, and ask for what they do not find.
+    pub(super) fn announce(&mut self, now: Instant) {
+        if let Some(up_to) = self.to_announce
+            && self.stored_up_to() >= up_to
+        {
+            self.to_announce = None;
+            if self.delivered.cumulative() < up_to {
+                self.control.due_now(now);
+            }
+        }
+    }
+
     /// The other side says what it believes to be here or at our relay.
     pub(super) fn announced(&mut self, up_to: u64) {
         if up_to > self.missing.announced {

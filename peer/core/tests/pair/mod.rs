@@ -521,7 +521,7 @@ impl Side {
         };
         let body = Body::Receipt(Receipt {
             acks: vec![ack],
-            stored_up_to: 0,
+            ..Receipt::default()
         });
         let content = Content {
             msg_id: MsgId::nil(),
