@@ -17,7 +17,7 @@ use crate::store::{ContactState, ConversationNo, JournalEvent};
 
 /// Requests that wait for a decision. Further ones stay at the relay until some are decided, so that
 /// an invite that went around does not fill the disk.
-const ASKED_MAX: usize = 200;
+pub(super) const ASKED_MAX: usize = 200;
 
 impl Driver {
     /// Something came into an invite's queue.

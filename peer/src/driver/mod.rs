@@ -37,6 +37,8 @@ mod reaches;
 mod servers;
 mod sessions;
 mod status;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod unknown_contents;
 mod wanted_servers;

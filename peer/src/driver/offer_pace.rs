@@ -6,7 +6,7 @@ use tincan_core::Instant;
 
 /// Offers taken in a minute. One whose attempts fail makes some seven; the waits between these start
 /// over when a server tells that it came, every five seconds at most.
-const PER_MINUTE: u32 = 20;
+pub(super) const PER_MINUTE: u32 = 20;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -107,7 +107,7 @@ impl Driver {
         }
     }
 
-    fn dial(&self, server: &ServerUrl) -> Dial {
+    pub(super) fn dial(&self, server: &ServerUrl) -> Dial {
         let signals = self.profile.signal_servers.iter();
         let own: Arc<[ServerUrl]> = signals.chain([&self.profile.relay]).cloned().collect();
         Dial {
