@@ -73,6 +73,18 @@ pub enum AddError {
         /// The relay.
         server: ServerUrl,
     },
+    /// The invite's relay is where only own servers may be.
+    #[error(
+        "the relay of this invite ({server}) is not dialed: its address {ip} is {range}, which others could use to reach into your network"
+    )]
+    LocalServer {
+        /// The relay.
+        server: ServerUrl,
+        /// Where it is.
+        ip: std::net::IpAddr,
+        /// The kind of address.
+        range: &'static str,
+    },
     /// The invite's relay has no key package for this link.
     #[error("the relay of this invite refused: {text}")]
     Refused {

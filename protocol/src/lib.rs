@@ -27,6 +27,7 @@ pub mod phrase;
 pub mod relay_auth;
 pub mod sealed_box;
 pub mod signal;
+pub mod special_range;
 pub mod wire;
 
 pub use ids::{

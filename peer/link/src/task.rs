@@ -308,6 +308,12 @@ impl Link {
             tracing::debug!("answer ignored: there is one already");
             return Ok(());
         }
+        // A late one to an offer before this one says nothing about this session.
+        let statement = Statement::decode(&answer.statement.0);
+        if statement.is_ok_and(|statement| statement.session != self.offer.session) {
+            tracing::debug!("answer ignored: it belongs to another session");
+            return Ok(());
+        }
         let now_ms = self.clock.now_ms(Instant::now());
         let answer = verify_answer(&self.parties, &self.offer, answer, now_ms)
             .map_err(DownReason::BadAnswer)?;

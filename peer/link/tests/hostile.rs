@@ -42,7 +42,15 @@ async fn offering(
 
 /// A link and a raw other side whose channel is open.
 async fn facing_raw() -> (End, RawAnswerer, Arc<dyn DataChannel>) {
+    facing_raw_after(|_| {}).await
+}
+
+/// The same, with something done to the link before it is answered.
+async fn facing_raw_after(
+    before: impl FnOnce(&LinkHandle),
+) -> (End, RawAnswerer, Arc<dyn DataChannel>) {
     let (handle, events, offer) = offering(loopback()).await;
+    before(&handle);
     let mut raw = RawAnswerer::new(&Person::new(2), &Person::new(1), offer, |sdp| sdp).await;
     raw.introduce(&handle).await;
     let connection = Arc::clone(&raw.connection);
@@ -214,6 +222,19 @@ async fn an_answer_of_somebody_else_ends_the_link() {
         DownReason::BadAnswer(LinkError::Signature(_))
     ));
     raw.connection.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_late_answer_to_another_offer_is_no_end_of_this_attempt() {
+    let (_earlier, _events, offer) = offering(loopback()).await;
+    let late = RawAnswerer::new(&Person::new(2), &Person::new(1), offer, |sdp| sdp).await;
+    let answer = LinkSignal::Answer(late.answer.clone());
+    let (mut end, raw, channel) = facing_raw_after(|link| link.handle_signal(answer)).await;
+    send(&channel, raw.hello()).await;
+    end.up().await;
+    for connection in [raw.connection, late.connection] {
+        connection.close().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

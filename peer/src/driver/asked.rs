@@ -7,6 +7,7 @@ use tincan_protocol::IdentityId;
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
 use tincan_protocol::envelope::Envelope;
 use tincan_protocol::limits::HELLO_GROUPS_MAX;
+use tincan_protocol::origin::ServerUrl;
 
 use super::sessions::Mailbox;
 use super::turn::After;
@@ -14,9 +15,9 @@ use super::{Driver, DriverError};
 use crate::error::AcceptError;
 use crate::store::{ContactState, ConversationNo, JournalEvent};
 
-/// Requests that wait for a decision. Beyond it further ones are dropped, so that an invite that
-/// went around does not fill the disk.
-const ASKED_MAX: usize = 200;
+/// Requests that wait for a decision. Further ones stay at the relay until some are decided, so that
+/// an invite that went around does not fill the disk.
+pub(super) const ASKED_MAX: usize = 200;
 
 impl Driver {
     /// Something came into an invite's queue.
@@ -26,6 +27,13 @@ impl Driver {
         index: u64,
         envelope: Bytes,
     ) -> Result<(), DriverError> {
+        let left = self
+            .relays
+            .get(&mailbox.server)
+            .is_some_and(|relay| relay.left.contains(&mailbox.queue));
+        if left {
+            return Ok(());
+        }
         let Ok(Envelope::Request(request)) = Envelope::decode(envelope) else {
             tracing::debug!("not a request in an invite's queue; dropped");
             self.after(ack(mailbox, index));
@@ -34,6 +42,9 @@ impl Driver {
         if self.asked() >= ASKED_MAX {
             // It stays at the relay: when that is full, senders are told.
             tracing::warn!("too many requests wait for a decision; further ones stay at the relay");
+            if let Some(relay) = self.relays.get_mut(&mailbox.server) {
+                relay.left.insert(mailbox.queue);
+            }
             return Ok(());
         }
         let now_ms = self.clock.now().unix_ms;
@@ -152,34 +163,37 @@ impl Driver {
         }
     }
 
-    pub(super) fn accept(
+    /// A person has decided: a request becomes a contact, or is forgotten.
+    pub(super) fn decide(
         &mut self,
         who: &IdentityId,
+        welcome: bool,
     ) -> Result<Result<(), AcceptError>, DriverError> {
-        let Some(conversation) = self.find(who) else {
+        let asked = self
+            .find(who)
+            .filter(|known| matches!(known.row.state, ContactState::Asked { .. }));
+        let Some(no) = asked.map(|known| known.row.no) else {
             return Ok(Err(AcceptError::NoRequest));
         };
-        if !matches!(conversation.row.state, ContactState::Asked { .. }) {
-            return Ok(Err(AcceptError::NoRequest));
+        if welcome {
+            self.say_yes(no)?;
+        } else {
+            self.forget(no)?;
         }
-        let no = conversation.row.no;
-        self.say_yes(no)?;
+        self.read_left_requests();
         Ok(Ok(()))
     }
 
-    pub(super) fn reject(
-        &mut self,
-        who: &IdentityId,
-    ) -> Result<Result<(), AcceptError>, DriverError> {
-        let Some(conversation) = self.find(who) else {
-            return Ok(Err(AcceptError::NoRequest));
-        };
-        if !matches!(conversation.row.state, ContactState::Asked { .. }) {
-            return Ok(Err(AcceptError::NoRequest));
+    /// There is room again for requests that were left at their relay: they come once more.
+    fn read_left_requests(&mut self) {
+        let left = self
+            .relays
+            .iter()
+            .filter(|(_, relay)| !relay.left.is_empty());
+        let left: Vec<ServerUrl> = left.map(|(server, _)| server.clone()).collect();
+        for server in left {
+            self.redial_relay(&server);
         }
-        let no = conversation.row.no;
-        self.forget(no)?;
-        Ok(Ok(()))
     }
 
     /// Becomes a contact and tells them how we are reached.

@@ -1,5 +1,6 @@
 //! Asking somebody to become a contact: the key package, the group, the request.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,10 +39,11 @@ pub(super) struct PendingAsk {
 }
 
 impl PendingAdd {
-    pub(super) fn relay(&self) -> ServerUrl {
-        self.request.invite.body().relay.clone()
+    pub(super) fn relay(&self) -> &ServerUrl {
+        &self.request.invite.body().relay
     }
 }
+
 impl Driver {
     /// Checks what can be checked here, and asks the invite's relay for a key package.
     pub(super) fn begin_add(
@@ -114,7 +116,7 @@ impl Driver {
         let late: Vec<u64> = late.map(|(&id, _)| id).collect();
         for id in late {
             if let Some(add) = self.pending_adds.remove(&id) {
-                let server = add.request.invite.body().relay.clone();
+                let server = add.relay().clone();
                 add.reply.send(Err(AddError::NoAnswer { server }));
                 self.turn.sync_servers();
             }
@@ -130,6 +132,20 @@ impl Driver {
         }
     }
 
+    /// A relay must not be dialed: who waits for it waits in vain.
+    pub(super) fn refuse_adds(&mut self, server: &ServerUrl, ip: IpAddr, range: &'static str) {
+        let refused: Vec<_> = self
+            .pending_adds
+            .extract_if(.., |_, add| add.relay() == server)
+            .collect();
+        for (_, add) in refused {
+            let server = server.clone();
+            add.reply
+                .send(Err(AddError::LocalServer { server, ip, range }));
+            self.turn.sync_servers();
+        }
+    }
+
     pub(super) fn handle_key_package(
         &mut self,
         request: u64,
@@ -139,11 +155,10 @@ impl Driver {
             Ok(package) => package,
             Err(text) => {
                 // A relay that is not there yet is tried again until the deadline.
-                let reachable = self.pending_adds.get(&request).is_some_and(|add| {
-                    self.relays
-                        .get(&add.request.invite.body().relay)
-                        .is_some_and(|relay| relay.up)
-                });
+                let reachable = self
+                    .pending_adds
+                    .get(&request)
+                    .is_some_and(|add| self.relays.get(add.relay()).is_some_and(|relay| relay.up));
                 if !reachable {
                     if let Some(add) = self.pending_adds.get_mut(&request) {
                         add.sent = false;
@@ -268,19 +283,14 @@ impl Driver {
             return Ok(());
         };
         let mut row = conversation.row.clone();
-        let news = matches!(row.state, ContactState::Requesting(_));
-        let again =
-            row.state == ContactState::Accepted && row.their_reach.as_ref() != Some(&accept.reach);
-        if !news && !again {
-            // Nobody accepts what was not asked, and who says it again says nothing new.
-            return Ok(());
+        if !matches!(row.state, ContactState::Requesting(_)) {
+            // Nobody accepts what was not asked; who says it again may be reached another way.
+            return self.handle_reach(no, accept.reach);
         }
         row.state = ContactState::Accepted;
         row.their_reach = Some(accept.reach);
         self.put_row(row)?;
-        if news {
-            self.journal(JournalEvent::Accepted { no });
-        }
+        self.journal(JournalEvent::Accepted { no });
         self.relay_path(no)?;
         self.turn.sync_servers();
         Ok(())

@@ -108,12 +108,12 @@ impl Driver {
                 Ok(())
             }
             Command::Accept { who, reply } => {
-                let result = self.accept(&who)?;
+                let result = self.decide(&who, true)?;
                 self.answer(reply, result);
                 Ok(())
             }
             Command::Reject { who, reply } => {
-                let result = self.reject(&who)?;
+                let result = self.decide(&who, false)?;
                 self.answer(reply, result);
                 Ok(())
             }

@@ -17,30 +17,9 @@ use super::conversation::Conversation;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::net::RelayCommand;
-use crate::store::{ContactRow, ContactState, ConversationNo};
+use crate::store::{ContactRow, ContactState, ConversationNo, UnknownKept};
 
 impl Driver {
-    /// They are reached another way now.
-    pub(super) fn handle_reach(
-        &mut self,
-        no: ConversationNo,
-        reach: Reach,
-    ) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else {
-            return Ok(());
-        };
-        let same = conversation.row.their_reach.as_ref() == Some(&reach);
-        if same || !conversation.is_accepted() {
-            return Ok(());
-        }
-        let mut row = conversation.row.clone();
-        row.their_reach = Some(reach);
-        self.put_row(row)?;
-        self.relay_path(no)?;
-        self.turn.sync_servers();
-        Ok(())
-    }
-
     pub(super) fn new_contact(
         &mut self,
         identity: IdentityId,
@@ -65,6 +44,8 @@ impl Driver {
             address_seed: rand::random(),
             their_reach: None,
             relay_store: None,
+            next_reach: None,
+            unknown: UnknownKept::default(),
             created_ms: self.clock.now().unix_ms,
         };
         let profile = self.profile.clone();
@@ -111,13 +92,7 @@ impl Driver {
         self.by_queue.remove(&conversation.row.queue_key().queue());
         self.by_address
             .remove(&conversation.row.address_key().address());
-        let relay = self.profile.relay.clone();
-        self.after(After::Relay(
-            relay,
-            Box::new(RelayCommand::DeleteQueue(conversation.row.queue_key())),
-        ));
-        self.turn.sync_servers();
-        Ok(())
+        self.end_queue(conversation.row.queue_seed, self.profile.relay.clone())
     }
 
     pub(super) fn leave(&mut self, group: &GroupId) {

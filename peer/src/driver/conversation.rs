@@ -3,6 +3,7 @@
 use tincan_core::{Instant, Session};
 
 use super::link_slot::LinkSlot;
+use super::offer_pace::OfferPace;
 use crate::store::{ContactRow, ContactState};
 
 /// See the module.
@@ -14,6 +15,10 @@ pub(super) struct Conversation {
     pub(super) online: bool,
     /// When that last changed.
     pub(super) presence_told: Option<Instant>,
+    /// When the way in which they are reached last changed.
+    pub(super) reach_changed: Option<Instant>,
+    /// The offers of links that they make.
+    pub(super) offers: OfferPace,
     /// Contents were sent and are not sealed yet.
     pub(super) unsealed: bool,
 }
@@ -26,6 +31,8 @@ impl Conversation {
             link: LinkSlot::default(),
             online: false,
             presence_told: None,
+            reach_changed: None,
+            offers: OfferPace::default(),
             unsealed: false,
         }
     }

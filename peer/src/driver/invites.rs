@@ -5,10 +5,8 @@ use tincan_protocol::WriteToken;
 use tincan_protocol::invite::{Invite, InviteBody};
 use tincan_protocol::keys::{AddressKey, QueueKey};
 
-use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::InviteError;
-use crate::net::RelayCommand;
 use crate::store::InviteRow;
 
 impl Driver {
@@ -54,12 +52,7 @@ impl Driver {
             return Ok(());
         };
         self.turn.batch()?.remove_invite(&row)?;
-        self.after(After::Relay(
-            row.relay.clone(),
-            Box::new(RelayCommand::DeleteQueue(row.queue_key())),
-        ));
-        self.turn.sync_servers();
-        Ok(())
+        self.end_queue(row.queue_seed, row.relay)
     }
 
     /// Counts a use; true if whoever uses this invite is accepted.

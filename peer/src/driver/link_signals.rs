@@ -49,13 +49,18 @@ impl Driver {
         no: ConversationNo,
         offer: &SignedDescription,
     ) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else {
+        let now = self.clock.now();
+        let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
+        if !conversation.offers.take(now.instant) {
+            tracing::debug!(conversation = no.0, "too many offers; dropped");
+            return Ok(());
+        }
         let expected = Expected {
             me: (self.identity, self.device.device()),
             from: (conversation.row.identity, conversation.row.device),
-            now_ms: self.clock.now().unix_ms,
+            now_ms: now.unix_ms,
             offer: None,
         };
         let verified = match verify(offer, &expected, &mut self.seen_sessions) {
@@ -65,7 +70,13 @@ impl Driver {
                 return Ok(());
             }
         };
-        let ours_wins = self.device.device() < conversation.row.device;
+        // Durable before anything of ours answers it, so that it is not taken again after a restart.
+        let (device, session) = (conversation.row.device, verified.statement.session);
+        self.turn
+            .batch()?
+            .put_link_session(device, session, now.unix_ms)?;
+        self.turn.hurry();
+        let ours_wins = self.device.device() < device;
         if conversation.link.is_offering() && ours_wins {
             tracing::debug!("both sides offered; ours stands");
             return Ok(());

@@ -348,7 +348,7 @@ impl Driver {
     }
 
     /// With the TURN servers of our own signaling servers and of this contact's, and nobody else's.
-    fn link_config(&self, no: ConversationNo) -> LinkConfig {
+    pub(super) fn link_config(&self, no: ConversationNo) -> LinkConfig {
         let row = self
             .conversations
             .get(&no)

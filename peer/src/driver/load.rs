@@ -6,7 +6,7 @@ use tincan_core::{Config, DeviceAt, Session};
 use tincan_mls::Mls;
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
-use tincan_protocol::link::SeenSessions;
+use tincan_protocol::link::{SESSION_KEPT_MS, SeenSessions};
 use tincan_protocol::phrase::Phrase;
 
 use super::conversation::Conversation;
@@ -37,6 +37,11 @@ impl Driver {
             .into_iter()
             .map(|row| (row.queue_key().queue(), row))
             .collect();
+        let ended_queues = batch
+            .ended_queues()?
+            .into_iter()
+            .map(|row| (row.queue_key().queue(), row))
+            .collect();
         let clock = Clock::start();
         let mut driver = Self {
             turn: Turn::new(shell.store.clone(), batch.journal_end()?),
@@ -45,11 +50,12 @@ impl Driver {
             by_queue: BTreeMap::new(),
             by_address: BTreeMap::new(),
             invites,
+            ended_queues,
             pending_adds: BTreeMap::new(),
             pending_asks: BTreeMap::new(),
             relays: BTreeMap::new(),
             signals: BTreeMap::new(),
-            seen_sessions: SeenSessions::default(),
+            seen_sessions: seen_sessions(&batch, clock.now().unix_ms)?,
             settings: shell.settings.clone(),
             runtime: shell.runtime.clone(),
             sender: shell.sender.clone(),
@@ -113,4 +119,15 @@ impl Driver {
             now,
         )?)
     }
+}
+
+/// The sessions that were offered before a restart and whose offers could still be taken.
+fn seen_sessions(batch: &Batch, now_ms: u64) -> Result<SeenSessions, StoreError> {
+    let mut seen = SeenSessions::default();
+    for (device, session, at) in batch.link_sessions()? {
+        if now_ms.saturating_sub(at) <= SESSION_KEPT_MS {
+            let _ = seen.note(device, session, at);
+        }
+    }
+    Ok(seen)
 }

@@ -15,8 +15,10 @@
 //! | [`sessions`] | inputs to sessions, their outputs |
 //! | [`commands`] | what callers of [`crate::Peer`] want |
 //! | [`contacts`] | contact rows; [`invites`], [`asking`] and [`asked`] how people become contacts |
-//! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals |
-//! | [`servers`] | signaling servers and relays |
+//! | [`reaches`] | how contacts are reached, as it changes |
+//! | [`unknown_contents`] | the bound of what only a later version can read |
+//! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals, [`offer_pace`] how many |
+//! | [`servers`] | signaling servers and relays; [`wanted_servers`] which ones, [`ended_queues`] mailboxes to be deleted there |
 //! | [`status`] | the report |
 
 mod asked;
@@ -24,15 +26,22 @@ mod asking;
 mod commands;
 mod contacts;
 mod conversation;
+mod ended_queues;
 mod invites;
 mod link_signals;
 mod link_slot;
 mod links;
 mod load;
+mod offer_pace;
+mod reaches;
 mod servers;
 mod sessions;
 mod status;
+#[cfg(test)]
+mod tests;
 mod turn;
+mod unknown_contents;
+mod wanted_servers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +51,7 @@ use tincan_link::{IcePolicy, LinkEvent};
 use tincan_mls::{GroupId, Mls};
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
-use tincan_protocol::link::SeenSessions;
+use tincan_protocol::link::{SESSION_KEPT_MS, SeenSessions};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{IdentityId, QueueId, SignalAddress};
 use tokio::runtime::Handle;
@@ -58,7 +67,8 @@ use turn::{After, Turn};
 use crate::home::HomeLock;
 use crate::net::{RelayEvent, SignalEvent};
 use crate::store::{
-    ConversationNo, InviteRow, JournalEvent, ProfileRow, Store, StoreError, contained,
+    ConversationNo, EndedQueueRow, InviteRow, JournalEvent, ProfileRow, Store, StoreError,
+    contained,
 };
 
 /// Inputs that wait for the driver. Senders wait when it is full, which closes the windows of their
@@ -248,6 +258,7 @@ pub(crate) struct Driver {
     by_queue: BTreeMap<QueueId, ConversationNo>,
     by_address: BTreeMap<SignalAddress, ConversationNo>,
     invites: BTreeMap<QueueId, InviteRow>,
+    ended_queues: BTreeMap<QueueId, EndedQueueRow>,
     pending_adds: BTreeMap<u64, PendingAdd>,
     pending_asks: BTreeMap<ConversationNo, PendingAsk>,
     relays: BTreeMap<ServerUrl, RelayState>,
@@ -326,10 +337,15 @@ impl Driver {
             .conversations
             .values()
             .filter_map(|conversation| self.link_due(conversation));
+        let reaches = self
+            .conversations
+            .values()
+            .filter_map(Conversation::reach_due);
         let adds = self.pending_adds.values().map(|add| add.deadline);
         let asks = self.pending_asks.values().map(|ask| ask.deadline);
         sessions
             .chain(links)
+            .chain(reaches)
             .chain(adds)
             .chain(asks)
             .chain(self.turn.commit_due())
@@ -348,6 +364,7 @@ impl Driver {
         for no in due {
             self.session_timeout(no)?;
         }
+        self.apply_due_reaches()?;
         self.start_due_links()?;
         self.expire_adds();
         if self.prune_at <= now.instant {
@@ -359,7 +376,10 @@ impl Driver {
 
     /// Old marks and ended invites go.
     fn prune(&mut self, now: Now) -> Result<(), DriverError> {
-        self.turn.batch()?.prune_seen(now.unix_ms)?;
+        let batch = self.turn.batch()?;
+        batch.prune_seen(now.unix_ms)?;
+        batch.prune_link_sessions(now.unix_ms.saturating_sub(SESSION_KEPT_MS))?;
+        self.prune_ended_queues(now.unix_ms)?;
         let ended = self
             .invites
             .values()

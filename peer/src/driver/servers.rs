@@ -1,27 +1,25 @@
-//! Which servers there must be connections to, and what comes from them.
+//! What comes from servers, and what goes to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, RefusedDeposit, Via};
-use tincan_protocol::keys::AddressKey;
 use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
-use tincan_protocol::{EnvelopeId, QueueId, SignalAddress, StoreId};
+use tincan_protocol::{EnvelopeId, QueueId, StoreId};
 
 use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::net::{
-    DepositTag, OwnQueue, RelayCommand, RelayEvent, RelayHandle, SignalCommand, SignalEvent,
-    SignalHandle,
+    DepositTag, Lost, RelayCommand, RelayEvent, ServerHandle, SignalCommand, SignalEvent,
 };
 use crate::store::{ContactState, ConversationNo};
 
 /// A relay we are, or want to be, connected to.
 pub(super) struct RelayState {
-    pub(super) handle: RelayHandle,
+    pub(super) handle: ServerHandle<RelayCommand>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     /// Names what it keeps.
@@ -33,140 +31,46 @@ pub(super) struct RelayState {
     /// The next stock it tells is the answer to packages that we have published: no reason to
     /// publish more, or a relay could have us make packages without end.
     published: bool,
+    /// Invites' queues with requests that were left there. An acknowledgement of a later one would
+    /// delete these.
+    pub(super) left: BTreeSet<QueueId>,
 }
 
 /// A signaling server we are, or want to be, connected to.
 pub(super) struct SignalState {
-    pub(super) handle: SignalHandle,
+    pub(super) handle: ServerHandle<SignalCommand>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     pub(super) turn: Option<TurnCredentials>,
 }
 
+impl RelayState {
+    pub(super) fn new(handle: ServerHandle<RelayCommand>) -> Self {
+        Self {
+            handle,
+            up: false,
+            lost: None,
+            store: None,
+            drained: BTreeSet::new(),
+            stocked: false,
+            published: false,
+            left: BTreeSet::new(),
+        }
+    }
+}
+
+impl SignalState {
+    pub(super) const fn new(handle: ServerHandle<SignalCommand>) -> Self {
+        Self {
+            handle,
+            up: false,
+            lost: None,
+            turn: None,
+        }
+    }
+}
+
 impl Driver {
-    /// Makes the connections follow what the contacts, invites and requests are now.
-    pub(super) fn sync_servers(&mut self) {
-        if self.settings.offline {
-            return;
-        }
-        self.sync_relays();
-        self.sync_signals();
-    }
-
-    fn sync_relays(&mut self) {
-        let mut wanted: BTreeSet<ServerUrl> = BTreeSet::from([self.profile.relay.clone()]);
-        wanted.extend(self.invites.values().map(|invite| invite.relay.clone()));
-        wanted.extend(
-            self.pending_adds
-                .values()
-                .map(super::asking::PendingAdd::relay),
-        );
-        for conversation in self.conversations.values() {
-            // Nobody makes us dial their server, and so learn our IP address, before we have agreed.
-            if conversation.is_accepted() {
-                let reach = conversation.row.their_reach.as_ref();
-                wanted.extend(reach.map(|reach| reach.relay.clone()));
-            }
-            if let ContactState::Requesting(stage) = &conversation.row.state {
-                wanted.insert(stage.relay.clone());
-            }
-        }
-        self.relays.retain(|server, _| wanted.contains(server));
-        for server in wanted {
-            self.relays
-                .entry(server.clone())
-                .or_insert_with(|| RelayState {
-                    handle: RelayHandle::spawn(server, self.sender.clone(), &self.runtime),
-                    up: false,
-                    lost: None,
-                    store: None,
-                    drained: BTreeSet::new(),
-                    stocked: false,
-                    published: false,
-                });
-        }
-        let queues: Vec<(ServerUrl, Vec<OwnQueue>)> = self
-            .relays
-            .keys()
-            .map(|server| (server.clone(), self.own_queues(server)))
-            .collect();
-        for (server, queues) in queues {
-            self.send_to_relay(&server, RelayCommand::Queues(queues));
-        }
-    }
-
-    /// The mailboxes we have at a relay.
-    fn own_queues(&self, server: &ServerUrl) -> Vec<OwnQueue> {
-        let invites = self
-            .invites
-            .values()
-            .filter(|invite| invite.relay == *server);
-        let invites = invites.map(|invite| OwnQueue {
-            key: invite.queue_key(),
-            token_hash: invite.write_token.hash(),
-        });
-        let here = self.profile.relay == *server;
-        let rows = self
-            .conversations
-            .values()
-            .map(|conversation| &conversation.row);
-        let mailboxes = rows.filter(|row| here && row.state != ContactState::Blocked);
-        let mailboxes = mailboxes.map(|row| OwnQueue {
-            key: row.queue_key(),
-            token_hash: row.write_token.hash(),
-        });
-        invites.chain(mailboxes).collect()
-    }
-
-    fn sync_signals(&mut self) {
-        let own = &self.profile.signal_servers;
-        let mut addresses: BTreeMap<ServerUrl, Vec<AddressKey>> = own
-            .iter()
-            .map(|server| (server.clone(), Vec::new()))
-            .collect();
-        let mut watched: BTreeMap<ServerUrl, Vec<SignalAddress>> = BTreeMap::new();
-        for conversation in self
-            .conversations
-            .values()
-            .filter(|conversation| conversation.is_accepted())
-        {
-            let row = &conversation.row;
-            let theirs = row
-                .their_reach
-                .iter()
-                .flat_map(|reach| &reach.signal_servers);
-            let servers: BTreeSet<&ServerUrl> = own.iter().chain(theirs.clone()).collect();
-            for server in servers {
-                addresses
-                    .entry(server.clone())
-                    .or_default()
-                    .push(row.address_key());
-            }
-            for server in theirs {
-                watched
-                    .entry(server.clone())
-                    .or_default()
-                    .extend(row.their_address());
-            }
-        }
-        self.signals
-            .retain(|server, _| addresses.contains_key(server));
-        for (server, keys) in addresses {
-            let state = self
-                .signals
-                .entry(server.clone())
-                .or_insert_with(|| SignalState {
-                    handle: SignalHandle::spawn(server.clone(), self.sender.clone(), &self.runtime),
-                    up: false,
-                    lost: None,
-                    turn: None,
-                });
-            state.handle.send(SignalCommand::Addresses(keys));
-            let watch = watched.remove(&server).unwrap_or_default();
-            state.handle.send(SignalCommand::Watch(watch));
-        }
-    }
-
     // Relays.
 
     pub(super) fn handle_relay(
@@ -176,7 +80,12 @@ impl Driver {
     ) -> Result<(), DriverError> {
         match event {
             RelayEvent::Up(store) => self.relay_up(server, store),
-            RelayEvent::Down(lost) => self.relay_changed(server, Some(lost.to_string())),
+            RelayEvent::Down(lost) => {
+                if let Lost::Special { ip, range, .. } = lost {
+                    self.refuse_adds(server, ip, range);
+                }
+                self.relay_changed(server, Some(lost.to_string()))
+            }
             // Only the relay where we have a mailbox speaks for it.
             RelayEvent::Subscribed(queue)
             | RelayEvent::Drained(queue)
@@ -205,6 +114,7 @@ impl Driver {
                 index,
                 envelope,
             ),
+            RelayEvent::Deleted(queue) => self.handle_deleted(server, &queue),
             RelayEvent::Deposited(tag) => self.handle_deposited(tag),
             RelayEvent::Refused {
                 tag,
@@ -271,6 +181,7 @@ impl Driver {
         state.stocked = false;
         state.published = false;
         state.drained.clear();
+        state.left.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
             if self.relay_towards(no).as_ref() == Some(server) {
@@ -285,6 +196,7 @@ impl Driver {
             }
         }
         if up {
+            self.delete_ended_queues(server);
             self.take_key_packages();
             if self.profile.relay == *server {
                 self.refill_key_packages();
@@ -405,13 +317,17 @@ impl Driver {
         let Some(relay) = self.relays.get_mut(server) else {
             return;
         };
-        if relay.handle.send(command) {
-            return;
+        if !relay.handle.send(command) {
+            self.redial_relay(server);
         }
-        relay.handle = RelayHandle::spawn(server.clone(), self.sender.clone(), &self.runtime);
-        let queues = RelayCommand::Queues(self.own_queues(server));
+    }
+
+    /// Gives up the connection for a new one, on which all mailboxes are read again.
+    pub(super) fn redial_relay(&mut self, server: &ServerUrl) {
+        let handle = self.dial_relay(server);
+        handle.send(RelayCommand::Queues(self.own_queues(server)));
         if let Some(relay) = self.relays.get_mut(server) {
-            relay.handle.send(queues);
+            relay.handle = handle;
         }
         if let Err(error) = self.relay_changed(server, Some("connection restarted".to_owned())) {
             // Memory may be ahead of the disk now: the turn fails.

@@ -12,7 +12,7 @@ use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{EnvelopeId, QueueId};
 
 use super::turn::After;
-use super::{Driver, DriverError};
+use super::{Driver, DriverError, unknown_contents};
 use crate::store::{Batch, ContactRow, ConversationNo, JournalEvent, StoreError};
 
 /// Where an envelope came from, and so where its acknowledgement goes.
@@ -195,13 +195,22 @@ impl Driver {
             batch.put_contact(&conversation.row)?;
         }
         let (mut rows, mut leaving) = (Vec::new(), Vec::new());
+        let unknown = conversation.row.unknown;
         while let Some(output) = conversation.session.poll_output() {
             match output {
                 Output::Persist(row) => rows.push(row),
+                Output::Event(event) if unknown_contents::is_unknown(&event) => {
+                    if unknown_contents::keep_last(&mut conversation.row, &mut rows) {
+                        leaving.push(Output::Event(event));
+                    }
+                }
                 other => leaving.push(other),
             }
         }
         batch.apply(no, rows, now.unix_ms)?;
+        if conversation.row.unknown != unknown {
+            batch.put_contact(&conversation.row)?;
+        }
         for output in leaving {
             match output {
                 Output::Persist(_) => {}

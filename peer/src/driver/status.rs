@@ -1,8 +1,13 @@
 //! The report on links, servers and what waits.
 
+use tincan_protocol::origin::ServerUrl;
+
 use super::Driver;
 use super::sessions::wait_reason;
 use crate::status::{ContactStatus, LinkStatus, ServerStatus, StatusReport};
+
+/// Why a server beyond the limit is not connected.
+const TOO_MANY: &str = "not connected: your contacts use too many servers of their own; it is when one of these is not needed any more";
 
 impl Driver {
     pub(super) fn status(&self) -> StatusReport {
@@ -27,6 +32,12 @@ impl Driver {
                 waiting,
             }
         });
+        let surplus = |url: ServerUrl| ServerStatus {
+            url,
+            up: false,
+            ready: false,
+            problem: Some(TOO_MANY.to_owned()),
+        };
         let signal_servers = self.signals.iter().map(|(url, state)| ServerStatus {
             url: url.clone(),
             up: state.up,
@@ -41,8 +52,12 @@ impl Driver {
         });
         StatusReport {
             contacts: contacts.collect(),
-            signal_servers: signal_servers.collect(),
-            relays: relays.collect(),
+            signal_servers: signal_servers
+                .chain(self.wanted_signals().surplus.into_iter().map(surplus))
+                .collect(),
+            relays: relays
+                .chain(self.wanted_relays().surplus.into_iter().map(surplus))
+                .collect(),
             turn: self.signals.values().any(|server| server.turn.is_some()),
         }
     }

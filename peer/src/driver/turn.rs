@@ -71,6 +71,11 @@ impl Turn {
         self.after.push(after);
     }
 
+    /// Has what was written committed at the end of this turn.
+    pub(super) const fn hurry(&mut self) {
+        self.urgent = true;
+    }
+
     pub(super) fn sync_servers(&mut self) {
         self.urgent = true;
         self.sync_servers = true;

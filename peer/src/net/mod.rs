@@ -4,10 +4,14 @@
 //! connection is lost starts over after a jittered wait. It keeps no message: what was not answered
 //! is the session's to send again.
 
+mod handle;
 mod reconnect;
-pub(crate) mod relay;
-pub(crate) mod signal;
+mod relay;
+mod server_address;
+mod signal;
 mod socket;
 
-pub(crate) use relay::{DepositTag, OwnQueue, RelayCommand, RelayEvent, RelayHandle};
-pub(crate) use signal::{SignalCommand, SignalEvent, SignalHandle};
+pub(crate) use handle::{Dial, ServerHandle};
+pub(crate) use relay::{DepositTag, OwnQueue, RelayCommand, RelayEvent, spawn as spawn_relay};
+pub(crate) use signal::{SignalCommand, SignalEvent, spawn as spawn_signal};
+pub(crate) use socket::Lost;

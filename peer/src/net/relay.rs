@@ -13,12 +13,12 @@ use tincan_protocol::relay_auth;
 use tincan_protocol::wire::{self, Frame as _, relay_reply, relay_request};
 use tincan_protocol::{EnvelopeId, QueueId, StoreId, TokenHash, WriteToken};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::reconnect::Reconnect;
-use super::socket::{self, DEAD_AFTER, Lost, PING_AFTER, Socket};
+use super::handle::{Dial, ServerHandle};
+use super::reconnect::Service;
+use super::socket::{DEAD_AFTER, Lost, PING_AFTER, Socket};
 use crate::driver::{Input, InputSender};
 use crate::store::ConversationNo;
 
@@ -83,6 +83,8 @@ pub(crate) enum RelayEvent {
         index: u64,
         envelope: Bytes,
     },
+    /// A mailbox is there no more.
+    Deleted(QueueId),
     Deposited(DepositTag),
     Refused {
         tag: DepositTag,
@@ -99,90 +101,75 @@ pub(crate) enum RelayEvent {
     },
 }
 
-/// Ends the connection when dropped.
-#[derive(Debug)]
-pub(crate) struct RelayHandle {
-    commands: mpsc::Sender<RelayCommand>,
-    task: AbortHandle,
+/// Connects to a relay, until the handle is dropped.
+pub(crate) fn spawn(
+    dial: Dial,
+    driver: InputSender,
+    runtime: &tokio::runtime::Handle,
+) -> ServerHandle<RelayCommand> {
+    let service = Relay {
+        server: dial.server.clone(),
+        queues: Vec::new(),
+    };
+    ServerHandle::spawn(dial, service, driver, runtime)
 }
 
-impl RelayHandle {
-    pub(crate) fn spawn(
-        server: ServerUrl,
-        driver: InputSender,
-        runtime: &tokio::runtime::Handle,
-    ) -> Self {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let task = runtime.spawn(run(server, receiver, driver)).abort_handle();
-        Self { commands, task }
-    }
-
-    /// False if the queue is full.
-    pub(crate) fn send(&self, command: RelayCommand) -> bool {
-        self.commands.try_send(command).is_ok()
-    }
+/// What outlives a connection.
+struct Relay {
+    server: ServerUrl,
+    queues: Vec<OwnQueue>,
 }
 
-impl Drop for RelayHandle {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Service for Relay {
+    type Command = RelayCommand;
+
+    const ENDPOINT: &'static str = "relay";
+    const MESSAGE_MAX: usize = RELAY_MESSAGE_MAX;
+    const COMMANDS: usize = COMMANDS;
+
+    async fn speak(
+        &mut self,
+        socket: Socket,
+        commands: &mut mpsc::Receiver<RelayCommand>,
+        driver: &InputSender,
+    ) -> Lost {
+        Connection::new(&self.server, socket, driver)
+            .run(commands, &mut self.queues)
+            .await
+    }
+
+    /// Deposits are forgotten: the session has been told that the relay is down, and makes them
+    /// again when it is up.
+    fn handle_offline(&mut self, command: RelayCommand) -> Option<Input> {
+        match command {
+            RelayCommand::Queues(wanted) => {
+                self.queues = wanted;
+                None
+            }
+            RelayCommand::TakeKeyPackage { request, .. } => {
+                let package = Err(format!("{} cannot be reached", self.server));
+                let event = RelayEvent::KeyPackage { request, package };
+                Some(Input::Relay(self.server.clone(), event))
+            }
+            _ => None,
+        }
+    }
+
+    fn down(&self, lost: Lost) -> Input {
+        Input::Relay(self.server.clone(), RelayEvent::Down(lost))
     }
 }
 
 /// What an answer will be about.
 enum Pending {
     Auth(Vec<OwnQueue>),
-    Create(Box<OwnQueue>),
+    Create(QueueId),
     Subscribe,
     Deposit(DepositTag),
     TakeKeyPackage(u64),
     Publish,
+    Delete(QueueId),
     Other(&'static str),
-}
-
-async fn run(server: ServerUrl, mut commands: mpsc::Receiver<RelayCommand>, driver: InputSender) {
-    let mut queues: Vec<OwnQueue> = Vec::new();
-    let mut reconnect = Reconnect::default();
-    loop {
-        let began = Instant::now();
-        let lost = match socket::connect(&server, "relay", RELAY_MESSAGE_MAX).await {
-            Ok(socket) => {
-                Connection::new(&server, socket, &driver)
-                    .run(&mut commands, &mut queues)
-                    .await
-            }
-            Err(lost) => lost,
-        };
-        tracing::debug!(%server, %lost, "relay connection ended");
-        if driver
-            .send(Input::Relay(server.clone(), RelayEvent::Down(lost)))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        let retry = tokio::time::sleep(reconnect.next(began.elapsed()));
-        tokio::pin!(retry);
-        // Deposits that come in meanwhile are forgotten: the session has been told that the relay
-        // is down, and makes them again when it is up.
-        loop {
-            tokio::select! {
-                () = &mut retry => break,
-                command = commands.recv() => match command {
-                    Some(RelayCommand::Queues(wanted)) => queues = wanted,
-                    Some(RelayCommand::TakeKeyPackage { request, .. }) => {
-                        let package = Err(format!("{server} cannot be reached"));
-                        let event = RelayEvent::KeyPackage { request, package };
-                        if driver.send(Input::Relay(server.clone(), event)).await.is_err() {
-                            return;
-                        }
-                    }
-                    Some(_) => {}
-                    None => return,
-                },
-            }
-        }
-    }
 }
 
 struct Connection<'a> {
@@ -262,12 +249,15 @@ impl<'a> Connection<'a> {
             }
             RelayCommand::DeleteQueue(key) => {
                 queues.retain(|queue| queue.key.queue() != key.queue());
-                let queue = key.queue().to_vec();
-                self.request(
-                    Kind::QueueDelete(wire::QueueDelete { queue }),
-                    Pending::Other("delete"),
-                )
-                .await
+                // It may be from before this connection.
+                self.prove(std::slice::from_ref(&key), Pending::Other("auth"))
+                    .await?;
+                let queue = key.queue();
+                let delete = wire::QueueDelete {
+                    queue: queue.to_vec(),
+                };
+                self.request(Kind::QueueDelete(delete), Pending::Delete(queue))
+                    .await
             }
             RelayCommand::Deposit {
                 tag,
@@ -399,7 +389,7 @@ impl<'a> Connection<'a> {
                 self.tell(RelayEvent::Drained(queue)).await
             }
             Some(kind) => match self.pending.remove(&reply.id) {
-                Some(pending) => self.handle_answer(pending, kind).await,
+                Some(pending) => self.handle_answer(pending, kind, queues).await,
                 None => Ok(()),
             },
             None => Ok(()),
@@ -410,11 +400,17 @@ impl<'a> Connection<'a> {
         &mut self,
         pending: Pending,
         kind: relay_reply::Kind,
+        queues: &[OwnQueue],
     ) -> Result<(), Lost> {
         use relay_reply::Kind;
+        // What was deleted meanwhile must not be made again.
+        let wanted = |id: QueueId| queues.iter().any(|queue| queue.key.queue() == id);
         match (pending, kind) {
-            (Pending::Auth(queues), Kind::Done(_)) => {
-                for queue in queues {
+            (Pending::Auth(proved), Kind::Done(_)) => {
+                for queue in proved {
+                    if !wanted(queue.key.queue()) {
+                        continue;
+                    }
                     let create = wire::QueueCreate {
                         queue: queue.key.queue().to_vec(),
                         kind: wire::QueueKind::Mailbox.into(),
@@ -422,14 +418,14 @@ impl<'a> Connection<'a> {
                     };
                     self.request(
                         relay_request::Kind::QueueCreate(create),
-                        Pending::Create(Box::new(queue)),
+                        Pending::Create(queue.key.queue()),
                     )
                     .await?;
                 }
                 Ok(())
             }
+            (Pending::Create(queue), _) if !wanted(queue) => Ok(()),
             (Pending::Create(queue), Kind::Done(_)) => {
-                let queue = queue.key.queue();
                 let subscribe = wire::Subscribe {
                     queue: queue.to_vec(),
                     after_index: 0,
@@ -478,9 +474,17 @@ impl<'a> Connection<'a> {
                 })
                 .await
             }
+            (Pending::Delete(queue), Kind::Done(_)) => self.tell(RelayEvent::Deleted(queue)).await,
+            (Pending::Delete(_), Kind::Error(error)) => {
+                tracing::warn!(server = %self.server, text = error.text, "mailbox not deleted; tried again on the next connection");
+                Ok(())
+            }
             // Without its mailboxes this connection is of little use: start over, with a wait.
             (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe, Kind::Error(error)) => {
-                Err(Lost(format!("the relay refused a mailbox: {}", error.text)))
+                Err(Lost::new(format_args!(
+                    "the relay refused a mailbox: {}",
+                    error.text
+                )))
             }
             (Pending::Publish, Kind::Error(error)) => {
                 tracing::warn!(server = %self.server, text = error.text, "key packages refused");

@@ -10,12 +10,12 @@ use tincan_protocol::limits::{LOGIN_PROOFS_MAX, SIGNAL_MESSAGE_MAX};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::{self, ClientMessage, Nonce, Opaque, ServerMessage, TurnCredentials};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::reconnect::Reconnect;
-use super::socket::{self, DEAD_AFTER, Lost, PING_AFTER, Socket};
+use super::handle::{Dial, ServerHandle};
+use super::reconnect::Service;
+use super::socket::{DEAD_AFTER, Lost, PING_AFTER, Socket};
 use crate::driver::{Input, InputSender};
 
 /// Commands that may wait for the connection; signals beyond it are dropped, and a link attempt
@@ -62,34 +62,23 @@ pub(crate) enum SignalEvent {
     },
 }
 
-/// Ends the connection when dropped.
-#[derive(Debug)]
-pub(crate) struct SignalHandle {
-    commands: mpsc::Sender<SignalCommand>,
-    task: AbortHandle,
+/// Connects to a signaling server, until the handle is dropped.
+pub(crate) fn spawn(
+    dial: Dial,
+    driver: InputSender,
+    runtime: &tokio::runtime::Handle,
+) -> ServerHandle<SignalCommand> {
+    let service = Signaling {
+        server: dial.server.clone(),
+        wanted: Wanted::default(),
+    };
+    ServerHandle::spawn(dial, service, driver, runtime)
 }
 
-impl SignalHandle {
-    pub(crate) fn spawn(
-        server: ServerUrl,
-        driver: InputSender,
-        runtime: &tokio::runtime::Handle,
-    ) -> Self {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let task = runtime.spawn(run(server, receiver, driver)).abort_handle();
-        Self { commands, task }
-    }
-
-    /// False if the queue is full.
-    pub(crate) fn send(&self, command: SignalCommand) -> bool {
-        self.commands.try_send(command).is_ok()
-    }
-}
-
-impl Drop for SignalHandle {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// What outlives a connection.
+struct Signaling {
+    server: ServerUrl,
+    wanted: Wanted,
 }
 
 /// What should hold at the server, on this connection and the next.
@@ -99,40 +88,35 @@ struct Wanted {
     watched: Vec<SignalAddress>,
 }
 
-async fn run(server: ServerUrl, mut commands: mpsc::Receiver<SignalCommand>, driver: InputSender) {
-    let mut wanted = Wanted::default();
-    let mut reconnect = Reconnect::default();
-    loop {
-        let began = Instant::now();
-        let lost = match socket::connect(&server, "signal", SIGNAL_MESSAGE_MAX).await {
-            Ok(socket) => {
-                Connection::new(&server, socket, &driver)
-                    .run(&mut commands, &mut wanted)
-                    .await
-            }
-            Err(lost) => lost,
-        };
-        tracing::debug!(%server, %lost, "signaling connection ended");
-        if driver
-            .send(Input::Signal(server.clone(), SignalEvent::Down(lost)))
+impl Service for Signaling {
+    type Command = SignalCommand;
+
+    const ENDPOINT: &'static str = "signal";
+    const MESSAGE_MAX: usize = SIGNAL_MESSAGE_MAX;
+    const COMMANDS: usize = COMMANDS;
+
+    async fn speak(
+        &mut self,
+        socket: Socket,
+        commands: &mut mpsc::Receiver<SignalCommand>,
+        driver: &InputSender,
+    ) -> Lost {
+        Connection::new(&self.server, socket, driver)
+            .run(commands, &mut self.wanted)
             .await
-            .is_err()
-        {
-            return;
+    }
+
+    fn handle_offline(&mut self, command: SignalCommand) -> Option<Input> {
+        match command {
+            SignalCommand::Addresses(addresses) => self.wanted.addresses = addresses,
+            SignalCommand::Watch(watched) => self.wanted.watched = watched,
+            SignalCommand::Send { .. } => {}
         }
-        let retry = tokio::time::sleep(reconnect.next(began.elapsed()));
-        tokio::pin!(retry);
-        loop {
-            tokio::select! {
-                () = &mut retry => break,
-                command = commands.recv() => match command {
-                    Some(SignalCommand::Addresses(addresses)) => wanted.addresses = addresses,
-                    Some(SignalCommand::Watch(watched)) => wanted.watched = watched,
-                    Some(SignalCommand::Send { .. }) => {}
-                    None => return,
-                },
-            }
-        }
+        None
+    }
+
+    fn down(&self, lost: Lost) -> Input {
+        Input::Signal(self.server.clone(), SignalEvent::Down(lost))
     }
 }
 
@@ -297,7 +281,7 @@ impl<'a> Connection<'a> {
         match signal::decode::<ServerMessage>(&text).map_err(Lost::new)? {
             ServerMessage::Challenge { nonce, version } => {
                 if version != signal::SIGNAL_VERSION {
-                    return Err(Lost(format!(
+                    return Err(Lost::new(format_args!(
                         "the server speaks signaling version {version}"
                     )));
                 }

@@ -1,11 +1,15 @@
 //! A WebSocket to a server, with the limits that both ends agree on.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tincan_protocol::origin::ServerUrl;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+
+use super::handle::Dial;
+use super::server_address;
 
 /// A server that does not answer within this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,30 +27,58 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Why a connection could not be made or was lost, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Lost(pub(crate) String);
+pub(crate) enum Lost {
+    #[error("{0}")]
+    Connection(String),
+    /// Somebody else's server where only own ones may be; see [`server_address`].
+    #[error(
+        "{server} is not dialed: its address {ip} is {range}, which others could use to reach into your network; ask its owner for a server on the Internet"
+    )]
+    Special {
+        server: ServerUrl,
+        ip: IpAddr,
+        range: &'static str,
+    },
+}
 
 impl Lost {
     pub(super) fn new(reason: impl std::fmt::Display) -> Self {
-        Self(reason.to_string())
+        Self::Connection(reason.to_string())
     }
 }
 
 /// Connects to `endpoint` below a server.
 pub(super) async fn connect(
-    server: &ServerUrl,
+    dial: &Dial,
     endpoint: &str,
     max_message: usize,
 ) -> Result<Socket, Lost> {
+    let server = &dial.server;
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt(dial, endpoint, max_message)).await {
+        Ok(result) => result,
+        Err(_) => Err(Lost::new(format_args!("{server} does not answer"))),
+    }
+}
+
+/// Dials addresses, and says the name only in `Host` and to TLS.
+async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Socket, Lost> {
+    let server = &dial.server;
+    let unreachable = |error: &dyn std::fmt::Display| {
+        Lost::new(format_args!("{server} cannot be reached: {error}"))
+    };
+    let addresses = server_address::addresses_of(server, &dial.own).await?;
+    let stream = TcpStream::connect(addresses.as_slice()).await;
+    let stream = stream.map_err(|error| unreachable(&error))?;
+    // Small frames must not wait for company.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| unreachable(&error))?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let url = server.websocket(endpoint);
-    let attempt = tokio_tungstenite::connect_async_tls_with_config(url, Some(config), true, None);
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-        Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(error)) => Err(Lost(format!("{server} cannot be reached: {error}"))),
-        Err(_) => Err(Lost(format!("{server} does not answer"))),
-    }
+    let opened = client_async_tls_with_config(url, stream, Some(config), None).await;
+    let (socket, _) = opened.map_err(|error| unreachable(&error))?;
+    Ok(socket)
 }

@@ -121,6 +121,10 @@ impl From<AddError> for RpcError {
                 error,
                 "check your network, and whether that server runs; then try again",
             ),
+            AddError::LocalServer { .. } => Self::refused(
+                error,
+                "ask them for an invite with a server on the Internet; in your own network, use a profile whose servers are there too",
+            ),
             AddError::UsedUp => {
                 Self::refused(error, "ask them for a new invite link (`peer invite`)")
             }

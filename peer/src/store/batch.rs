@@ -6,16 +6,18 @@ use bytes::Bytes;
 use redb::{ReadableTable as _, WriteTransaction};
 use tincan_core::{OutboxRow, Persist, Snapshot};
 use tincan_mls::Row;
-use tincan_protocol::EnvelopeId;
+use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
 use super::journal::JournalEvent;
 use super::session_rows::SessionTables;
 use super::tables::{
-    CONTACTS, CURSORS, ConversationNo, HELD, INVITES, JOURNAL, META, MLS, OUTBOX, OUTBOX_ENVELOPES,
-    PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, seen_key, seq_of,
+    CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
+    MLS, OUTBOX, OUTBOX_ENVELOPES, PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, link_session_key,
+    link_session_of, seen_key, seq_of,
 };
 use super::{
-    ContactRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError, row_error, tables,
+    ContactRow, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
+    row_error, tables,
 };
 
 /// Journal entries kept. A reader that falls further behind than this many events misses some; at a
@@ -138,6 +140,71 @@ impl Batch {
         self.txn
             .open_table(INVITES)?
             .remove(queue.as_bytes().as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn ended_queues(&self) -> Result<Vec<EndedQueueRow>, StoreError> {
+        let table = self.txn.open_table(ENDED_QUEUES)?;
+        table
+            .iter()?
+            .map(|entry| {
+                let (key, value) = entry?;
+                self.store
+                    .open_json("ended_queues", key.value(), value.value())
+            })
+            .collect()
+    }
+
+    pub(crate) fn put_ended_queue(&self, row: &EndedQueueRow) -> Result<(), StoreError> {
+        let queue = row.queue_key().queue();
+        let sealed = self
+            .store
+            .seal_json("ended_queues", queue.as_bytes(), row)?;
+        self.txn
+            .open_table(ENDED_QUEUES)?
+            .insert(queue.as_bytes().as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn remove_ended_queue(&self, queue: &QueueId) -> Result<(), StoreError> {
+        self.txn
+            .open_table(ENDED_QUEUES)?
+            .remove(queue.as_bytes().as_slice())?;
+        Ok(())
+    }
+
+    // Link sessions.
+
+    pub(crate) fn put_link_session(
+        &self,
+        device: DeviceId,
+        session: LinkSessionId,
+        seen_ms: u64,
+    ) -> Result<(), StoreError> {
+        let key = link_session_key(device, session);
+        self.txn
+            .open_table(LINK_SESSIONS)?
+            .insert(key.as_slice(), seen_ms.to_be_bytes().as_slice())?;
+        Ok(())
+    }
+
+    pub(crate) fn link_sessions(&self) -> Result<Vec<(DeviceId, LinkSessionId, u64)>, StoreError> {
+        let table = self.txn.open_table(LINK_SESSIONS)?;
+        let mut sessions = Vec::new();
+        for entry in table.iter()? {
+            let (key, value) = entry?;
+            if let Some((device, session)) = link_session_of(key.value()) {
+                sessions.push((device, session, seq_of(value.value())));
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// Forgets the sessions that were seen before.
+    pub(crate) fn prune_link_sessions(&self, before_ms: u64) -> Result<(), StoreError> {
+        self.txn
+            .open_table(LINK_SESSIONS)?
+            .retain(|_, value| seq_of(value) >= before_ms)?;
         Ok(())
     }
 

@@ -34,7 +34,8 @@ pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
 pub(crate) use journal::JournalEvent;
 pub(crate) use rows::{
-    ContactRow, ContactState, InviteRow, OutboxMeta, ProfileRow, RequestStage, SentIndex,
+    ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
+    SentIndex, UnknownKept,
 };
 use sealer::Sealer;
 pub(crate) use tables::{ConversationNo, Who};

@@ -62,7 +62,20 @@ pub(crate) struct ContactRow {
     /// what we deposited is gone, or is where they no longer look.
     #[serde(default)]
     pub(crate) relay_store: Option<StoreId>,
+    /// How they are reached next: what came too soon after the last change.
+    #[serde(with = "reach", default)]
+    pub(crate) next_reach: Option<Reach>,
+    /// Contents of later versions that are kept for them.
+    #[serde(default)]
+    pub(crate) unknown: UnknownKept,
     pub(crate) created_ms: u64,
+}
+
+/// How much is kept of what only a later version can read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnknownKept {
+    pub(crate) contents: u32,
+    pub(crate) bytes: u64,
 }
 
 /// How far the acquaintance has come.
@@ -109,6 +122,14 @@ pub(crate) struct InviteRow {
     pub(crate) expires_ms: u64,
     pub(crate) max_uses: u32,
     pub(crate) uses: u32,
+}
+
+/// A mailbox of ours that nobody shall write to any more, until its relay has deleted it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct EndedQueueRow {
+    pub(crate) queue_seed: Seed,
+    pub(crate) relay: ServerUrl,
+    pub(crate) ended_ms: u64,
 }
 
 /// One envelope of the outbox.
@@ -171,8 +192,19 @@ impl ContactRow {
         confirmed.min().or(self.unconfirmed.as_ref())
     }
 
+    /// The last that they have told of how they are reached.
+    pub(crate) fn newest_reach(&self) -> Option<&Reach> {
+        self.next_reach.as_ref().or(self.their_reach.as_ref())
+    }
+
     pub(crate) fn their_address(&self) -> Option<SignalAddress> {
         self.their_reach.as_ref().map(|reach| reach.signal_address)
+    }
+}
+
+impl EndedQueueRow {
+    pub(crate) fn queue_key(&self) -> QueueKey {
+        QueueKey::from_seed(&self.queue_seed)
     }
 }
 

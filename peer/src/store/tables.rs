@@ -2,8 +2,8 @@
 //! order people expect.
 
 use redb::{ReadableTable, TableDefinition};
-use tincan_protocol::EnvelopeId;
 use tincan_protocol::hlc::Hlc;
+use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId};
 
 pub(super) type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -15,6 +15,10 @@ pub(super) const PROFILE: Table = TableDefinition::new("profile");
 pub(super) const CONTACTS: Table = TableDefinition::new("contacts");
 /// Invite rows by queue.
 pub(super) const INVITES: Table = TableDefinition::new("invites");
+/// Own mailboxes that are still to be deleted at their relay, by queue.
+pub(super) const ENDED_QUEUES: Table = TableDefinition::new("ended_queues");
+/// Link sessions that were offered to us, by (device, session), and when (Unix ms, in clear).
+pub(super) const LINK_SESSIONS: Table = TableDefinition::new("link_sessions");
 /// Session snapshots by conversation number.
 pub(super) const SESSIONS: Table = TableDefinition::new("sessions");
 /// Outbox metadata by (conversation, first seq).
@@ -37,11 +41,13 @@ pub(super) const JOURNAL: Table = TableDefinition::new("journal");
 /// Readers' places in the journal, by name.
 pub(super) const CURSORS: Table = TableDefinition::new("cursors");
 
-pub(super) const ALL: [Table; 14] = [
+pub(super) const ALL: [Table; 16] = [
     META,
     PROFILE,
     CONTACTS,
     INVITES,
+    ENDED_QUEUES,
+    LINK_SESSIONS,
     SESSIONS,
     OUTBOX,
     OUTBOX_ENVELOPES,
@@ -119,6 +125,23 @@ pub(super) fn timeline_place(key: &[u8]) -> (Hlc, Who, u64) {
         Who::Me
     };
     (Hlc::from_u64(place), who, seq_of(key))
+}
+
+pub(super) fn link_session_key(device: DeviceId, session: LinkSessionId) -> [u8; 48] {
+    let mut key = [0; 48];
+    key[..32].copy_from_slice(device.as_bytes());
+    key[32..].copy_from_slice(session.as_bytes());
+    key
+}
+
+/// Device and session in a [`link_session_key`].
+pub(super) fn link_session_of(key: &[u8]) -> Option<(DeviceId, LinkSessionId)> {
+    let (device, session) = key.split_first_chunk::<32>()?;
+    let session = session.first_chunk::<16>()?;
+    Some((
+        DeviceId::from_bytes(*device),
+        LinkSessionId::from_bytes(*session),
+    ))
 }
 
 pub(super) const fn seen_key(id: &EnvelopeId) -> &[u8; 32] {

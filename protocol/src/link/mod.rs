@@ -14,7 +14,7 @@ mod signal;
 mod statement;
 mod verify;
 
-pub use replay::SeenSessions;
+pub use replay::{SESSION_KEPT_MS, SeenSessions};
 pub use signal::{LinkSignal, LinkSignalError, SignedBye, SignedCandidate, SignedDescription};
 pub use statement::{Role, Statement, StatementError, Transcript};
 pub use verify::{Expected, LinkError, VerifiedDescription, verify};

@@ -9,6 +9,10 @@ use crate::limits::LINK_CLOCK_SKEW_MS;
 /// is full, further offers of that device wait until the oldest may be forgotten.
 const PER_DEVICE_MAX: usize = 256;
 
+/// How long a session is remembered, milliseconds: an offer is refused by its clock once it is
+/// older than the skew in either direction.
+pub const SESSION_KEPT_MS: u64 = 2 * LINK_CLOCK_SKEW_MS;
+
 /// The sessions seen within the time in which an offer could still be accepted.
 #[derive(Clone, Debug, Default)]
 pub struct SeenSessions {
@@ -21,8 +25,7 @@ impl SeenSessions {
     #[must_use]
     pub fn note(&mut self, device: DeviceId, session: LinkSessionId, now_ms: u64) -> bool {
         let sessions = self.seen.entry(device).or_default();
-        // An offer is refused by its clock once it is older than the skew in either direction.
-        sessions.retain(|_, at| now_ms.saturating_sub(*at) <= 2 * LINK_CLOCK_SKEW_MS);
+        sessions.retain(|_, at| now_ms.saturating_sub(*at) <= SESSION_KEPT_MS);
         if sessions.contains_key(&session) || sessions.len() >= PER_DEVICE_MAX {
             return false;
         }
@@ -54,6 +57,6 @@ mod tests {
             .filter(|&n| seen.note(device, session(n), 0))
             .count();
         assert_eq!(taken, PER_DEVICE_MAX);
-        assert!(seen.note(device, session(5_000), 2 * LINK_CLOCK_SKEW_MS + 1));
+        assert!(seen.note(device, session(5_000), SESSION_KEPT_MS + 1));
     }
 }

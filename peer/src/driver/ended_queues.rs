@@ -1,0 +1,85 @@
+//! Mailboxes of ours that nobody shall write to any more. Which ones is durable before their relay is
+//! told, and it is told again until it has confirmed.
+
+use tincan_protocol::QueueId;
+use tincan_protocol::origin::ServerUrl;
+
+use super::turn::After;
+use super::{Driver, DriverError};
+use crate::net::RelayCommand;
+use crate::store::{EndedQueueRow, StoreError};
+
+/// How long a relay is told, milliseconds: no relay keeps a mailbox that nobody reads for longer.
+const KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+
+impl Driver {
+    /// Has the relay delete a mailbox with everything in it.
+    pub(super) fn end_queue(
+        &mut self,
+        queue_seed: [u8; 32],
+        relay: ServerUrl,
+    ) -> Result<(), DriverError> {
+        let ended_ms = self.clock.now().unix_ms;
+        let row = EndedQueueRow {
+            queue_seed,
+            relay,
+            ended_ms,
+        };
+        self.turn.batch()?.put_ended_queue(&row)?;
+        let key = row.queue_key();
+        self.after(After::Relay(
+            row.relay.clone(),
+            Box::new(RelayCommand::DeleteQueue(key.clone())),
+        ));
+        self.ended_queues.insert(key.queue(), row);
+        self.turn.sync_servers();
+        Ok(())
+    }
+
+    /// Says again what a relay that is up now may have missed.
+    pub(super) fn delete_ended_queues(&mut self, server: &ServerUrl) {
+        let here = self
+            .ended_queues
+            .values()
+            .filter(|row| row.relay == *server);
+        let keys: Vec<_> = here.map(EndedQueueRow::queue_key).collect();
+        for key in keys {
+            self.after(After::Relay(
+                server.clone(),
+                Box::new(RelayCommand::DeleteQueue(key)),
+            ));
+        }
+    }
+
+    /// The relay has confirmed.
+    pub(super) fn handle_deleted(
+        &mut self,
+        server: &ServerUrl,
+        queue: &QueueId,
+    ) -> Result<(), DriverError> {
+        let here = self.ended_queues.get(queue);
+        if here.is_some_and(|row| row.relay == *server) {
+            self.forget_ended_queue(queue)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn prune_ended_queues(&mut self, now_ms: u64) -> Result<(), DriverError> {
+        let old = self
+            .ended_queues
+            .iter()
+            .filter(|(_, row)| row.ended_ms.saturating_add(KEPT_MS) <= now_ms);
+        let old: Vec<QueueId> = old.map(|(&queue, _)| queue).collect();
+        for queue in old {
+            self.forget_ended_queue(&queue)?;
+        }
+        Ok(())
+    }
+
+    fn forget_ended_queue(&mut self, queue: &QueueId) -> Result<(), StoreError> {
+        self.ended_queues.remove(queue);
+        self.turn.batch()?.remove_ended_queue(queue)?;
+        self.turn.sync_servers();
+        Ok(())
+    }
+}

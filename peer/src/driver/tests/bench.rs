@@ -1,0 +1,215 @@
+//! A driver on a bench, and two that know each other.
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tincan_core::{Input as SessionInput, Via};
+use tincan_link::IcePolicy;
+use tincan_protocol::content::Reach;
+use tincan_protocol::invite::Invite;
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::{QueueId, SignalAddress, WriteToken};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use crate::builder::NewProfile;
+use crate::driver::commands::{AddRequest, Reply};
+use crate::driver::conversation::Conversation;
+use crate::driver::servers::RelayState;
+use crate::driver::sessions::Mailbox;
+use crate::driver::{Driver, INPUTS, Input, Settings, Shell};
+use crate::home::Home;
+use crate::peer::Peer;
+use crate::store::{
+    ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store,
+};
+
+pub(super) struct Bench {
+    pub(super) driver: Driver,
+    shell: Shell,
+    _inputs: mpsc::Receiver<Input>,
+    _folder: TempDir,
+}
+
+impl Bench {
+    /// A new profile with its servers at addresses of its own where nobody listens.
+    pub(super) fn new(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// The same device with the same keys once more, as it was when it was made.
+    pub(super) fn copy(&self) -> Self {
+        let mut profile = self.driver.profile.clone();
+        profile.next_conversation = 1;
+        Self::with(&profile.name.clone(), |row| *row = profile)
+    }
+
+    /// One whose program takes this name, whatever it is.
+    pub(super) fn calling_itself(name: &str) -> Self {
+        Self::with("mallory", |row| name.clone_into(&mut row.name))
+    }
+
+    fn with(name: &str, change: impl FnOnce(&mut crate::store::ProfileRow)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        // The discard port: nobody answers there.
+        let server: ServerUrl = format!("http://127.0.0.1:9/{name}").parse().unwrap();
+        let profile = NewProfile {
+            name: name.to_owned(),
+            signal_servers: vec![server.clone()],
+            relay: server,
+            restore: None,
+        };
+        Peer::builder().home(folder.path()).init(profile).unwrap();
+        let key = KeyFile::new(home.key_file())
+            .read(&KeySource::Plain)
+            .unwrap();
+        let store = Store::open(&home.database(), &key).unwrap();
+        let batch = store.begin().unwrap();
+        let mut row = batch.profile().unwrap().unwrap();
+        change(&mut row);
+        batch.put_profile(&row).unwrap();
+        batch.commit().unwrap();
+        let (sender, inputs) = mpsc::channel(INPUTS);
+        let shell = Shell {
+            store,
+            settings: Settings {
+                ice: IcePolicy::All,
+                offline: true,
+            },
+            runtime: Handle::current(),
+            sender,
+            journal: watch::channel(0).0,
+            _lock: home.lock().unwrap(),
+        };
+        Self {
+            driver: Driver::load(&shell).unwrap(),
+            shell,
+            _inputs: inputs,
+            _folder: folder,
+        }
+    }
+
+    /// Ends the turn.
+    pub(super) fn commit(&mut self) {
+        self.driver.flush_sessions().unwrap();
+        self.driver.commit(&self.shell).unwrap();
+    }
+
+    /// Only what is durable is known afterwards.
+    pub(super) fn restart(&mut self) {
+        self.commit();
+        self.driver = Driver::load(&self.shell).unwrap();
+    }
+
+    /// Everything that has happened.
+    pub(super) fn journal(&self) -> Vec<JournalEvent> {
+        let rows = self.shell.store.journal(0, usize::MAX - 1).unwrap();
+        rows.into_iter().map(|(_, event)| event).collect()
+    }
+
+    pub(super) fn server(&self) -> ServerUrl {
+        self.driver.profile.relay.clone()
+    }
+
+    /// The first contact.
+    pub(super) fn contact(&self) -> &Conversation {
+        self.driver.conversations.values().next().unwrap()
+    }
+
+    pub(super) fn row(&self) -> &ContactRow {
+        &self.contact().row
+    }
+
+    pub(super) fn no(&self) -> ConversationNo {
+        self.row().no
+    }
+
+    /// Where the first contact writes to.
+    pub(super) fn mailbox(&self) -> QueueId {
+        self.row().queue_key().queue()
+    }
+
+    /// A connection to the own relay is wanted; nobody answers.
+    pub(super) fn want_relay(&mut self) {
+        let server = self.server();
+        let state = RelayState::new(self.driver.dial_relay(&server));
+        self.driver.relays.insert(server, state);
+    }
+
+    pub(super) fn invite(&mut self, uses: u32) -> Invite {
+        let invite = self.driver.make_invite(uses, 3_600_000).unwrap().unwrap();
+        self.commit();
+        invite
+    }
+
+    /// Uses an invite; what lands in its queue.
+    pub(super) fn ask(&mut self, host: &mut Self, invite: &Invite) -> Bytes {
+        let attempt = self.driver.next_attempt;
+        let request = AddRequest {
+            invite: invite.clone(),
+            name: None,
+            text: "let me in".to_owned(),
+        };
+        self.driver.begin_add(request, Reply::nobody());
+        let package = host.driver.mls.create_key_package(false).unwrap();
+        host.commit();
+        self.driver
+            .handle_key_package(attempt, Ok(package))
+            .unwrap();
+        self.commit();
+        let envelope = self.outbox().remove(0);
+        let ContactState::Requesting(stage) = &self.row().state else {
+            panic!("nobody was asked");
+        };
+        Driver::request_envelope(stage, envelope).unwrap()
+    }
+
+    /// A request comes into an invite's queue.
+    pub(super) fn take_request(&mut self, invite: &Invite, index: u64, request: Bytes) {
+        let mailbox = Mailbox {
+            server: invite.body().relay.clone(),
+            queue: invite.body().queue,
+        };
+        self.driver.handle_request(mailbox, index, request).unwrap();
+        self.commit();
+    }
+
+    /// What waits for the first contact.
+    pub(super) fn outbox(&mut self) -> Vec<Bytes> {
+        let no = self.no();
+        let batch = self.driver.turn.batch().unwrap();
+        let rows = batch.pending(no, 0, 100, 1 << 20).unwrap();
+        rows.into_iter().map(|row| row.envelope).collect()
+    }
+
+    fn take(&mut self, envelope: Bytes) {
+        let (no, via) = (self.no(), Via::Link);
+        let input = SessionInput::Envelope { via, envelope };
+        self.driver.session_input(no, input).unwrap();
+        self.commit();
+    }
+}
+
+/// Ann and bob are contacts.
+pub(super) fn ann_and_bob() -> (Bench, Bench) {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(1);
+    let request = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    for envelope in ann.outbox() {
+        bob.take(envelope);
+    }
+    assert!(ann.contact().is_accepted() && bob.contact().is_accepted());
+    (ann, bob)
+}
+
+/// A reach that nobody has.
+pub(super) fn reach(n: u8) -> Reach {
+    Reach {
+        relay: format!("http://r{n}.example").parse().unwrap(),
+        queue: QueueId::from_bytes([n; 32]),
+        write_token: WriteToken::from_bytes([n; 16]),
+        signal_servers: vec![format!("http://s{n}.example").parse().unwrap()],
+        signal_address: SignalAddress::from_bytes([n; 32]),
+    }
+}

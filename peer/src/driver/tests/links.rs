@@ -1,0 +1,198 @@
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tincan_link::{LinkConfig, LinkEvent, LinkHandle, Parties};
+use tincan_protocol::link::{
+    LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedDescription, Statement,
+};
+use tincan_protocol::signal::TurnCredentials;
+use tincan_protocol::wire::{GroupState, Hello};
+use tincan_protocol::{LinkSessionId, sealed_box};
+use tokio::sync::mpsc;
+
+use super::bench::{Bench, ann_and_bob};
+use crate::driver::link_slot::SlotState;
+use crate::driver::offer_pace::PER_MINUTE;
+use crate::driver::servers::SignalState;
+use crate::net;
+use crate::store::JournalEvent;
+
+/// An offer of `from` to `to`, as its device signs it.
+fn offer(from: &Bench, to: &Bench, session: u8) -> LinkSignal {
+    let sdp = format!(
+        "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:sha-256 {}\r\n",
+        ["AB"; 32].join(":")
+    );
+    let statement = Statement {
+        session: LinkSessionId::from_bytes([session; 16]),
+        role: Role::Offer,
+        from_identity: from.driver.identity,
+        from_device: from.driver.device.device(),
+        to_identity: to.driver.identity,
+        to_device: to.driver.device.device(),
+        nonce: [0; 32],
+        issued_ms: from.driver.clock.now().unix_ms,
+        proto_major: PROTO_MAJOR,
+        proto_minor: PROTO_MINOR,
+        fingerprint: [0xab; 32],
+        sdp_sha256: Sha256::digest(sdp.as_bytes()).into(),
+        bind: [0; 32],
+    };
+    LinkSignal::Offer(SignedDescription::sign(
+        &statement,
+        sdp,
+        &from.driver.cert,
+        &from.driver.device,
+    ))
+}
+
+/// A signal of the first contact arrives.
+fn signal(at: &mut Bench, signal: &LinkSignal) {
+    let to = at.row().address_key().address();
+    let from = at.row().their_address().unwrap();
+    let bytes = signal.encode().unwrap();
+    let body = sealed_box::seal(&to, &bytes, &mut sealed_box::OsRng).unwrap();
+    at.driver.handle_sealed_signal(&to, &from, &body).unwrap();
+    at.commit();
+}
+
+/// A new offer arrives.
+pub(super) fn knock(at: &mut Bench, from: &Bench, session: u8) {
+    let offer = offer(from, at, session);
+    signal(at, &offer);
+}
+
+/// A link to the first contact that leads nowhere.
+async fn handle(at: &Bench) -> LinkHandle {
+    let mut config = LinkConfig::default();
+    config.loopback = true;
+    let parties = Parties {
+        identity: at.driver.identity,
+        cert: at.driver.cert.clone(),
+        key: at.driver.device.clone(),
+        remote: (at.row().identity, at.row().device),
+    };
+    let now_ms = at.driver.clock.now().unix_ms;
+    let link = LinkHandle::offer(config, parties, Vec::new(), now_ms).await;
+    link.unwrap().0
+}
+
+fn set_slot(at: &mut Bench, state: SlotState) {
+    let no = at.no();
+    let conversation = at.driver.conversations.get_mut(&no).unwrap();
+    conversation.link.state = state;
+}
+
+#[tokio::test]
+async fn regression_an_offer_is_not_taken_again_after_a_restart() {
+    let (mut ann, bob) = ann_and_bob();
+    let (old, new) = (offer(&bob, &ann, 1), offer(&bob, &ann, 2));
+    signal(&mut ann, &old);
+    assert!(ann.contact().link.attempt().is_some());
+    ann.restart();
+    signal(&mut ann, &old);
+    assert_eq!(ann.contact().link.attempt(), None);
+    signal(&mut ann, &new);
+    assert!(ann.contact().link.attempt().is_some());
+}
+
+#[tokio::test]
+async fn regression_a_flood_of_offers_makes_no_more_attempts_than_the_pace_allows() {
+    let (mut ann, bob) = ann_and_bob();
+    let mut attempts = Vec::new();
+    for session in 0..=PER_MINUTE as u8 + 5 {
+        knock(&mut ann, &bob, session);
+        attempts.push(ann.contact().link.attempt());
+    }
+    attempts.dedup();
+    assert_eq!(attempts.len(), PER_MINUTE as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_link_that_is_replaced_is_told_as_down() {
+    let (mut ann, bob) = ann_and_bob();
+    let (frames, _queue) = mpsc::channel(8);
+    let state = SlotState::Up {
+        attempt: 1,
+        handle: handle(&ann).await,
+        frames,
+        relayed: false,
+    };
+    set_slot(&mut ann, state);
+    knock(&mut ann, &bob, 1);
+    assert!(ann.contact().link.up().is_none());
+    let told = ann.journal();
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, JournalEvent::Link { up: false, .. })),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_waits() {
+    let (mut ann, _bob) = ann_and_bob();
+    let no = ann.no();
+    let group = ann.row().groups[0].clone();
+    let state = ann.driver.mls.group_state(&group).unwrap();
+    let forked = GroupState {
+        authenticator: vec![0; state.authenticator.len()],
+        ..state
+    };
+    for attempt in 1..=4 {
+        let state = SlotState::Connecting {
+            attempt,
+            offering: true,
+            handle: handle(&ann).await,
+        };
+        set_slot(&mut ann, state);
+        let hello = Hello {
+            groups: vec![forked.clone()],
+            ..Hello::default()
+        };
+        let up = LinkEvent::Up {
+            hello,
+            relayed: false,
+        };
+        ann.driver.handle_link(no, attempt, up).unwrap();
+        let link = &ann.contact().link;
+        assert!(matches!(link.state, SlotState::Idle));
+        let wait = link.retry_at.unwrap().since(ann.driver.clock.now().instant);
+        // At least half of a second that doubles, but for the time that has passed here.
+        let least = Duration::from_millis(400 << (attempt - 1));
+        assert!(wait >= least, "attempt {attempt}: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_servers() {
+    let (mut ann, bob) = ann_and_bob();
+    let other = "http://127.0.0.1:9/somebody-else".parse().unwrap();
+    for (server, url) in [
+        (ann.server(), "turn:ann"),
+        (bob.server(), "turn:bob"),
+        (other, "turn:somebody-else"),
+    ] {
+        let dial = ann.driver.dial(&server);
+        let handle = net::spawn_signal(
+            dial,
+            ann.driver.sender.clone(),
+            &tokio::runtime::Handle::current(),
+        );
+        let mut state = SignalState::new(handle);
+        state.turn = Some(TurnCredentials {
+            urls: vec![url.to_owned()],
+            username: "u".to_owned(),
+            credential: "c".to_owned(),
+            ttl_s: 600,
+        });
+        ann.driver.signals.insert(server, state);
+    }
+    let config = ann.driver.link_config(ann.no());
+    let urls: Vec<String> = config
+        .ice_servers
+        .into_iter()
+        .flat_map(|server| server.urls)
+        .collect();
+    assert_eq!(urls, ["turn:ann", "turn:bob"]);
+}

@@ -1,0 +1,117 @@
+use tincan_core::Persist;
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::content::Body;
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::origin::ServerUrl;
+
+use super::bench::{Bench, ann_and_bob};
+use crate::driver::unknown_contents::keep_last;
+use crate::net::RelayEvent;
+
+fn elsewhere() -> ServerUrl {
+    "http://127.0.0.1:9/elsewhere".parse().unwrap()
+}
+
+#[tokio::test]
+async fn regression_a_relay_speaks_only_for_the_mailboxes_that_are_there() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let no = bob.no();
+    bob.driver
+        .send_body(no, Body::Text("hello".to_owned()))
+        .unwrap();
+    bob.commit();
+    let envelope = bob.outbox().pop().unwrap();
+    let id = EnvelopeId::of(&envelope);
+    let delivered = |queue| RelayEvent::Delivered {
+        queue,
+        index: 7,
+        envelope: envelope.clone(),
+    };
+    let queue = ann.mailbox();
+    for (server, taken) in [(elsewhere(), false), (ann.server(), true)] {
+        ann.driver.handle_relay(&server, delivered(queue)).unwrap();
+        ann.commit();
+        assert_eq!(
+            ann.driver.turn.batch().unwrap().is_seen(&id).unwrap(),
+            taken
+        );
+        ann.commit();
+    }
+}
+
+#[tokio::test]
+async fn regression_a_mailbox_is_to_be_deleted_until_its_relay_confirms() {
+    let mut ann = Bench::new("ann");
+    let queue = ann.invite(1).body().queue;
+    ann.driver.end_invite(&queue).unwrap();
+    for _ in 0..2 {
+        ann.restart();
+        assert!(ann.driver.ended_queues.contains_key(&queue));
+        // Only that relay can know.
+        let deleted = RelayEvent::Deleted(queue);
+        ann.driver.handle_relay(&elsewhere(), deleted).unwrap();
+    }
+    let server = ann.server();
+    assert!(ann.driver.wanted_relays().connected.contains(&server));
+    let deleted = RelayEvent::Deleted(queue);
+    ann.driver.handle_relay(&server, deleted).unwrap();
+    ann.restart();
+    assert!(ann.driver.ended_queues.is_empty());
+}
+
+#[tokio::test]
+async fn a_mailbox_that_no_relay_can_still_have_is_forgotten() {
+    let mut ann = Bench::new("ann");
+    let queue = ann.invite(1).body().queue;
+    ann.driver.end_invite(&queue).unwrap();
+    let now_ms = ann.driver.clock.now().unix_ms;
+    let days = |days: u64| now_ms + days * 24 * 3600 * 1000;
+    ann.driver.prune_ended_queues(days(29)).unwrap();
+    assert_eq!(ann.driver.ended_queues.len(), 1);
+    ann.driver.prune_ended_queues(days(31)).unwrap();
+    assert!(ann.driver.ended_queues.is_empty());
+}
+
+#[tokio::test]
+async fn regression_a_relay_that_is_never_content_gets_key_packages_once() {
+    let mut ann = Bench::new("ann");
+    ann.want_relay();
+    let server = ann.server();
+    ann.commit();
+    let made = |ann: &mut Bench| {
+        let stock = RelayEvent::Stock {
+            single_use: 0,
+            last_resort: true,
+        };
+        ann.driver.handle_relay(&server, stock).unwrap();
+        let made = ann.driver.mls.take_changes().len();
+        ann.commit();
+        made
+    };
+    assert!(made(&mut ann) > 0);
+    assert_eq!(made(&mut ann), 0);
+}
+
+#[tokio::test]
+async fn regression_what_only_a_later_version_can_read_is_bounded() {
+    let (ann, _bob) = ann_and_bob();
+    let row = |len: usize| Persist::Incoming {
+        seq: 1,
+        place: Hlc::from_u64(1),
+        content: vec![0; len].into(),
+    };
+    let kept = |len| {
+        let mut contact = ann.row().clone();
+        let mut kept = 0;
+        for _ in 0..20_000 {
+            kept += usize::from(keep_last(&mut contact, &mut vec![row(len)]));
+        }
+        kept
+    };
+    assert_eq!(kept(1), 10_000);
+    assert_eq!(kept(50 * 1024), 16 * 1024 / 50);
+    // What does not fit is dropped, and only that.
+    let (mut contact, mut rows) = (ann.row().clone(), vec![row(1), row(17 * 1024 * 1024)]);
+    assert!(!keep_last(&mut contact, &mut rows));
+    assert_eq!(rows.len(), 1);
+}

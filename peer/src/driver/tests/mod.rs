@@ -1,0 +1,8 @@
+//! Drivers without threads and connections: what comes from servers and links is handed in.
+
+mod bench;
+mod invites;
+mod links;
+mod mailboxes;
+mod reaches;
+mod requests;

@@ -1,0 +1,210 @@
+//! Which servers there must be connections to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tincan_protocol::SignalAddress;
+use tincan_protocol::keys::AddressKey;
+use tincan_protocol::origin::ServerUrl;
+
+use super::Driver;
+use super::servers::{RelayState, SignalState};
+use crate::net::{self, Dial, OwnQueue, RelayCommand, SignalCommand};
+use crate::store::ContactState;
+
+/// Relays of others, and as many signaling servers of others, that are connected at a time. A
+/// connection costs a socket and some 20 KiB; of one contact come at most one relay and three
+/// signaling servers. Chosen: more contacts with servers of their own than people have.
+const FOREIGN_SERVERS_MAX: usize = 128;
+
+/// Servers of one kind.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) connected: BTreeSet<ServerUrl>,
+    /// Beyond the limit.
+    pub(super) surplus: BTreeSet<ServerUrl>,
+    foreign: usize,
+}
+
+impl Wanted {
+    fn own(servers: impl IntoIterator<Item = ServerUrl>) -> Self {
+        Self {
+            connected: servers.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whoever comes first is connected first, so that a new contact takes no server away.
+    fn add_foreign(&mut self, server: &ServerUrl) {
+        if self.connected.contains(server) {
+            return;
+        }
+        if self.foreign < FOREIGN_SERVERS_MAX {
+            self.foreign += 1;
+            self.connected.insert(server.clone());
+        } else {
+            self.surplus.insert(server.clone());
+        }
+    }
+}
+
+impl Driver {
+    /// Makes the connections follow what the contacts, invites and requests are now.
+    pub(super) fn sync_servers(&mut self) {
+        if self.settings.offline {
+            return;
+        }
+        self.sync_relays();
+        self.sync_signals();
+    }
+
+    pub(super) fn wanted_relays(&self) -> Wanted {
+        let invites = self.invites.values().map(|invite| &invite.relay);
+        let ended = self.ended_queues.values().map(|ended| &ended.relay);
+        let own = std::iter::once(&self.profile.relay).chain(invites);
+        let mut wanted = Wanted::own(own.chain(ended).cloned());
+        for add in self.pending_adds.values() {
+            wanted.add_foreign(add.relay());
+        }
+        for conversation in self.conversations.values() {
+            // Nobody makes us dial their server, and so learn our IP address, before we have agreed.
+            if let (true, Some(reach)) = (conversation.is_accepted(), &conversation.row.their_reach)
+            {
+                wanted.add_foreign(&reach.relay);
+            }
+            if let ContactState::Requesting(stage) = &conversation.row.state {
+                wanted.add_foreign(&stage.relay);
+            }
+        }
+        wanted
+    }
+
+    pub(super) fn wanted_signals(&self) -> Wanted {
+        let mut wanted = Wanted::own(self.profile.signal_servers.iter().cloned());
+        let accepted = self
+            .conversations
+            .values()
+            .filter(|conversation| conversation.is_accepted());
+        let reaches = accepted.filter_map(|conversation| conversation.row.their_reach.as_ref());
+        for server in reaches.flat_map(|reach| &reach.signal_servers) {
+            wanted.add_foreign(server);
+        }
+        wanted
+    }
+
+    fn sync_relays(&mut self) {
+        let wanted = self.wanted_relays().connected;
+        self.relays.retain(|server, _| wanted.contains(server));
+        for server in &wanted {
+            if !self.relays.contains_key(server) {
+                let state = RelayState::new(self.dial_relay(server));
+                self.relays.insert(server.clone(), state);
+            }
+        }
+        for server in wanted {
+            let queues = self.own_queues(&server);
+            self.send_to_relay(&server, RelayCommand::Queues(queues));
+        }
+    }
+
+    pub(super) fn dial(&self, server: &ServerUrl) -> Dial {
+        let signals = self.profile.signal_servers.iter();
+        let own: Arc<[ServerUrl]> = signals.chain([&self.profile.relay]).cloned().collect();
+        Dial {
+            server: server.clone(),
+            own,
+        }
+    }
+
+    pub(super) fn dial_relay(&self, server: &ServerUrl) -> net::ServerHandle<RelayCommand> {
+        net::spawn_relay(self.dial(server), self.sender.clone(), &self.runtime)
+    }
+
+    /// The mailboxes we have at a relay.
+    pub(super) fn own_queues(&self, server: &ServerUrl) -> Vec<OwnQueue> {
+        let invites = self
+            .invites
+            .values()
+            .filter(|invite| invite.relay == *server);
+        let invites = invites.map(|invite| OwnQueue {
+            key: invite.queue_key(),
+            token_hash: invite.write_token.hash(),
+        });
+        let here = self.profile.relay == *server;
+        let rows = self
+            .conversations
+            .values()
+            .map(|conversation| &conversation.row);
+        let mailboxes = rows.filter(|row| here && row.state != ContactState::Blocked);
+        let mailboxes = mailboxes.map(|row| OwnQueue {
+            key: row.queue_key(),
+            token_hash: row.write_token.hash(),
+        });
+        invites.chain(mailboxes).collect()
+    }
+
+    fn sync_signals(&mut self) {
+        let wanted = self.wanted_signals().connected;
+        let own = &self.profile.signal_servers;
+        let mut addresses: BTreeMap<&ServerUrl, Vec<AddressKey>> = BTreeMap::new();
+        let mut watched: BTreeMap<&ServerUrl, Vec<SignalAddress>> = BTreeMap::new();
+        for conversation in self
+            .conversations
+            .values()
+            .filter(|conversation| conversation.is_accepted())
+        {
+            let row = &conversation.row;
+            let theirs = row
+                .their_reach
+                .iter()
+                .flat_map(|reach| &reach.signal_servers);
+            let servers: BTreeSet<&ServerUrl> = own.iter().chain(theirs.clone()).collect();
+            for server in servers {
+                addresses.entry(server).or_default().push(row.address_key());
+            }
+            for server in theirs {
+                watched
+                    .entry(server)
+                    .or_default()
+                    .extend(row.their_address());
+            }
+        }
+        self.signals.retain(|server, _| wanted.contains(server));
+        for server in &wanted {
+            if !self.signals.contains_key(server) {
+                let sender = self.sender.clone();
+                let handle = net::spawn_signal(self.dial(server), sender, &self.runtime);
+                self.signals
+                    .insert(server.clone(), SignalState::new(handle));
+            }
+            let Some(state) = self.signals.get(server) else {
+                continue;
+            };
+            let keys = addresses.remove(server).unwrap_or_default();
+            state.handle.send(SignalCommand::Addresses(keys));
+            let watch = watched.remove(server).unwrap_or_default();
+            state.handle.send(SignalCommand::Watch(watch));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_of_others_are_bounded_and_the_first_ones_stay() {
+        let url = |n: usize| -> ServerUrl { format!("http://s{n}.example").parse().unwrap() };
+        let mut wanted = Wanted::own([url(0)]);
+        for n in 0..=FOREIGN_SERVERS_MAX + 1 {
+            wanted.add_foreign(&url(n));
+            wanted.add_foreign(&url(n));
+        }
+        assert_eq!(wanted.connected.len(), 1 + FOREIGN_SERVERS_MAX);
+        assert!(wanted.connected.contains(&url(FOREIGN_SERVERS_MAX)));
+        assert_eq!(
+            wanted.surplus,
+            BTreeSet::from([url(FOREIGN_SERVERS_MAX + 1)])
+        );
+    }
+}
