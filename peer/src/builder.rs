@@ -211,6 +211,8 @@ type Opened = (Home, crate::home::HomeLock, Store, ProfileRow);
 fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
     if !home.has_profile() {
         return Err(OpenError::NoProfile {
+    // A folder that is not there is no profile; one that is there must be ours before it is read.
+    home.check()?;
             path: home.path().to_owned(),
         });
     }

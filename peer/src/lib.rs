@@ -39,6 +39,7 @@ mod message;
 mod names;
 mod net;
 mod peer;
+mod private;
 pub mod rpc;
 mod status;
 mod store;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::args::{Global, Init};
 use super::output::Output;
-use super::session::{home, passphrase_from, read_passphrase};
+use super::session::{home, home_help, passphrase_from, read_passphrase};
 use crate::rpc::RpcError;
 use crate::{InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
 
@@ -127,7 +127,8 @@ fn init_error(error: InitError) -> RpcError {
         InitError::Servers { .. } => {
             RpcError::usage(error, "give --server URL once to three times")
         }
-        InitError::Home(_) | InitError::Key(_) => RpcError::failed(
+        InitError::Home(ref home) => RpcError::failed(&error, home_help(home)),
+        InitError::Key(_) => RpcError::failed(
             error,
             "check the folder's permissions, or give another one with --home DIR",
         ),

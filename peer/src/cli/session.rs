@@ -129,6 +129,7 @@ fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
     if let Some(file) = &global.passphrase_file {
         return passphrase_from(file).map(KeySource::Passphrase);
     }
+    home.check().map_err(|error| open_error(error.into()))?;
     let needed = home.has_profile()
         && home
             .needs_passphrase()
@@ -195,13 +196,28 @@ fn open_error(error: OpenError) -> RpcError {
              in another folder brings the identity back from its 24 words",
         ),
         OpenError::Store(error) => error.into(),
-        OpenError::Home(HomeError::Io { .. }) => {
-            RpcError::failed(error, "check the folder's permissions")
-        }
-        OpenError::Home(_) => RpcError::failed(error, "give a folder with --home DIR"),
+        OpenError::Home(ref home) => RpcError::failed(&error, home_help(home)),
         OpenError::InUse => RpcError::failed(error, "end the other process"),
         OpenError::State(_) => {
             RpcError::failed(error, "keep a copy of the folder and restore a backup")
         }
+    }
+}
+
+/// What to do about a folder that cannot be used.
+pub(super) const fn home_help(error: &HomeError) -> &'static str {
+    match error {
+        HomeError::Io { .. } => {
+            "check the folder's permissions, or give another one with --home DIR"
+        }
+        HomeError::NotAFolder { .. } | HomeError::NoPlace => "give a folder with --home DIR",
+        HomeError::NotOurs { .. } => {
+            "run this as that user, or give a folder of yours with --home DIR"
+        }
+        HomeError::Shared { .. } => {
+            "give an empty folder or a new one with --home DIR, or close this one with `chmod 700`"
+        }
+        HomeError::InUse => "end the other process",
+        HomeError::Empty { .. } => "make a profile with `peer init --server URL`",
     }
 }
