@@ -51,7 +51,7 @@ pub use home::{Home, HomeError};
 pub use message::{Contact, ContactStanding, Message, MessageState, RequestFrom};
 pub use peer::{Identity, Peer};
 pub use status::{ContactStatus, LinkStatus, ServerStatus, StatusReport};
-pub use store::{DataKeyError, KeySource, StoreError};
+pub use store::{DataKeyError, KeySource, KeyringError, StoreError};
 pub use tincan_link::IcePolicy;
 pub use tincan_protocol::IdentityId;
 pub use tincan_protocol::MsgId;

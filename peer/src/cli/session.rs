@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::args::{Global, Ice};
 use crate::rpc::{Client, RpcError, Server};
-use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, OpenError, Peer};
+use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer};
 
 /// A command whose profile nobody runs stays this long, so that what it has written leaves at once
 /// where that is possible. What cannot leave goes out when the profile runs again.
@@ -190,6 +190,9 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::Key(DataKeyError::PassphraseNeeded) => {
             RpcError::usage(error, "give it with --passphrase-file FILE")
         }
+        OpenError::Key(DataKeyError::Keyring(ref keyring)) => {
+            RpcError::failed(&error, keyring_help(keyring))
+        }
         OpenError::Key(_) => RpcError::failed(
             error,
             "restore key.json from a copy; without it the messages cannot be read. `peer init --restore` \
@@ -200,6 +203,27 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::InUse => RpcError::failed(error, "end the other process"),
         OpenError::State(_) => {
             RpcError::failed(error, "keep a copy of the folder and restore a backup")
+        }
+    }
+}
+
+/// What to do about a keyring that does not give the key. Without the key nothing of the profile can
+/// be read; the identity is in the 24 words.
+const fn keyring_help(error: &KeyringError) -> &'static str {
+    match error {
+        KeyringError::Absent { .. } => {
+            "run this in the desktop session whose keyring holds the key (DBUS_SESSION_BUS_ADDRESS names \
+             it); if that keyring is lost, `peer init --restore` in another folder brings the identity \
+             back from its 24 words"
+        }
+        KeyringError::NoKey { .. } => {
+            "use the keyring with which this profile was made, or bring its entry back from a backup; if \
+             that is lost, `peer init --restore` in another folder brings the identity back from its 24 \
+             words"
+        }
+        _ => {
+            "unlock the keyring and try again; if its password is lost, `peer init --restore` in another \
+             folder brings the identity back from its 24 words"
         }
     }
 }
