@@ -123,7 +123,8 @@ impl Builder {
         self
     }
 
-    /// Where the data key comes from. Without it, a key that is stored in clear.
+    /// Where the data key of a new profile is kept (without this, in clear), or the passphrase of one
+    /// that needs it.
     #[must_use]
     pub fn key(mut self, key: KeySource) -> Self {
         self.key = key;
@@ -159,7 +160,7 @@ impl Builder {
                 path: home.path().to_owned(),
             });
         }
-        // What an interrupted attempt may have left: a key nobody has used, an empty database.
+        // What an interrupted attempt may have left: a database that no key opens.
         let _ = std::fs::remove_file(home.database());
         let key = DataKey::generate();
         let phrase = new
@@ -173,7 +174,8 @@ impl Builder {
         batch.commit()?;
         store.close();
         // The key file makes the profile: it comes last.
-        KeyFile::new(home.key_file()).write(&key, &self.key)?;
+        let device = DeviceKey::from_seed(&row.device_seed).device();
+        KeyFile::new(home.key_file()).write(&key, &self.key, &device.to_string())?;
         Ok(phrase)
     }
 
@@ -209,6 +211,8 @@ impl Builder {
 type Opened = (Home, crate::home::HomeLock, Store, ProfileRow);
 
 fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
+    // A folder that is not there is no profile; one that is there must be ours before it is read.
+    home.check()?;
     if !home.has_profile() {
         return Err(OpenError::NoProfile {
             path: home.path().to_owned(),

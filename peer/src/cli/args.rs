@@ -29,10 +29,10 @@ pub(super) struct Global {
     /// Folder of the profile [default: $XDG_DATA_HOME/tincan]
     #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR")]
     pub(super) home: Option<PathBuf>,
-    /// File whose first line is the passphrase of this profile
+    /// File whose first line is the passphrase of this profile; with `init`, in the keyring's place
     #[arg(long, global = true, env = "PEER_PASSPHRASE_FILE", value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
-    /// With `init`: keep the key in a file that only you can read, without a passphrase
+    /// With `init`: keep the key in a file that only you can read, without keyring and passphrase
     #[arg(long, global = true)]
     pub(super) no_keyring: bool,
     /// Which network paths direct links may use

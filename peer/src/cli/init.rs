@@ -7,15 +7,16 @@ use zeroize::Zeroizing;
 
 use super::args::{Global, Init};
 use super::output::Output;
-use super::session::{home, passphrase_from, read_passphrase};
+use super::session::{home, home_help, passphrase_from, read_passphrase};
 use crate::rpc::RpcError;
-use crate::{InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
+use crate::{DataKeyError, InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
 
 pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<(), RpcError> {
     let home = home(global)?;
     let new = profile(&init)?;
     let restored = init.restore;
     let key = key_source(global)?;
+    let kept = kept(&key);
     let builder = Peer::builder().home(home.path()).key(key);
     // Argon2id takes a while.
     let made = tokio::task::spawn_blocking(move || {
@@ -25,12 +26,14 @@ pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<
     let made = made.await.map_err(|error| RpcError::failed(error, ""))?;
     let (name, phrase) = made.map_err(init_error)?;
     let address = phrase.identity_key().identity().to_string();
-    let mut object = json!({"type": "id", "address": address, "name": name, "home": home.path()});
+    let mut object = json!({
+        "type": "id", "address": address, "name": name, "home": home.path(), "key": kept.code,
+    });
     if !restored {
         object["phrase"] = json!(phrase.words().as_str());
     }
     output.print(&object, || {
-        let mut text = format!("You are {name}, {address}\n");
+        let mut text = format!("You are {name}, {address}\n{}\n", kept.text);
         if !restored {
             text += &format!(
                 "\nThese 24 words are your identity. Write them down and keep them safe; they are \
@@ -91,7 +94,31 @@ fn read_phrase() -> Result<Phrase, RpcError> {
     Phrase::parse(&words).map_err(|error| RpcError::usage(error, help))
 }
 
-/// A passphrase from its file or typed twice, or none if that was asked for.
+/// Where the key of a profile is, as programs and people are told.
+struct Kept {
+    code: &'static str,
+    text: &'static str,
+}
+
+const fn kept(key: &KeySource) -> Kept {
+    match key {
+        KeySource::Keyring => Kept {
+            code: "keyring",
+            text: "The key of your messages is in your desktop's keyring.",
+        },
+        KeySource::Passphrase(_) => Kept {
+            code: "passphrase",
+            text: "The key of your messages is protected by your passphrase.",
+        },
+        KeySource::Plain => Kept {
+            code: "plain",
+            text: "The key of your messages is in a file that only you can read.",
+        },
+    }
+}
+
+/// A passphrase from its file, or none if that was asked for; else the keyring, or, where there is
+/// none, a passphrase typed twice.
 fn key_source(global: &Global) -> Result<KeySource, RpcError> {
     if let Some(file) = &global.passphrase_file {
         return passphrase_from(file).map(KeySource::Passphrase);
@@ -99,9 +126,12 @@ fn key_source(global: &Global) -> Result<KeySource, RpcError> {
     if global.no_keyring {
         return Ok(KeySource::Plain);
     }
+    if let Some(keyring) = KeySource::keyring() {
+        return Ok(keyring);
+    }
     if !std::io::stdin().is_terminal() {
         return Err(RpcError::usage(
-            "nothing protects this profile yet",
+            "nothing protects this profile yet: no keyring answers",
             "give --passphrase-file FILE, or --no-keyring to keep the key in a file that only you can read",
         ));
     }
@@ -127,7 +157,13 @@ fn init_error(error: InitError) -> RpcError {
         InitError::Servers { .. } => {
             RpcError::usage(error, "give --server URL once to three times")
         }
-        InitError::Home(_) | InitError::Key(_) => RpcError::failed(
+        InitError::Home(ref home) => RpcError::failed(&error, home_help(home)),
+        InitError::Key(DataKeyError::Keyring(_)) => RpcError::failed(
+            error,
+            "unlock the keyring and try again, or do without it: give --passphrase-file FILE, or \
+             --no-keyring to keep the key in a file that only you can read",
+        ),
+        InitError::Key(_) => RpcError::failed(
             error,
             "check the folder's permissions, or give another one with --home DIR",
         ),

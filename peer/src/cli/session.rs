@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::args::{Global, Ice};
 use crate::rpc::{Client, RpcError, Server};
-use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, OpenError, Peer};
+use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer};
 
 /// A command whose profile nobody runs stays this long, so that what it has written leaves at once
 /// where that is possible. What cannot leave goes out when the profile runs again.
@@ -129,6 +129,7 @@ fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
     if let Some(file) = &global.passphrase_file {
         return passphrase_from(file).map(KeySource::Passphrase);
     }
+    home.check().map_err(|error| open_error(error.into()))?;
     let needed = home.has_profile()
         && home
             .needs_passphrase()
@@ -189,19 +190,58 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::Key(DataKeyError::PassphraseNeeded) => {
             RpcError::usage(error, "give it with --passphrase-file FILE")
         }
+        OpenError::Key(DataKeyError::Keyring(ref keyring)) => {
+            RpcError::failed(&error, keyring_help(keyring))
+        }
         OpenError::Key(_) => RpcError::failed(
             error,
             "restore key.json from a copy; without it the messages cannot be read. `peer init --restore` \
              in another folder brings the identity back from its 24 words",
         ),
         OpenError::Store(error) => error.into(),
-        OpenError::Home(HomeError::Io { .. }) => {
-            RpcError::failed(error, "check the folder's permissions")
-        }
-        OpenError::Home(_) => RpcError::failed(error, "give a folder with --home DIR"),
+        OpenError::Home(ref home) => RpcError::failed(&error, home_help(home)),
         OpenError::InUse => RpcError::failed(error, "end the other process"),
         OpenError::State(_) => {
             RpcError::failed(error, "keep a copy of the folder and restore a backup")
         }
+    }
+}
+
+/// What to do about a keyring that does not give the key. Without the key nothing of the profile can
+/// be read; the identity is in the 24 words.
+const fn keyring_help(error: &KeyringError) -> &'static str {
+    match error {
+        KeyringError::Absent { .. } => {
+            "run this in the desktop session whose keyring holds the key (DBUS_SESSION_BUS_ADDRESS names \
+             it); if that keyring is lost, `peer init --restore` in another folder brings the identity \
+             back from its 24 words"
+        }
+        KeyringError::NoKey { .. } => {
+            "use the keyring with which this profile was made, or bring its entry back from a backup; if \
+             that is lost, `peer init --restore` in another folder brings the identity back from its 24 \
+             words"
+        }
+        _ => {
+            "unlock the keyring and try again; if its password is lost, `peer init --restore` in another \
+             folder brings the identity back from its 24 words"
+        }
+    }
+}
+
+/// What to do about a folder that cannot be used.
+pub(super) const fn home_help(error: &HomeError) -> &'static str {
+    match error {
+        HomeError::Io { .. } => {
+            "check the folder's permissions, or give another one with --home DIR"
+        }
+        HomeError::NotAFolder { .. } | HomeError::NoPlace => "give a folder with --home DIR",
+        HomeError::NotOurs { .. } => {
+            "run this as that user, or give a folder of yours with --home DIR"
+        }
+        HomeError::Shared { .. } => {
+            "give an empty folder or a new one with --home DIR, or close this one with `chmod 700`"
+        }
+        HomeError::InUse => "end the other process",
+        HomeError::Empty { .. } => "make a profile with `peer init --server URL`",
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::error::RpcError;
-use super::{LINE_MAX, methods};
+use super::{LINE_MAX, methods, socket};
 use crate::home::Home;
 use crate::peer::Peer;
 
@@ -44,10 +44,9 @@ impl Client {
     /// # Errors
     /// [`ConnectError`] if its socket does not answer.
     pub async fn connect(home: &Home) -> Result<Self, ConnectError> {
-        let path = home.socket();
         let deadline = tokio::time::Instant::now() + SERVING_SOON;
         loop {
-            if let Ok(stream) = UnixStream::connect(&path).await {
+            if let Ok(stream) = socket::connect(home).await {
                 let mut client = RemoteClient::new(stream);
                 match tokio::time::timeout_at(deadline, client.call("id", json!({}))).await {
                     Ok(Ok(_)) => return Ok(Self::Remote(client)),

@@ -9,6 +9,7 @@ mod error;
 mod json;
 pub mod methods;
 mod server;
+mod socket;
 
 pub use client::{Client, ConnectError};
 pub use error::RpcError;

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::error::RpcError;
-use super::{LINE_MAX, methods};
+use super::{LINE_MAX, methods, socket};
 use crate::peer::Peer;
 
 /// Calls of one connection that run at once; further lines are not read meanwhile.
@@ -36,24 +36,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the socket of the peer's home. A file that an ended process has left there is replaced:
-    /// the home's lock says that nobody else serves it.
+    /// Opens the socket of the peer's home.
     ///
     /// # Errors
     /// [`ServeError`].
     pub fn spawn(peer: Peer) -> Result<Self, ServeError> {
-        let path = peer.home().socket();
-        let error = |source| ServeError {
+        let path = socket::path(peer.home());
+        let listener = socket::listen(peer.home()).map_err(|source| ServeError {
             path: path.clone(),
             source,
-        };
-        match std::fs::remove_file(&path) {
-            Err(gone) if gone.kind() != std::io::ErrorKind::NotFound => return Err(error(gone)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(error)?;
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(error)?;
+        })?;
         let task = tokio::spawn(accept(listener, peer));
         Ok(Self { path, task })
     }
@@ -72,9 +64,12 @@ async fn accept(listener: UnixListener, peer: Peer) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve(stream, peer.clone()));
-                }
+                Ok((stream, _)) => match socket::check(&stream) {
+                    Ok(()) => {
+                        connections.spawn(serve(stream, peer.clone()));
+                    }
+                    Err(error) => tracing::warn!(%error, "socket connection refused"),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "socket connection not accepted");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;

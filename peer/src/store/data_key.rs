@@ -1,11 +1,11 @@
 //! The key that seals the database, and the file in which it is kept.
 //!
-//! `key.json` in the profile's folder holds the data key wrapped with a passphrase (Argon2id,
-//! RFC 9106), or, only if that was asked for, in clear. The database is never re-encrypted when a
-//! passphrase changes: only this file is.
+//! `key.json` in the profile's folder names the entry of the keyring that holds the data key, or
+//! holds the key itself: wrapped with a passphrase (Argon2id, RFC 9106), or, only if that was asked
+//! for, in clear. The database is never re-encrypted when a passphrase changes: only this file is.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -14,6 +14,9 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use super::keyring::{self, KeyringError};
+use crate::private;
 
 /// Argon2id memory, KiB. 64 MiB, three passes and four lanes: RFC 9106, 4, second choice.
 const ARGON_MEMORY_KIB: u32 = 64 * 1024;
@@ -24,11 +27,18 @@ const ARGON_LANES: u32 = 4;
 /// machine's memory. KiB.
 const ARGON_MEMORY_MAX_KIB: u32 = 1024 * 1024;
 
+/// No more of the key file is read, bytes. Chosen: it has a few hundred.
+const KEY_FILE_MAX: u64 = 64 * 1024;
+
 const AAD: &[u8] = b"tincan/1 data-key";
 
-/// Where the data key comes from.
+/// Where the data key of a new profile is kept. When the profile is opened its key file says where:
+/// only a passphrase has to be given again.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum KeySource {
+    /// In the keyring of this user's desktop (Secret Service), under the name of the device.
+    Keyring,
     /// Wrapped with this passphrase.
     Passphrase(Zeroizing<String>),
     /// In clear beside the database, readable by this user only: whoever can read the files can
@@ -39,9 +49,18 @@ pub enum KeySource {
 impl std::fmt::Debug for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Keyring => "Keyring",
             Self::Passphrase(_) => "Passphrase(..)",
             Self::Plain => "Plain",
         })
+    }
+}
+
+impl KeySource {
+    /// The keyring, if there is one that answers. Asks over D-Bus, so it may take a moment.
+    #[must_use]
+    pub fn keyring() -> Option<Self> {
+        keyring::is_there().then_some(Self::Keyring)
     }
 }
 
@@ -55,6 +74,9 @@ pub enum DataKeyError {
     /// It is wrapped, and no passphrase was given.
     #[error("this profile is protected by a passphrase")]
     PassphraseNeeded,
+    /// The keyring's reason.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The file is not what this program writes.
     #[error("key file {path} is damaged: {detail}")]
     Damaged {
@@ -81,6 +103,10 @@ impl DataKey {
         Self(Zeroizing::new(rand::random()))
     }
 
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -94,6 +120,9 @@ pub(crate) struct KeyFile {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 enum Stored {
+    Keyring {
+        entry: String,
+    },
     Plain {
         key: String,
     },
@@ -112,9 +141,21 @@ impl KeyFile {
         Self { path }
     }
 
-    /// Writes `key`; the old file is replaced only when the new one is durable.
-    pub(crate) fn write(&self, key: &DataKey, source: &KeySource) -> Result<(), DataKeyError> {
+    /// Keeps `key`, in a keyring under the name `entry`; the old file is replaced only when the new
+    /// one is durable.
+    pub(crate) fn write(
+        &self,
+        key: &DataKey,
+        source: &KeySource,
+        entry: &str,
+    ) -> Result<(), DataKeyError> {
         let stored = match source {
+            KeySource::Keyring => {
+                keyring::put(entry, key)?;
+                Stored::Keyring {
+                    entry: entry.to_owned(),
+                }
+            }
             KeySource::Plain => Stored::Plain {
                 key: URL_SAFE_NO_PAD.encode(key.as_bytes()),
             },
@@ -132,11 +173,14 @@ impl KeyFile {
         Ok(matches!(self.load()?, Stored::Passphrase { .. }))
     }
 
-    /// Reads the key. A passphrase for a key that is stored in clear is not needed and ignored.
+    /// Reads the key from where the file says. A passphrase that is not needed is ignored.
     pub(crate) fn read(&self, source: &KeySource) -> Result<DataKey, DataKeyError> {
         match (self.load()?, source) {
-            (Stored::Plain { key }, _) => Ok(DataKey(Zeroizing::new(self.decode(&key)?))),
-            (Stored::Passphrase { .. }, KeySource::Plain) => Err(DataKeyError::PassphraseNeeded),
+            (Stored::Keyring { entry }, _) => Ok(keyring::get(&entry)?),
+            (Stored::Plain { key }, _) => Ok(DataKey::from_bytes(self.decode(&key)?)),
+            (Stored::Passphrase { .. }, KeySource::Plain | KeySource::Keyring) => {
+                Err(DataKeyError::PassphraseNeeded)
+            }
             (
                 Stored::Passphrase {
                     memory_kib,
@@ -212,7 +256,7 @@ impl KeyFile {
     }
 
     fn load(&self) -> Result<Stored, DataKeyError> {
-        let json = fs::read(&self.path).map_err(|source| DataKeyError::Io {
+        let json = read_private(&self.path).map_err(|source| DataKeyError::Io {
             path: self.path.clone(),
             source,
         })?;
@@ -238,20 +282,25 @@ impl KeyFile {
 
 /// Writes a file that only this user can read: to a new name, synced, renamed over the old one.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let new = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
+    // What an interrupted attempt has left.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = private::open(&new, fs::File::options().write(true).create_new(true))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
     path.parent()
         .map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+fn read_private(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = private::open(path, fs::File::options().read(true))?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(KEY_FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -268,7 +317,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.json"));
         let key = DataKey::generate();
-        file.write(&key, &passphrase("correct horse")).unwrap();
+        file.write(&key, &passphrase("correct horse"), "").unwrap();
         assert!(file.needs_passphrase().unwrap());
         assert_eq!(
             file.read(&passphrase("correct horse")).unwrap().as_bytes(),
@@ -286,13 +335,27 @@ mod tests {
         let path = folder.path().join("key.json");
         let file = KeyFile::new(path.clone());
         let key = DataKey::generate();
-        file.write(&key, &passphrase("x")).unwrap();
+        file.write(&key, &passphrase("x"), "").unwrap();
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&URL_SAFE_NO_PAD.encode(key.as_bytes())));
+    }
+
+    #[test]
+    fn regression_what_stands_in_the_place_of_the_new_file_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        let (file, key) = (KeyFile::new(path), DataKey::generate());
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "x").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("key.new")).unwrap();
+        file.write(&key, &KeySource::Plain, "").unwrap();
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"x");
+        let read = file.read(&KeySource::Plain).unwrap();
+        assert_eq!(read.as_bytes(), key.as_bytes());
     }
 
     #[test]

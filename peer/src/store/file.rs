@@ -4,12 +4,15 @@
 //! here when there is room again, below whoever holds a [`super::Store`]. And a file that was
 //! closed in order need not be checked from one end to the other when it is opened the next time.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{Builder, Database};
+use redb::backends::FileBackend;
+use redb::{Builder, Database, StorageError};
 
 use super::StoreError;
+use crate::private;
 
 /// Memory that redb may use for pages, bytes. Chosen: the working set of a conversation is a few
 /// hundred pages; the default (1 GiB) would let an idle program grow without need.
@@ -24,12 +27,15 @@ pub(super) struct DatabaseFile {
 impl DatabaseFile {
     /// Makes a new one.
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::with(path, builder().create(path)?))
+        let mut options = File::options();
+        let options = options.read(true).write(true).create_new(true);
+        let file = private::open(path, options).map_err(StorageError::Io)?;
+        Ok(Self::with(path, database(file)?))
     }
 
     /// Opens what is there; an empty file is no database.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::with(path, builder().open(path)?))
+        Ok(Self::with(path, open_file(path)?))
     }
 
     fn with(path: &Path, database: Database) -> Self {
@@ -54,15 +60,27 @@ impl DatabaseFile {
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         *open = None;
-        *open = Some(Arc::new(builder().open(&self.path)?));
+        *open = Some(Arc::new(open_file(&self.path)?));
         Ok(())
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Database::builder();
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let file = private::open(path, File::options().read(true).write(true));
+    let file = file.map_err(StorageError::Io)?;
+    // redb would make a new database of it.
+    if file.metadata().map_err(StorageError::Io)?.len() == 0 {
+        return Err(StoreError::Damaged {
+            detail: "the file is empty".to_owned(),
+        });
+    }
+    database(file)
+}
+
+fn database(file: File) -> Result<Database, StoreError> {
+    let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
-    builder
+    Ok(builder.create_with_backend(FileBackend::new(file)?)?)
 }
 
 #[cfg(test)]
@@ -99,6 +117,20 @@ mod tests {
         let read = file.get().unwrap().begin_read().unwrap();
         let numbers = read.open_table(TABLE).unwrap();
         assert_eq!(numbers.iter().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn regression_the_file_is_private_and_an_open_one_is_closed() {
+        use std::fs::{Permissions, metadata, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.redb");
+        let mode = || metadata(&path).unwrap().permissions().mode() & 0o777;
+        DatabaseFile::create(&path).unwrap();
+        assert_eq!(mode(), 0o600);
+        set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        DatabaseFile::open(&path).unwrap();
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod contain;
 mod data_key;
 mod file;
 mod journal;
+mod keyring;
 mod rows;
 mod sealer;
 mod session_rows;
@@ -33,6 +34,7 @@ pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
 pub(crate) use journal::JournalEvent;
+pub use keyring::KeyringError;
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
     SentIndex, UnknownKept,
