@@ -3,7 +3,8 @@
 use tincan_core::{Instant, Session};
 
 use super::link_slot::LinkSlot;
-use super::offer_pace::OfferPace;
+use super::news::News;
+use super::pace::Pace;
 use crate::store::{ContactRow, ContactState};
 
 /// See the module.
@@ -18,7 +19,10 @@ pub(super) struct Conversation {
     /// When the way in which they are reached last changed.
     pub(super) reach_changed: Option<Instant>,
     /// The offers of links that they make.
-    pub(super) offers: OfferPace,
+    pub(super) offers: Pace,
+    /// Envelopes of theirs that cannot be opened.
+    pub(super) refused: Pace,
+    pub(super) news: News,
     /// Contents were sent and are not sealed yet.
     pub(super) unsealed: bool,
 }
@@ -32,7 +36,9 @@ impl Conversation {
             online: false,
             presence_told: None,
             reach_changed: None,
-            offers: OfferPace::default(),
+            offers: Pace::default(),
+            refused: Pace::default(),
+            news: News::default(),
             unsealed: false,
         }
     }

@@ -8,6 +8,11 @@ use super::{Driver, DriverError};
 use crate::net::SignalCommand;
 use crate::store::ConversationNo;
 
+/// Offers of a contact taken in a minute: answering one means keys, sockets and candidates. One whose
+/// attempts fail makes some seven; the waits between these start over when a server tells that it
+/// came, every five seconds at most.
+pub(super) const OFFERS_PER_MINUTE: u32 = 20;
+
 /// Signals kept for an attempt whose task is not there yet.
 const EARLY_SIGNALS: usize = 64;
 
@@ -53,7 +58,7 @@ impl Driver {
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
-        if !conversation.offers.take(now.instant) {
+        if !conversation.offers.take(now.instant, OFFERS_PER_MINUTE) {
             tracing::debug!(conversation = no.0, "too many offers; dropped");
             return Ok(());
         }

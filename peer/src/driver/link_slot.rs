@@ -12,6 +12,12 @@ use tokio::sync::mpsc;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
+/// First and longest wait until a link through TURN is given up for an attempt to have a direct one:
+/// often the direct path was only slow to answer, or the network has changed since. Four times as
+/// long each time, because the attempt costs the open link, and may never succeed.
+const BETTER_FIRST: Duration = Duration::from_secs(60);
+const BETTER_LONGEST: Duration = Duration::from_secs(6 * 3600);
+
 /// One conversation's link.
 #[derive(Debug, Default)]
 pub(super) struct LinkSlot {
@@ -19,6 +25,8 @@ pub(super) struct LinkSlot {
     /// Not before this.
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,
+    /// Links through TURN since the last direct one.
+    relayed_in_a_row: u32,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +60,20 @@ impl LinkSlot {
         {
             handle.close("too slow");
         }
+    }
+
+    /// The link is open. If it goes through TURN, a better one is wanted later.
+    pub(super) fn opened(&mut self, relayed: bool, now: Instant) {
+        self.failures = 0;
+        if !relayed {
+            self.relayed_in_a_row = 0;
+            return;
+        }
+        let wait = BETTER_FIRST
+            .saturating_mul(4u32.saturating_pow(self.relayed_in_a_row))
+            .min(BETTER_LONGEST);
+        self.relayed_in_a_row = self.relayed_in_a_row.saturating_add(1);
+        self.retry_in(now, wait);
     }
 
     /// True if there was a link.

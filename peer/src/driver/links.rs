@@ -5,7 +5,7 @@
 //! | idle | contact online and it is our turn -> starting (offer); an offer -> starting (answer) |
 //! | starting | the link's task is there -> connecting; it failed -> idle, later again |
 //! | connecting | up -> up; down -> idle, later again; an offer of theirs -> glare |
-//! | up | down -> idle, at once again; an offer of theirs (they lost it) -> starting (answer) |
+//! | up | down -> idle, at once again; an offer of theirs (they lost it) -> starting (answer); through TURN for long -> starting (offer), maybe there is a direct path now |
 //!
 //! Glare: the offer of the smaller device key wins; the other side drops its own and answers. To
 //! have little of it, the smaller one offers at once and the other one waits a moment.
@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
-use tincan_link::{IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties};
+use tincan_link::{
+    IcePolicy, IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties,
+};
 use tincan_protocol::link::VerifiedDescription;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
@@ -26,7 +28,7 @@ use super::contacts::group_of;
 use super::conversation::Conversation;
 use super::link_slot::SlotState;
 use super::{Driver, DriverError, Input, InputSender};
-use crate::store::{ConversationNo, JournalEvent};
+use crate::store::ConversationNo;
 
 /// How long the larger device waits for the smaller one's offer. Chosen: most offers arrive within it, and where
 /// the smaller one does not know yet that a link is gone, little time is lost.
@@ -34,6 +36,13 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// News of a contact's presence start the waits over if they are at least this far apart.
 const PRESENCE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Envelopes of a contact's link that cannot be opened, in a minute, before it is closed: more than a
+/// window of them. Each costs at most 65 ms (see `tincan_mls`), so this is a tenth of a core.
+pub(super) const REFUSED_PER_MINUTE: u32 = 100;
+
+/// Before the next link after that.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Frames that wait for a link: more than both windows hold.
 const FRAMES: usize = 512;
@@ -48,14 +57,17 @@ pub(crate) struct LinkStarted {
 impl Driver {
     /// When a conversation's link should be offered.
     pub(super) fn link_due(&self, conversation: &Conversation) -> Option<Instant> {
-        let wanted = conversation.is_accepted()
-            && conversation.online
-            && matches!(conversation.link.state, SlotState::Idle);
-        if wanted {
-            conversation.link.retry_at
-        } else {
-            None
-        }
+        let offers = match conversation.link.state {
+            SlotState::Idle => true,
+            // One side is enough, and it is the one whose offers win.
+            SlotState::Up { relayed: true, .. } => {
+                self.settings.ice == IcePolicy::All
+                    && self.device.device() < conversation.row.device
+            }
+            _ => false,
+        };
+        let wanted = offers && conversation.is_accepted() && conversation.online;
+        conversation.link.retry_at.filter(|_| wanted)
     }
 
     pub(super) fn start_due_links(&mut self) -> Result<(), DriverError> {
@@ -74,9 +86,11 @@ impl Driver {
         let device = self.device.device();
         let known = self
             .conversations
-            .values_mut()
-            .find(|conversation| conversation.row.their_address().as_ref() == Some(address));
-        let Some(conversation) = known else { return };
+            .iter_mut()
+            .find(|(_, conversation)| conversation.row.their_address().as_ref() == Some(address));
+        let Some((&no, conversation)) = known else {
+            return;
+        };
         if conversation.online != online {
             conversation.online = online;
             // A server that makes a contact come and go all the time does not have us offer without
@@ -90,9 +104,10 @@ impl Driver {
             } else {
                 GRACE
             };
-            conversation.link.retry_in(now, grace);
-            let identity = conversation.row.identity;
-            self.journal(JournalEvent::Presence { identity, online });
+            if conversation.link.up().is_none() {
+                conversation.link.retry_in(now, grace);
+            }
+            self.tell_news(no);
         }
     }
 
@@ -242,6 +257,7 @@ impl Driver {
             }
             return Ok(());
         }
+        let now = self.clock.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
@@ -252,7 +268,7 @@ impl Driver {
             } => {
                 let (frames, queue) = mpsc::channel(FRAMES);
                 self.runtime.spawn(send_frames(handle.clone(), queue));
-                link.failures = 0;
+                link.opened(relayed, now);
                 link.state = SlotState::Up {
                     attempt,
                     handle,
@@ -265,12 +281,7 @@ impl Driver {
                 return Ok(());
             }
         }
-        self.journal(JournalEvent::Link {
-            no,
-            up: true,
-            relayed,
-            reason: None,
-        });
+        self.tell_news(no);
         self.session_input(no, SessionInput::LinkUp)
     }
 
@@ -290,14 +301,26 @@ impl Driver {
         Ok(())
     }
 
+    /// An envelope of theirs cannot be opened: one now and then is a change somewhere on the way, but
+    /// looking at very many is a burden.
+    pub(super) fn envelope_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        let now = self.clock.now().instant;
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(());
+        };
+        if conversation.refused.take(now, REFUSED_PER_MINUTE) || conversation.link.up().is_none() {
+            return Ok(());
+        }
+        let reason = "too much that cannot be opened";
+        tracing::warn!(conversation = no.0, reason, "link closed");
+        let link = &mut conversation.link;
+        link.close(reason);
+        link.retry_in(now, REFUSED_PAUSE);
+        self.tell_link_down(no, reason)
+    }
+
     fn tell_link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
-        let reason = Some(reason.to_owned());
-        self.journal(JournalEvent::Link {
-            no,
-            up: false,
-            relayed: false,
-            reason,
-        });
+        self.tell_link_end(no, reason);
         self.session_input(no, SessionInput::LinkDown)
     }
 
@@ -334,7 +357,7 @@ impl Driver {
             reason: NackReason::Invalid,
         };
         self.after(super::turn::After::Transmit(no, transmit));
-        Ok(())
+        self.envelope_refused(no)
     }
 
     fn parties(&self, no: ConversationNo) -> Option<Parties> {

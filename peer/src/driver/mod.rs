@@ -32,7 +32,8 @@ mod link_signals;
 mod link_slot;
 mod links;
 mod load;
-mod offer_pace;
+mod news;
+mod pace;
 mod reaches;
 mod servers;
 mod sessions;
@@ -348,6 +349,11 @@ impl Driver {
             .chain(reaches)
             .chain(adds)
             .chain(asks)
+            .chain(
+                self.conversations
+                    .values()
+                    .filter_map(Conversation::news_due),
+            )
             .chain(self.turn.commit_due())
             .chain(self.ending.as_ref().map(|ending| ending.deadline))
             .chain([self.prune_at])
@@ -366,6 +372,7 @@ impl Driver {
         }
         self.apply_due_reaches()?;
         self.start_due_links()?;
+        self.tell_due_news();
         self.expire_adds();
         if self.prune_at <= now.instant {
             self.prune_at = now.instant.after(Duration::from_secs(6 * 3600));

@@ -223,7 +223,13 @@ impl Driver {
                         });
                     }
                 }
-                Output::Transmit(transmit) => self.after(After::Transmit(no, transmit)),
+                Output::Transmit(transmit) => {
+                    let refused = matches!(transmit, Transmit::Nack { .. });
+                    self.after(After::Transmit(no, transmit));
+                    if refused {
+                        self.envelope_refused(no)?;
+                    }
+                }
                 Output::Event(event) => self.handle_event(no, event)?,
             }
         }

@@ -6,13 +6,14 @@ use tincan_protocol::link::{
     LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedDescription, Statement,
 };
 use tincan_protocol::signal::TurnCredentials;
-use tincan_protocol::wire::{GroupState, Hello};
+use tincan_protocol::wire::{self, GroupState, Hello, peer_frame};
 use tincan_protocol::{LinkSessionId, sealed_box};
 use tokio::sync::mpsc;
 
 use super::bench::{Bench, ann_and_bob};
+use crate::driver::link_signals::OFFERS_PER_MINUTE;
 use crate::driver::link_slot::SlotState;
-use crate::driver::offer_pace::PER_MINUTE;
+use crate::driver::links::REFUSED_PER_MINUTE;
 use crate::driver::servers::SignalState;
 use crate::net;
 use crate::store::JournalEvent;
@@ -100,12 +101,12 @@ async fn regression_an_offer_is_not_taken_again_after_a_restart() {
 async fn regression_a_flood_of_offers_makes_no_more_attempts_than_the_pace_allows() {
     let (mut ann, bob) = ann_and_bob();
     let mut attempts = Vec::new();
-    for session in 0..=PER_MINUTE as u8 + 5 {
+    for session in 0..=OFFERS_PER_MINUTE as u8 + 5 {
         knock(&mut ann, &bob, session);
         attempts.push(ann.contact().link.attempt());
     }
     attempts.dedup();
-    assert_eq!(attempts.len(), PER_MINUTE as usize);
+    assert_eq!(attempts.len(), OFFERS_PER_MINUTE as usize);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +120,8 @@ async fn regression_a_link_that_is_replaced_is_told_as_down() {
         relayed: false,
     };
     set_slot(&mut ann, state);
+    let no = ann.no();
+    ann.driver.tell_news(no);
     knock(&mut ann, &bob, 1);
     assert!(ann.contact().link.up().is_none());
     let told = ann.journal();
@@ -195,4 +198,58 @@ async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_serv
         .flat_map(|server| server.urls)
         .collect();
     assert_eq!(urls, ["turn:ann", "turn:bob"]);
+}
+
+/// A link to the first contact that is open, with the frames that go into it.
+async fn open(at: &mut Bench, relayed: bool) -> mpsc::Receiver<bytes::Bytes> {
+    let no = at.no();
+    let state = SlotState::Connecting {
+        attempt: 1,
+        offering: true,
+        handle: handle(at).await,
+    };
+    set_slot(at, state);
+    let hello = Hello::default();
+    let up = LinkEvent::Up { hello, relayed };
+    at.driver.handle_link(no, 1, up).unwrap();
+    let (frames, queue) = mpsc::channel(512);
+    let conversation = at.driver.conversations.get_mut(&no).unwrap();
+    if let SlotState::Up { frames: to, .. } = &mut conversation.link.state {
+        *to = frames;
+    }
+    conversation.online = true;
+    queue
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_through_turn_is_tried_directly_later_and_ever_more_rarely() {
+    let (ann, bob) = ann_and_bob();
+    let ann_offers = ann.driver.device.device() < bob.driver.device.device();
+    let (mut offering, mut waiting) = if ann_offers { (ann, bob) } else { (bob, ann) };
+    let mut waits = Vec::new();
+    for relayed in [true, true, false, true] {
+        let _frames = open(&mut offering, relayed).await;
+        let now = offering.driver.clock.now().instant;
+        let due = offering.driver.link_due(offering.contact());
+        waits.push(due.map(|at| at.since(now).as_secs_f64().round() as u64));
+    }
+    assert_eq!(waits, [Some(60), Some(240), None, Some(60)]);
+    let _frames = open(&mut waiting, true).await;
+    assert_eq!(waiting.driver.link_due(waiting.contact()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_link_that_brings_only_garbage_is_closed() {
+    let (mut ann, _bob) = ann_and_bob();
+    let _frames = open(&mut ann, false).await;
+    let no = ann.no();
+    for n in 0..=REFUSED_PER_MINUTE {
+        assert!(ann.contact().link.up().is_some(), "after {n}");
+        let put = wire::Put {
+            envelope: n.to_be_bytes().to_vec().into(),
+        };
+        let frame = LinkEvent::Frame(peer_frame::Kind::Put(put).into());
+        ann.driver.handle_link(no, 1, frame).unwrap();
+    }
+    assert!(ann.contact().link.up().is_none());
 }

@@ -4,5 +4,6 @@ mod bench;
 mod invites;
 mod links;
 mod mailboxes;
+mod news;
 mod reaches;
 mod requests;
