@@ -5,4 +5,5 @@ mod invites;
 mod links;
 mod mailboxes;
 mod reaches;
+mod relay;
 mod requests;
