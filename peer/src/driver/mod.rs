@@ -167,6 +167,8 @@ pub(crate) fn spawn(
         .stack_size(STACK)
         .spawn(move || {
             shell.run(driver, inputs);
+            // Whoever waits for the end may open the profile again.
+            drop(shell);
             ended_out.send_replace(true);
         })
         .map_err(|error| DriverError::Store(StoreError::Io(error)))?;

@@ -27,7 +27,7 @@ pub(super) struct Bench {
     pub(super) driver: Driver,
     shell: Shell,
     _inputs: mpsc::Receiver<Input>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Bench {
@@ -46,6 +46,17 @@ impl Bench {
     /// One whose program takes this name, whatever it is.
     pub(super) fn calling_itself(name: &str) -> Self {
         Self::with("mallory", |row| name.clone_into(&mut row.name))
+    }
+
+    /// One whose mailboxes are at this relay.
+    pub(super) fn at(relay: &ServerUrl) -> Self {
+        Self::with("ann", |row| row.relay = relay.clone())
+    }
+
+    /// Gives the profile's folder away.
+    pub(super) fn close(self) -> TempDir {
+        self.shell.store.close();
+        self.folder
     }
 
     fn with(name: &str, change: impl FnOnce(&mut crate::store::ProfileRow)) -> Self {
@@ -69,6 +80,17 @@ impl Bench {
         change(&mut row);
         batch.put_profile(&row).unwrap();
         batch.commit().unwrap();
+        store.close();
+        Self::open(folder)
+    }
+
+    /// The profile in a folder.
+    pub(super) fn open(folder: TempDir) -> Self {
+        let home = Home::at(folder.path());
+        let key = KeyFile::new(home.key_file())
+            .read(&KeySource::Plain)
+            .unwrap();
+        let store = Store::open(&home.database(), &key).unwrap();
         let (sender, inputs) = mpsc::channel(INPUTS);
         let shell = Shell {
             store,
@@ -85,7 +107,7 @@ impl Bench {
             driver: Driver::load(&shell).unwrap(),
             shell,
             _inputs: inputs,
-            _folder: folder,
+            folder,
         }
     }
 

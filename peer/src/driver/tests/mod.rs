@@ -6,4 +6,5 @@ mod links;
 mod mailboxes;
 mod news;
 mod reaches;
+mod relay;
 mod requests;
