@@ -63,7 +63,7 @@ fn regression_a_home_that_is_a_file_or_holds_other_things_is_refused_and_left_al
         &Profile::at(folder.path()),
         &init,
         FAILED,
-        &["open to other users", "chmod 700"],
+        &["open to other users", "an empty folder"],
     );
     assert_eq!(fs::metadata(folder.path())?.mode() & 0o777, 0o755);
     Ok(())
