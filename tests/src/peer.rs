@@ -13,11 +13,15 @@ use tokio::time::Instant;
 use crate::binaries::Binary;
 use crate::process::Process;
 
+/// The keyring of whoever runs the tests is not theirs to use.
+const NO_BUS: &str = "disabled:";
+
 /// A profile.
 #[derive(Clone, Debug)]
 pub struct Profile {
     home: PathBuf,
     args: Vec<String>,
+    bus: String,
 }
 
 /// What a command printed and how it ended.
@@ -32,15 +36,22 @@ pub struct Answer {
 }
 
 impl Profile {
-    /// Makes a profile by `peer init`.
+    /// The profile in this folder, whether there is one yet or not.
+    #[must_use]
+    pub fn at(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            args: Vec::new(),
+            bus: NO_BUS.to_owned(),
+        }
+    }
+
+    /// Makes a profile by `peer init`, with its key in clear.
     ///
     /// # Errors
     /// If the command fails.
     pub fn init(home: &Path, name: &str, server: &str, relay: &str) -> Result<Self> {
-        let profile = Self {
-            home: home.to_owned(),
-            args: Vec::new(),
-        };
+        let profile = Self::at(home);
         let args = [
             "--no-keyring",
             "init",
@@ -60,8 +71,17 @@ impl Profile {
     pub fn with_args(&self, args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         Self {
-            home: self.home.clone(),
             args,
+            ..self.clone()
+        }
+    }
+
+    /// The same profile, with the D-Bus session at this address.
+    #[must_use]
+    pub fn with_bus(&self, address: &str) -> Self {
+        Self {
+            bus: address.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -78,6 +98,7 @@ impl Profile {
     pub fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(Binary::Peer.path()?);
         command
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
             .arg("--home")
             .arg(&self.home)
             .arg("--json")

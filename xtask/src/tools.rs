@@ -24,6 +24,15 @@ const PACKAGES: &[Package] = &[
         name: "tcpdump",
         program: "tcpdump",
     },
+    // A keyring for the peer's key, and the bus on which it answers.
+    Package {
+        name: "gnome-keyring",
+        program: "gnome-keyring-daemon",
+    },
+    Package {
+        name: "dbus",
+        program: "dbus-daemon",
+    },
 ];
 
 /// A cargo subcommand from crates.io.

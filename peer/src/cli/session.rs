@@ -238,9 +238,7 @@ pub(super) const fn home_help(error: &HomeError) -> &'static str {
         HomeError::NotOurs { .. } => {
             "run this as that user, or give a folder of yours with --home DIR"
         }
-        HomeError::Shared { .. } => {
-            "give an empty folder or a new one with --home DIR, or close this one with `chmod 700`"
-        }
+        HomeError::Shared { .. } => "give an empty folder or a new one with --home DIR",
         HomeError::InUse => "end the other process",
         HomeError::Empty { .. } => "make a profile with `peer init --server URL`",
     }

@@ -1,12 +1,13 @@
 //! Homes that are in use, passphrases that are wrong, files that are damaged.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use e2e::{Profile, World};
+use e2e::{Process, Profile, World};
 
 use crate::{
     FAILED, LIMIT, NOT_FOUND, REFUSED, WRONG_USE, has_not_panicked, history, is_refused, refuse,
@@ -45,6 +46,53 @@ fn regression_a_home_in_use_whose_socket_does_not_answer_is_no_reason_to_hang() 
 }
 
 #[test]
+fn regression_a_home_that_is_a_file_or_holds_other_things_is_refused_and_left_alone() -> Result<()>
+{
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("file");
+    fs::write(&file, "x")?;
+    let init = ["--no-keyring", "init", "--name", "ann", "--server", URL];
+    for args in [&["id"][..], &["send", "bob", "hello"], &init] {
+        let words = ["is not a folder", "--home DIR"];
+        refuse(&Profile::at(&file), args, FAILED, &words);
+    }
+    assert_eq!(fs::read(&file)?, b"x");
+    // A folder of somebody else's things that everybody can look into.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    refuse(
+        &Profile::at(folder.path()),
+        &init,
+        FAILED,
+        &["open to other users", "an empty folder"],
+    );
+    assert_eq!(fs::metadata(folder.path())?.mode() & 0o777, 0o755);
+    Ok(())
+}
+
+#[test]
+fn regression_the_files_of_a_running_profile_are_private_and_its_path_may_be_long() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let home = folder.path().join("long".repeat(40));
+    let ann = Profile::init(&home, "ann", URL, URL)?;
+    let mut command = ann.command(&["daemon"])?;
+    let mut daemon = Process::start(&mut command, &folder.path().join("log"))?;
+    daemon.line()?;
+    // Through its socket: the daemon has the lock.
+    ann.run(&["contacts"])?;
+    assert_eq!(fs::metadata(&home)?.mode() & 0o777, 0o700);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&home)? {
+        let entry = entry?;
+        assert_eq!(entry.metadata()?.mode() & 0o777, 0o600, "{entry:?}");
+        names.push(entry.file_name());
+    }
+    names.sort();
+    assert_eq!(names, ["key.json", "lock", "peer.sock", "tincan.redb"]);
+    assert_eq!(daemon.terminate()?, Some(0));
+    Ok(())
+}
+
+#[test]
 fn a_wrong_or_missing_passphrase_is_refused_and_the_right_one_opens_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = |name: &str, text: &str| {
@@ -59,9 +107,7 @@ fn a_wrong_or_missing_passphrase_is_refused_and_the_right_one_opens_it() -> Resu
     let empty = file("empty", "\n");
     let missing = folder.path().join("missing").display().to_string();
     let home = folder.path().join("ann");
-    // Made with a key in clear first, to get at a handle on the folder.
-    let handle = Profile::init(&home, "ann", URL, URL)?;
-    fs::remove_dir_all(&home)?;
+    let handle = Profile::at(&home);
     let with = |file: &str| handle.with_args(&["--passphrase-file", file]);
     let init = ["init", "--name", "ann", "--server", URL];
     refuse(
