@@ -119,6 +119,7 @@ impl Driver {
     pub(super) fn handle_contact_request(
         &mut self,
         no: ConversationNo,
+        seq: u64,
         request: ContactRequest,
     ) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
@@ -145,7 +146,7 @@ impl Driver {
         row.their_reach = Some(request.reach);
         self.put_row(row)?;
         if accept {
-            self.say_yes(no)
+            self.say_yes(no, seq)
         } else {
             self.journal(JournalEvent::Request { no });
             Ok(())
@@ -162,8 +163,8 @@ impl Driver {
         if !matches!(conversation.row.state, ContactState::Asked { .. }) {
             return Ok(Err(AcceptError::NoRequest));
         }
-        let no = conversation.row.no;
-        self.say_yes(no)?;
+        let (no, heard) = (conversation.row.no, conversation.session.shown_up_to());
+        self.say_yes(no, heard)?;
         Ok(Ok(()))
     }
 
@@ -182,8 +183,9 @@ impl Driver {
         Ok(Ok(()))
     }
 
-    /// Becomes a contact and tells them how we are reached.
-    fn say_yes(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+    /// Becomes a contact and tells them how we are reached. What they have said so far, up to the seq
+    /// `heard`, becomes messages.
+    fn say_yes(&mut self, no: ConversationNo, heard: u64) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
@@ -191,6 +193,9 @@ impl Driver {
         let news = row.state != ContactState::Accepted;
         if matches!(row.state, ContactState::Asked { .. }) {
             row.name = self.free_name(&row.name, Some(no));
+            for (place, seq) in self.turn.batch()?.received(no, heard)? {
+                self.turn.received(no, place, seq);
+            }
         }
         row.state = ContactState::Accepted;
         let accept = ContactAccept {

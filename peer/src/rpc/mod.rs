@@ -11,6 +11,7 @@ pub mod methods;
 mod server;
 
 pub use client::{Client, ConnectError};
+pub(crate) use client::{LOOK_AGAIN, SERVING_SOON};
 pub use error::RpcError;
 pub use server::{ServeError, Server};
 
