@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::MsgId;
 
 /// Peer-to-peer chat that never loses a message.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, about, arg_required_else_help = true)]
+#[command(name = "peer", version, arg_required_else_help = true)]
 #[command(after_help = SHORT_HELP, after_long_help = LONG_HELP)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -54,7 +55,7 @@ durations milliseconds. Fields may be added; those named here stay.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Global {
     /// Folder of the profile [default: $XDG_DATA_HOME/tincan]
-    #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR", value_parser = folder())]
     pub(super) home: Option<PathBuf>,
     /// File whose first line is the passphrase of this profile
     #[arg(long, global = true, env = "PEER_PASSPHRASE_FILE", value_name = "FILE")]
@@ -127,7 +128,7 @@ pub(super) struct Invite {
     /// How many people may use it. One: whoever uses it is accepted. More: you are asked each time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) uses: u32,
-    /// How long it can be used
+    /// How long it can be used, like 12h or 7d
     #[arg(long, default_value = "7d", value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) expires: Duration,
     /// Show it as a QR code too
@@ -163,7 +164,7 @@ pub(super) struct Send {
     /// Wait until every message has come this far
     #[arg(long, value_enum)]
     pub(super) wait: Option<Until>,
-    /// How long to wait
+    /// How long to wait, like 30s or 5m
     #[arg(long, default_value = "30s", value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Duration,
 }
@@ -187,7 +188,7 @@ pub(super) struct Listen {
     /// End after this many messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
-    /// End after this time; exit code 3 if --count was not reached
+    /// End after this time, like 30s or 5m; exit code 3 if --count was not reached
     #[arg(long, value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Option<Duration>,
 }
@@ -202,6 +203,18 @@ pub(super) struct History {
     /// Only messages before the one with this id
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(super) before: Option<MsgId>,
+}
+
+/// clap's own words for an empty one say nothing of the variable that it may come from.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|folder| {
+        if folder.is_empty() {
+            return Err(
+                "the folder has no name; give one, or unset PEER_HOME for the standard folder",
+            );
+        }
+        Ok(PathBuf::from(folder))
+    })
 }
 
 /// A time that passes.

@@ -246,9 +246,11 @@ pub(super) fn request_lines(request: &Value) -> String {
         words if words.is_empty() => String::new(),
         words => format!(": {}", visible(&words)),
     };
+    // By address: a name that a stranger has chosen is nothing to be typed into a shell.
+    let id = text(&request["id"]);
     format!(
-        "{name} asks to become your contact{words}\n    {}",
-        text(&request["help"])
+        "{name} asks to become your contact{words}\n  accept it, or drop it:\n    peer accept {id}\n    \
+         peer reject {id}"
     )
 }
 

@@ -222,10 +222,6 @@ fn no_answer(error: ConnectError) -> RpcError {
 
 pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
     match &global.home {
-        Some(path) if path.as_os_str().is_empty() => Err(RpcError::usage(
-            "the folder of the profile has an empty name",
-            "give it with --home DIR, or unset PEER_HOME for the standard folder",
-        )),
         Some(path) => Ok(Home::at(path)),
         None => {
             Home::standard().map_err(|error| RpcError::failed(error, "give it with --home DIR"))

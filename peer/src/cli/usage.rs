@@ -31,13 +31,16 @@ fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
         .any(|arg| arg == "--json")
 }
 
-/// Its paragraphs: what is wrong; then hints, the usage, and where to find help.
+/// Its first paragraph is what is wrong; the others are hints, the usage, and where to find help.
 fn as_object(error: &Error) -> RpcError {
     let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    let message = first.strip_prefix("error: ").unwrap_or(first);
-    let help = lines.collect::<Vec<_>>().join("; ");
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty());
+    let first = paragraphs.next().unwrap_or_default();
+    let message = first.strip_prefix("error: ").unwrap_or(&first);
+    let help = paragraphs.collect::<Vec<_>>().join("; ");
     RpcError::usage(message, &help)
 }
 
@@ -54,7 +57,7 @@ mod tests {
         let error = as_object(&Args::try_parse_from(typed).unwrap_err());
         assert_eq!(error.code, "usage");
         assert!(error.message.contains("never"), "{error:?}");
-        assert!(error.help.contains("delivered"), "{error:?}");
+        assert!(error.message.contains("delivered"), "{error:?}");
         assert!(error.help.contains("--help"), "{error:?}");
         assert!(!format!("{error:?}").contains("\\n"), "{error:?}");
     }

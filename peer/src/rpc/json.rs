@@ -65,7 +65,7 @@ pub(super) fn request(request: &RequestFrom) -> Value {
     })
 }
 
-/// With the address: a name that a stranger has chosen is nothing to be typed into a shell.
+/// With the address: names of those who ask are not unique.
 fn how_to_answer(who: &IdentityId) -> String {
     format!("`peer accept {who}` makes them a contact, `peer reject {who}` drops it")
 }
