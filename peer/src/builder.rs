@@ -22,6 +22,7 @@ pub struct Builder {
     key: KeySource,
     ice: IcePolicy,
     offline: bool,
+    stays: bool,
 }
 
 /// What a new profile is made of.
@@ -111,6 +112,7 @@ impl Default for Builder {
             key: KeySource::Plain,
             ice: IcePolicy::All,
             offline: false,
+            stays: true,
         }
     }
 }
@@ -142,6 +144,14 @@ impl Builder {
     #[must_use]
     pub const fn offline(mut self) -> Self {
         self.offline = true;
+        self
+    }
+
+    /// Whether this process runs the profile until somebody ends it: true, unless it says that it is
+    /// there for one command only. Other processes that want the profile wait for such a one.
+    #[must_use]
+    pub const fn stays(mut self, stays: bool) -> Self {
+        self.stays = stays;
         self
     }
 
@@ -192,6 +202,7 @@ impl Builder {
                 offline: self.offline,
             },
         );
+        let stays = self.stays;
         // Argon2id takes a while, and the database may have to be repaired.
         let opened = tokio::task::spawn_blocking(move || open(home, &key)).await;
         let (home, lock, store, profile) =
@@ -200,7 +211,7 @@ impl Builder {
             DriverError::Store(error) => OpenError::Store(error),
             other => OpenError::State(other.to_string()),
         })?;
-        Ok(Peer::new(home, store, driver, &profile))
+        Ok(Peer::new(home, store, driver, &profile, stays))
     }
 
     fn resolve_home(&self) -> Result<Home, HomeError> {

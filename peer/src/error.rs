@@ -68,7 +68,7 @@ pub enum AddError {
     #[error("they have asked you already; accept their request instead")]
     TheyAsked,
     /// The invite's relay is not there.
-    #[error("the relay of this invite ({server}) does not answer")]
+    #[error("the relay of this invite ({server}) did not answer in time")]
     NoAnswer {
         /// The relay.
         server: ServerUrl,

@@ -50,7 +50,7 @@ pub use event::{Event, Events, LoggedEvent};
 pub use home::{Home, HomeError};
 pub use message::{Contact, ContactStanding, Message, MessageState, RequestFrom};
 pub use peer::{Identity, Peer};
-pub use status::{ContactStatus, LinkStatus, ServerStatus, StatusReport};
+pub use status::{ContactStatus, LinkStatus, OutboxStatus, ServerStatus, StatusReport};
 pub use store::{DataKeyError, KeySource, KeyringError, StoreError};
 pub use tincan_link::IcePolicy;
 pub use tincan_protocol::IdentityId;

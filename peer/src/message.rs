@@ -11,6 +11,8 @@ pub struct Message {
     /// The conversation it belongs to.
     pub conversation: ConversationId,
     /// The contact whose conversation that is.
+    pub identity: IdentityId,
+    /// What we call them.
     pub contact: String,
     /// The contact's name, or the own one.
     pub from: String,

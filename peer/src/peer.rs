@@ -1,6 +1,7 @@
 //! The handle of an open profile.
 
 mod history;
+mod outbox;
 pub(crate) mod reader;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::driver::{AddRequest, Command, DriverHandle, Input, Reply};
 use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError, ShutdownError};
 use crate::event::Events;
 use crate::home::Home;
-use crate::message::{Contact, ContactStanding, RequestFrom};
+use crate::message::{Contact, RequestFrom};
 use crate::status::StatusReport;
 use crate::store::{ContactRow, ContactState, ProfileRow, Store};
 
@@ -40,6 +41,7 @@ struct Inner {
     store: Store,
     driver: DriverHandle,
     identity: Identity,
+    stays: bool,
 }
 
 impl Drop for Inner {
@@ -81,6 +83,7 @@ impl Peer {
         store: Store,
         driver: DriverHandle,
         profile: &ProfileRow,
+        stays: bool,
     ) -> Self {
         let identity = Identity::of(profile);
         Self {
@@ -89,6 +92,7 @@ impl Peer {
                 store,
                 driver,
                 identity,
+                stays,
             }),
         }
     }
@@ -103,6 +107,11 @@ impl Peer {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.inner.home
+    }
+
+    /// Whether its process runs it until somebody ends that.
+    pub(crate) fn stays(&self) -> bool {
+        self.inner.stays
     }
 
     /// Makes an invite link. With one use, whoever uses it is accepted; with more, each one is a
@@ -221,7 +230,21 @@ impl Peer {
         to: &IdentityId,
         texts: Vec<String>,
     ) -> Result<Vec<MsgId>, SendError> {
-        for text in &texts {
+        let messages = texts.into_iter().map(|text| (MsgId::now_v7(), text));
+        self.send_with_ids(to, messages.collect()).await
+    }
+
+    /// Like [`Peer::send_all`], with ids of the caller's choice: whoever does not hear of the result
+    /// can ask with them whether the messages were sent ([`Peer::state`]).
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was stored.
+    pub async fn send_with_ids(
+        &self,
+        to: &IdentityId,
+        messages: Vec<(MsgId, String)>,
+    ) -> Result<Vec<MsgId>, SendError> {
+        for (_, text) in &messages {
             match text.len() {
                 0 => return Err(SendError::Empty),
                 len if len > TEXT_MAX => return Err(SendError::TooLong { len }),
@@ -231,7 +254,7 @@ impl Peer {
         let row = self.row(to).map_err(|_| SendError::UnknownContact)?;
         self.ask(|reply| Command::Send {
             to: row.no,
-            texts,
+            messages,
             reply,
         })
         .await
@@ -324,6 +347,11 @@ impl Peer {
         Err(ShutdownError)
     }
 
+    /// Whether nothing can be asked of it any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inner.driver.inputs.is_closed()
+    }
+
     /// A contact by name or address.
     ///
     /// # Errors
@@ -385,16 +413,10 @@ impl Identity {
 }
 
 fn contact(row: &ContactRow) -> Option<Contact> {
-    let standing = match row.state {
-        ContactState::Requesting(_) => ContactStanding::Requested,
-        ContactState::Accepted => ContactStanding::Accepted,
-        ContactState::Blocked => ContactStanding::Blocked,
-        ContactState::Asked { .. } => return None,
-    };
     Some(Contact {
         identity: row.identity,
         name: row.name.clone(),
-        standing,
+        standing: row.state.standing()?,
         conversation: row.conversation,
     })
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tincan_protocol::IdentityId;
 use tincan_protocol::origin::ServerUrl;
 
+use crate::message::ContactStanding;
+
 /// How things are now.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -27,12 +29,24 @@ pub struct ContactStatus {
     pub identity: IdentityId,
     /// What we call them.
     pub name: String,
+    /// How far the acquaintance has come; `None`: they ask, and are not answered yet.
+    pub standing: Option<ContactStanding>,
     /// Whether they are logged in at their signaling server.
     pub online: bool,
     /// The direct link.
     pub link: LinkStatus,
     /// Why the oldest message to them waits, if one does.
     pub waiting: Option<&'static str>,
+}
+
+/// Messages to one contact that are on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutboxStatus {
+    /// How many are here only.
+    pub pending: u64,
+    /// How many wait at the contact's relay.
+    pub at_relay: u64,
 }
 
 /// A direct link.

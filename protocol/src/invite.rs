@@ -146,6 +146,9 @@ impl FromStr for Invite {
             return Err(InviteError::TooLong { len: text.len() });
         }
         let encoded = text.strip_prefix(SCHEME).ok_or(InviteError::Scheme)?;
+        if encoded.is_empty() {
+            return Err(InviteError::Malformed);
+        }
         let bytes = URL_SAFE_NO_PAD
             .decode(encoded)
             .map_err(|_| InviteError::Malformed)?;
@@ -282,7 +285,9 @@ mod tests {
     #[test]
     fn wrong_links_say_what_to_look_at() {
         assert_eq!("https://x".parse::<Invite>(), Err(InviteError::Scheme));
-        assert_eq!("tincan:!".parse::<Invite>(), Err(InviteError::Malformed));
+        for damaged in ["tincan:!", "tincan:", "tincan: "] {
+            assert_eq!(damaged.parse::<Invite>(), Err(InviteError::Malformed));
+        }
         let link = sample().to_string();
         assert!(link[..link.len() - 9].parse::<Invite>().is_err());
         let long = format!("tincan:{}", "A".repeat(INVITE_MAX));

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::MsgId;
 
 /// Peer-to-peer chat that never loses a message.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, about, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "peer", version, arg_required_else_help = true)]
+#[command(after_help = SHORT_HELP, after_long_help = LONG_HELP)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) global: Global,
@@ -21,19 +25,43 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.";
+const SHORT_HELP: &str = "\
+TIME is a number with its unit, like 500ms, 30s, 5m, 12h or 7d, or several of them: 1h30m.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.
+`peer --help` also says what --json prints.";
+
+const LONG_HELP: &str = "\
+TIME is a number with its unit, like 500ms, 30s, 5m, 12h or 7d, or several of them: 1h30m.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.
+
+With --json every line on stdout is an object whose \"type\" says what it is. Times are RFC 3339 in UTC,
+durations milliseconds. Fields may be added; those named here stay.
+  id        init, id            address, name, device, signal_servers, relay; init: phrase
+  invite    invite              link, uses, expires_at
+  contact   contacts, add,      name, address, standing (requested, accepted, blocked), presence
+            accept
+  request   requests, listen    id (the address for accept and reject), name, text
+  rejected  reject              id
+  message   history, listen     id, conversation (name), address, from, outgoing, seq, text, sent_at,
+                                received_at, state
+  state     send                id, state (pending, sent, delivered, read), reason
+  status    status              contacts (name, link, presence, waiting, pending, at_relay),
+                                signal_servers, relays, turn, process
+  ready     daemon              address
+  error     all, at last        code (failed, usage, timeout, not_found, refused, ended), message, help";
 
 /// Where the profile is and how it is opened.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Global {
     /// Folder of the profile [default: $XDG_DATA_HOME/tincan]
-    #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR", value_parser = folder())]
     pub(super) home: Option<PathBuf>,
     /// File whose first line is the passphrase of this profile; with `init`, in the keyring's place
     #[arg(long, global = true, env = "PEER_PASSPHRASE_FILE", value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
     /// With `init`: keep the key in a file that only you can read, without keyring and passphrase
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with = "passphrase_file")]
     pub(super) no_keyring: bool,
     /// Which network paths direct links may use
     #[arg(long, global = true, env = "PEER_ICE", value_enum, default_value_t = Ice::All)]
@@ -100,8 +128,8 @@ pub(super) struct Invite {
     /// How many people may use it. One: whoever uses it is accepted. More: you are asked each time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) uses: u32,
-    /// How long it can be used
-    #[arg(long, default_value = "7d", value_parser = humantime::parse_duration, value_name = "TIME")]
+    /// How long it can be used, like 12h or 7d
+    #[arg(long, default_value = "7d", value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) expires: Duration,
     /// Show it as a QR code too
     #[arg(long)]
@@ -131,12 +159,13 @@ pub(super) struct Send {
     /// Name or address of a contact
     pub(super) to: String,
     /// The message; "-" reads lines from stdin, each a message
+    #[arg(value_parser = some_text)]
     pub(super) text: String,
     /// Wait until every message has come this far
     #[arg(long, value_enum)]
     pub(super) wait: Option<Until>,
-    /// How long to wait
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    /// How long to wait, like 30s or 5m
+    #[arg(long, default_value = "30s", value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Duration,
 }
 
@@ -159,8 +188,8 @@ pub(super) struct Listen {
     /// End after this many messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
-    /// End after this time; exit code 3 if --count was not reached
-    #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    /// End after this time, like 30s or 5m; exit code 3 if --count was not reached
+    #[arg(long, value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Option<Duration>,
 }
 
@@ -169,9 +198,71 @@ pub(super) struct History {
     /// Name or address of a contact
     pub(super) to: String,
     /// At most this many messages, the newest
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub(super) limit: usize,
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
     /// Only messages before the one with this id
-    #[arg(long, value_name = "ID")]
-    pub(super) before: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = message_id)]
+    pub(super) before: Option<MsgId>,
+}
+
+/// clap's own words for an empty one say nothing of the variable that it may come from.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|folder| {
+        if folder.is_empty() {
+            return Err(
+                "the folder has no name; give one, or unset PEER_HOME for the standard folder",
+            );
+        }
+        Ok(PathBuf::from(folder))
+    })
+}
+
+/// A time that passes.
+fn time(text: &str) -> Result<Duration, String> {
+    let example = "give a number with its unit, like 500ms, 30s, 5m, 12h or 7d";
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("a time is longer than zero".to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) if text.starts_with('-') => Err(format!("a time is not negative; {example}")),
+        Err(_) => Err(example.to_owned()),
+    }
+}
+
+fn message_id(text: &str) -> Result<MsgId, String> {
+    text.parse()
+        .map_err(|_| "this is no message id; `peer history NAME --json` shows them".to_owned())
+}
+
+fn some_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("the message is empty".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_positive_and_have_a_unit() {
+        assert_eq!(time("1h30m"), Ok(Duration::from_secs(5400)));
+        for (wrong, why) in [
+            ("0s", "longer than zero"),
+            ("-5s", "not negative"),
+            ("30", "unit"),
+            ("soon", "unit"),
+        ] {
+            assert!(
+                time(wrong).is_err_and(|error| error.contains(why)),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
 }

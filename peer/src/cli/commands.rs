@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::args::{Add, Command, Global, History, Invite, Who};
 use super::output::{Output, visible};
-use super::session::{Network, Session};
+use super::qr;
+use super::session::{Network, Session, Stay};
 use crate::rpc::RpcError;
 
 pub(super) async fn run(
@@ -16,7 +17,7 @@ pub(super) async fn run(
         Command::Id | Command::Requests | Command::History(_) => Network::Offline,
         _ => Network::Online,
     };
-    let mut session = Session::open(global, network).await?;
+    let mut session = Session::open(global, network, Stay::ForOneCommand).await?;
     let result = match command {
         Command::Id => id(&mut session, output).await,
         Command::Invite(args) => invite(&mut session, args, output).await,
@@ -68,7 +69,7 @@ async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<
         .await?;
     output.print(&invite, || text(&invite["link"]));
     if args.qr && !output.json {
-        output.say(&qr(&text(&invite["link"]))?);
+        qr::show(&text(&invite["link"]), output)?;
     }
     if !own_relay_ready(&status, &id["relay"]) {
         output.note(&format!(
@@ -77,12 +78,6 @@ async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<
         ));
     }
     Ok(())
-}
-
-fn qr(link: &str) -> Result<String, RpcError> {
-    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::L)
-        .map_err(|error| RpcError::failed(format!("no QR code: {error}"), "use the link itself"))?;
-    Ok(code.render::<qrcode::render::unicode::Dense1x2>().build())
 }
 
 async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), RpcError> {
@@ -111,14 +106,7 @@ async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), Rp
 async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError> {
     let requests = session.call("requests", json!({})).await?;
     for request in items(&requests) {
-        output.print(request, || {
-            let words = visible(&text(&request["text"]));
-            format!(
-                "{}  {}\n    {words}",
-                text(&request["name"]),
-                text(&request["id"])
-            )
-        });
+        output.print(request, || request_lines(request));
     }
     if items(&requests).next().is_none() {
         output.say("nobody asks");
@@ -137,10 +125,8 @@ async fn accept(session: &mut Session, who: Who, output: &Output) -> Result<(), 
 }
 
 async fn reject(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
-    session.call("reject", json!({"id": who.id})).await?;
-    output.print(&json!({"type": "rejected", "id": who.id}), || {
-        "request dropped".to_owned()
-    });
+    let rejected = session.call("reject", json!({"id": who.id})).await?;
+    output.print(&rejected, || "request dropped".to_owned());
     Ok(())
 }
 
@@ -178,7 +164,8 @@ async fn history(session: &mut Session, args: History, output: &Output) -> Resul
 }
 
 async fn status(session: &mut Session, output: &Output) -> Result<(), RpcError> {
-    let status = session.settle(servers_answered).await?;
+    session.settle(servers_answered).await?;
+    let status = session.call("status", json!({})).await?;
     output.print(&status, || status_text(&status));
     Ok(())
 }
@@ -214,16 +201,57 @@ fn status_text(status: &Value) -> String {
             (Some("direct"), None) => "linked directly".to_owned(),
             (other, _) => other.unwrap_or_default().to_owned(),
         };
-        let waiting = contact["waiting"]
-            .as_str()
-            .map(|why| format!("; messages wait: {why}"));
-        lines.push(format!(
-            "contact    {}  {link}{}",
-            text(&contact["name"]),
-            waiting.unwrap_or_default()
-        ));
+        let standing = match contact["standing"].as_str() {
+            Some("accepted") => link,
+            Some("requested") => "asked, not accepted yet".to_owned(),
+            Some("asks") => "asks; `peer requests` shows it".to_owned(),
+            other => other.unwrap_or_default().to_owned(),
+        };
+        lines.push(format!("contact    {}  {standing}", text(&contact["name"])));
+        lines.extend(outbox_lines(contact));
     }
     lines.join("\n")
+}
+
+/// What is on its way to a contact, and why it is not there.
+fn outbox_lines(contact: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    let count = |field: &str| contact[field].as_u64().unwrap_or_default();
+    if let at_relay @ 1.. = count("at_relay") {
+        lines.push(format!(
+            "           {} at their relay until they come online",
+            waits_there(at_relay)
+        ));
+    }
+    if let pending @ 1.. = count("pending") {
+        let why = contact["waiting"]
+            .as_str()
+            .unwrap_or("it is about to leave");
+        lines.push(format!("           {} here: {why}", waits_there(pending)));
+    }
+    lines
+}
+
+fn waits_there(count: u64) -> String {
+    match count {
+        1 => "1 message waits".to_owned(),
+        count => format!("{count} messages wait"),
+    }
+}
+
+/// A request for people.
+pub(super) fn request_lines(request: &Value) -> String {
+    let name = visible(&text(&request["name"]));
+    let words = match text(&request["text"]) {
+        words if words.is_empty() => String::new(),
+        words => format!(": {}", visible(&words)),
+    };
+    // By address: a name that a stranger has chosen is nothing to be typed into a shell.
+    let id = text(&request["id"]);
+    format!(
+        "{name} asks to become your contact{words}\n  accept it, or drop it:\n    peer accept {id}\n    \
+         peer reject {id}"
+    )
 }
 
 /// A message for people.

@@ -3,13 +3,14 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use serde_json::json;
+use tincan_protocol::limits::NAME_MAX;
 use zeroize::Zeroizing;
 
 use super::args::{Global, Init};
 use super::output::Output;
 use super::session::{home, home_help, passphrase_from, read_passphrase};
 use crate::rpc::RpcError;
-use crate::{DataKeyError, InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
+use crate::{DataKeyError, HomeError, InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
 
 pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<(), RpcError> {
     let home = home(global)?;
@@ -65,12 +66,7 @@ fn profile(init: &Init) -> Result<NewProfile, RpcError> {
         (None, Some(server)) => server.clone(),
         (None, None) => return Err(RpcError::usage("no server is given", "use --server URL")),
     };
-    let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
-    let name = init
-        .name
-        .clone()
-        .or_else(login)
-        .unwrap_or_else(|| "me".to_owned());
+    let name = own_name(init)?;
     let restore = if init.restore {
         Some(read_phrase()?)
     } else {
@@ -82,6 +78,24 @@ fn profile(init: &Init) -> Result<NewProfile, RpcError> {
         relay,
         restore,
     })
+}
+
+/// As others will see it. Empty and too long ones are refused by the library.
+fn own_name(init: &Init) -> Result<String, RpcError> {
+    let login = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    let name = init.name.clone().or_else(login);
+    let name = name.unwrap_or_else(|| "me".to_owned());
+    if name.trim().is_empty() || name.len() > NAME_MAX {
+        return Ok(name);
+    }
+    let shown = crate::names::clean(&name);
+    if shown.split(' ').eq(name.split_whitespace()) {
+        return Ok(shown);
+    }
+    Err(RpcError::usage(
+        "this name has characters that cannot be shown, or looks like an address",
+        "give another one with --name",
+    ))
 }
 
 fn read_phrase() -> Result<Phrase, RpcError> {
@@ -157,6 +171,10 @@ fn init_error(error: InitError) -> RpcError {
         InitError::Servers { .. } => {
             RpcError::usage(error, "give --server URL once to three times")
         }
+        InitError::Home(HomeError::InUse) => RpcError::usage(
+            "there is a profile in this folder already, and another process uses it",
+            "use it, or give another folder with --home DIR",
+        ),
         InitError::Home(ref home) => RpcError::failed(&error, home_help(home)),
         InitError::Key(DataKeyError::Keyring(_)) => RpcError::failed(
             error,

@@ -1,8 +1,9 @@
-//! `peer listen`: messages as they come.
+//! `peer listen`: messages as they come, and who asks to become a contact.
 //!
-//! Its place in the journal is kept under a name of its own, so that what came while nobody listened
-//! is printed first. A message counts as shown when its line has been written; if the program is
-//! killed between the two, the line is printed again next time.
+//! Its places in the journal are kept under names of their own, so that what came while nobody
+//! listened is printed first: one place for all conversations, and one for each that was listened to
+//! alone and so may be further. A message counts as shown when its line has been written; if the
+//! program is killed between the two, the line is printed again next time.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +11,19 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::{Global, Listen};
-use super::commands::{items, message_line, text};
+use super::commands::{items, message_line, request_lines, text};
 use super::output::Output;
-use super::session::{Network, Session};
+use super::session::{Network, Session, Stay};
 use crate::rpc::RpcError;
 
 /// How long one call waits for news.
 const WAIT: Duration = Duration::from_secs(60);
 
+/// The place up to which every conversation has been printed.
+const ALL: &str = "listen";
+
 pub(super) async fn run(global: &Global, args: Listen, output: &Output) -> Result<(), RpcError> {
-    let mut session = Session::open(global, Network::Online).await?;
+    let mut session = Session::open(global, Network::Online, Stay::UntilEnded).await?;
     let result = tokio::select! {
         result = listen(&mut session, &args, output) => result,
         () = super::end_signal() => Ok(()),
@@ -30,15 +34,8 @@ pub(super) async fn run(global: &Global, args: Listen, output: &Output) -> Resul
 
 async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result<(), RpcError> {
     let deadline = args.timeout.map(|limit| Instant::now() + limit);
-    let from = match &args.from {
-        Some(name) => Some(contact(session, name).await?),
-        None => None,
-    };
-    let place = from.as_ref().map_or("listen".to_owned(), |from| {
-        format!("listen/{}", from.address)
-    });
-    let stored = session.call("cursor.get", json!({"name": place})).await?;
-    let mut cursor = stored["cursor"].as_u64().unwrap_or_default();
+    let mut listener = Listener::begin(session, args.from.as_deref()).await?;
+    greet(session, args, output).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
         let wait = match deadline {
@@ -49,79 +46,169 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
             return ended(args, left);
         }
         let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let next = session
-            .call(
-                "events.next",
-                json!({"after": cursor, "timeout_ms": timeout_ms}),
-            )
-            .await?;
-        let end = next["cursor"].as_u64().unwrap_or(cursor);
-        let reached = print(&next, from.as_ref(), &mut left, output)?;
+        let params = json!({"after": listener.cursor, "timeout_ms": timeout_ms});
+        let next = session.call("events.next", params).await?;
+        let wanted = listener.wanted(session, &next).await?;
+        let printed = print(&wanted, &mut left, output)?;
         // The last one printed, if there is to be no more; else everything that was looked at.
-        let reached = if left == 0 { reached } else { end };
-        if reached > cursor {
-            session
-                .call("cursor.set", json!({"name": place, "cursor": reached}))
-                .await?;
-            mark_read(session, &next, from.as_ref(), reached).await?;
-            cursor = reached;
-        }
+        let reached = if left == 0 {
+            printed.last().and_then(|event| event["cursor"].as_u64())
+        } else {
+            next["cursor"].as_u64()
+        };
+        listener.reached(session, reached, printed).await?;
     }
     Ok(())
 }
 
-/// Prints messages until enough were printed; returns the cursor of the last one.
-fn print(
-    next: &Value,
-    from: Option<&Contact>,
+/// Somebody who types it sees that it runs, and how it ends.
+async fn greet(session: &mut Session, args: &Listen, output: &Output) -> Result<(), RpcError> {
+    if !output.is_watched() {
+        return Ok(());
+    }
+    let id = session.call("id", json!({})).await?;
+    let from = args.from.as_ref();
+    let from = from.map(|name| format!(" to {name}")).unwrap_or_default();
+    output.note(&format!(
+        "listening{from} as {}; Ctrl-C ends it",
+        text(&id["name"])
+    ));
+    Ok(())
+}
+
+/// Places in the journal, and what is printed after them.
+struct Listener {
+    /// Everything up to here has been looked at.
+    cursor: u64,
+    /// The address of the only one to be listened to.
+    from: Option<String>,
+    /// Places of conversations that may be further, by address.
+    further: BTreeMap<String, u64>,
+}
+
+impl Listener {
+    async fn begin(session: &mut Session, from: Option<&str>) -> Result<Self, RpcError> {
+        let mut listener = Self {
+            cursor: stored(session, ALL).await?,
+            from: None,
+            further: BTreeMap::new(),
+        };
+        if let Some(name) = from {
+            let address = address_of(session, name).await?;
+            listener.cursor = listener
+                .cursor
+                .max(stored(session, &place_of(&address)).await?);
+            listener.from = Some(address);
+        }
+        Ok(listener)
+    }
+
+    /// What is to be printed, if enough is wanted.
+    async fn wanted<'a>(
+        &mut self,
+        session: &mut Session,
+        next: &'a Value,
+    ) -> Result<Vec<&'a Value>, RpcError> {
+        let mut wanted = Vec::new();
+        for event in items(&next["events"]) {
+            let is_wanted = match (event["type"].as_str(), &self.from) {
+                (Some("message"), Some(from)) => event["address"] == **from,
+                (Some("message"), None) => {
+                    let printed = self
+                        .printed_alone(session, &text(&event["address"]))
+                        .await?;
+                    event["cursor"].as_u64() > Some(printed)
+                }
+                (Some("request"), None) => true,
+                _ => false,
+            };
+            if is_wanted {
+                wanted.push(event);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Up to where a conversation has been printed by listening to it alone.
+    async fn printed_alone(
+        &mut self,
+        session: &mut Session,
+        address: &str,
+    ) -> Result<u64, RpcError> {
+        if let Some(&place) = self.further.get(address) {
+            return Ok(place);
+        }
+        let place = stored(session, &place_of(address)).await?;
+        self.further.insert(address.to_owned(), place);
+        Ok(place)
+    }
+
+    /// Keeps the place, and tells the senders what has been shown.
+    async fn reached(
+        &mut self,
+        session: &mut Session,
+        reached: Option<u64>,
+        printed: &[&Value],
+    ) -> Result<(), RpcError> {
+        let Some(reached) = reached.filter(|reached| *reached > self.cursor) else {
+            return Ok(());
+        };
+        let place = self.from.as_deref().map_or(ALL.to_owned(), place_of);
+        session
+            .call("cursor.set", json!({"name": place, "cursor": reached}))
+            .await?;
+        self.cursor = reached;
+        let mut shown: BTreeMap<String, u64> = BTreeMap::new();
+        for message in printed.iter().filter(|event| event["type"] == "message") {
+            let seq = shown.entry(text(&message["address"])).or_default();
+            *seq = (*seq).max(message["seq"].as_u64().unwrap_or_default());
+        }
+        for (contact, seq) in shown {
+            session
+                .call("read", json!({"from": contact, "seq": seq}))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn place_of(address: &str) -> String {
+    format!("{ALL}/{address}")
+}
+
+async fn stored(session: &mut Session, place: &str) -> Result<u64, RpcError> {
+    let stored = session.call("cursor.get", json!({"name": place})).await?;
+    Ok(stored["cursor"].as_u64().unwrap_or_default())
+}
+
+/// Prints until enough messages were printed; returns what was.
+fn print<'a>(
+    wanted: &'a [&'a Value],
     left: &mut u64,
     output: &Output,
-) -> Result<u64, RpcError> {
-    let mut reached = 0;
-    for event in items(&next["events"]).filter(|event| is_wanted(event, from)) {
+) -> Result<&'a [&'a Value], RpcError> {
+    let mut count = 0;
+    for event in wanted {
         if *left == 0 {
             break;
         }
-        let mut message = event.clone();
-        reached = event["cursor"].as_u64().unwrap_or_default();
-        if let Some(object) = message.as_object_mut() {
+        count += 1;
+        let mut object = (*event).clone();
+        if let Some(object) = object.as_object_mut() {
             object.remove("cursor");
         }
-        output.print(&message, || message_line(&message));
-        *left -= 1;
+        if object["type"] == "request" {
+            output.print(&object, || request_lines(&object));
+        } else {
+            output.print(&object, || message_line(&object));
+            *left -= 1;
+        }
     }
     output.flush()?;
-    Ok(reached)
+    Ok(wanted.get(..count).unwrap_or_default())
 }
 
-/// Tells the senders what has been shown.
-async fn mark_read(
-    session: &mut Session,
-    next: &Value,
-    from: Option<&Contact>,
-    reached: u64,
-) -> Result<(), RpcError> {
-    let mut shown: BTreeMap<String, u64> = BTreeMap::new();
-    let printed = items(&next["events"])
-        .filter(|event| is_wanted(event, from) && event["cursor"].as_u64() <= Some(reached));
-    for event in printed {
-        let seq = shown.entry(text(&event["conversation"])).or_default();
-        *seq = (*seq).max(event["seq"].as_u64().unwrap_or_default());
-    }
-    for (contact, seq) in shown {
-        session
-            .call("read", json!({"from": contact, "seq": seq}))
-            .await?;
-    }
-    Ok(())
-}
-
-struct Contact {
-    name: String,
-    address: String,
-}
-
-async fn contact(session: &mut Session, name: &str) -> Result<Contact, RpcError> {
+async fn address_of(session: &mut Session, name: &str) -> Result<String, RpcError> {
     let contacts = session.call("contacts", json!({})).await?;
     let found = items(&contacts).find(|contact| {
         contact["address"] == name
@@ -130,14 +217,7 @@ async fn contact(session: &mut Session, name: &str) -> Result<Contact, RpcError>
                 .is_some_and(|known| known.eq_ignore_ascii_case(name))
     });
     let found = found.ok_or_else(|| RpcError::from(crate::ReadError::UnknownContact))?;
-    Ok(Contact {
-        name: text(&found["name"]),
-        address: text(&found["address"]),
-    })
-}
-
-fn is_wanted(event: &Value, from: Option<&Contact>) -> bool {
-    event["type"] == "message" && from.is_none_or(|from| event["conversation"] == from.name)
+    Ok(text(&found["address"]))
 }
 
 fn ended(args: &Listen, left: u64) -> Result<(), RpcError> {

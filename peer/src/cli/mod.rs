@@ -10,8 +10,10 @@ mod follow;
 mod init;
 mod listen;
 mod output;
+mod qr;
 mod send;
 mod session;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -23,12 +25,15 @@ use output::Output;
 
 /// Runs the program.
 pub async fn main() -> ExitCode {
-    // Prints help and usage errors itself; exit code 2 for the latter.
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage::refuse(error),
+    };
     start_log(args.verbose);
     let output = Output::new(args.json);
     match run(args, &output).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if output.is_abandoned() => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
             ExitCode::from(error.exit_code())

@@ -6,25 +6,49 @@
     reason = "this is the output module"
 )]
 
-use std::io::Write as _;
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 
 use crate::rpc::RpcError;
 
 /// Plain text for people, or JSON objects for programs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Output {
     pub(super) json: bool,
+    /// The first line that could not be written; nothing is written after it.
+    broken: RefCell<Option<std::io::Error>>,
+    abandoned: Cell<bool>,
 }
 
 impl Output {
     pub(super) const fn new(json: bool) -> Self {
-        Self { json }
+        Self {
+            json,
+            broken: RefCell::new(None),
+            abandoned: Cell::new(false),
+        }
+    }
+
+    /// Whether a person sees remarks at once.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.json && std::io::stderr().is_terminal()
+    }
+
+    /// Columns of the terminal that stdout is; `None` if it is none.
+    pub(super) fn terminal_width(&self) -> Option<usize> {
+        let stdout = std::io::stdout();
+        let size = stdout
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(&stdout));
+        let columns = usize::from(size?.ok()?.ws_col);
+        // Some terminals do not know.
+        (columns > 0).then_some(columns)
     }
 
     /// An object, or the line that says the same to people.
-    pub(super) fn print(self, object: &Value, line: impl FnOnce() -> String) {
+    pub(super) fn print(&self, object: &Value, line: impl FnOnce() -> String) {
         if self.json {
             self.raw(&object.to_string());
         } else {
@@ -33,23 +57,36 @@ impl Output {
     }
 
     /// A line for people only.
-    pub(super) fn say(self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         if !self.json {
             self.raw(line);
         }
     }
 
     /// A remark that is no result.
-    pub(super) fn note(self, line: &str) {
+    pub(super) fn note(&self, line: &str) {
         eprintln!("{line}");
     }
 
     /// Everything printed so far is with whoever reads it.
-    pub(super) fn flush(self) -> Result<(), RpcError> {
-        std::io::stdout().flush().map_err(|error| closed(&error))
+    pub(super) fn flush(&self) -> Result<(), RpcError> {
+        let broken = self.broken.take();
+        let result = broken.map_or_else(|| std::io::stdout().flush(), Err);
+        result.map_err(|error| {
+            self.abandoned.set(error.kind() == ErrorKind::BrokenPipe);
+            RpcError::failed(
+                format!("stdout: {error}"),
+                "what could not be written has not been marked as shown",
+            )
+        })
     }
 
-    pub(super) fn error(self, error: &RpcError) {
+    /// Whether the reader of stdout has gone away, as `head` does when it has seen enough: no failure.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.get()
+    }
+
+    pub(super) fn error(&self, error: &RpcError) {
         if self.json {
             let RpcError {
                 code,
@@ -68,14 +105,12 @@ impl Output {
         }
     }
 
-    fn raw(self, line: &str) {
-        // A reader that has gone away ends the command at the next flush.
-        let _ = writeln!(std::io::stdout(), "{line}");
+    fn raw(&self, line: &str) {
+        let mut broken = self.broken.borrow_mut();
+        if broken.is_none() {
+            *broken = writeln!(std::io::stdout(), "{line}").err();
+        }
     }
-}
-
-fn closed(error: &std::io::Error) -> RpcError {
-    RpcError::failed(format!("stdout: {error}"), "")
 }
 
 /// Text of others, fit for a terminal: no control characters, no escape sequences. Line breaks stay

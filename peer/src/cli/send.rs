@@ -10,9 +10,9 @@ use super::args::{Global, Send, Until};
 use super::commands::{items, text};
 use super::follow::Following;
 use super::output::Output;
-use super::session::{Network, Session};
-use crate::SendError;
+use super::session::{Network, Session, Stay};
 use crate::rpc::RpcError;
+use crate::{MsgId, SendError};
 
 /// Lines read ahead of what is sent.
 const LINES_AHEAD: usize = 4096;
@@ -28,7 +28,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(global: &Global, args: Send, output: &Output) -> Result<(), RpcError> {
-    let mut session = Session::open(global, Network::Online).await?;
+    let mut session = Session::open(global, Network::Online, Stay::ForOneCommand).await?;
     let result = send(&mut session, &args, output).await;
     let closed = session.close().await;
     result?;
@@ -53,9 +53,16 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
     report(&ids, &following, output);
     if args.wait.is_some() && !done {
         let message = format!(
-            "{} of {} messages have not come so far in time",
+            "{} of {} messages {} not {} within {}",
             following.open(),
-            ids.len()
+            ids.len(),
+            if following.open() == 1 { "was" } else { "were" },
+            match until {
+                Until::Sent => "sent",
+                Until::Delivered => "delivered",
+                Until::Read => "read",
+            },
+            humantime::format_duration(args.timeout),
         );
         let reason = match following.reason() {
             Some(reason) => Some(reason.to_owned()),
@@ -136,7 +143,7 @@ async fn send_lines(
     Ok(ids)
 }
 
-/// Empty lines say nothing and are left out.
+/// Blank lines say nothing and are left out.
 fn push(
     line: Result<String, std::io::Error>,
     batch: &mut Vec<String>,
@@ -154,7 +161,7 @@ fn push(
             "split the line into several messages; what came before is sent",
         ));
     }
-    if !line.is_empty() {
+    if !line.trim().is_empty() {
         *bytes += line.len();
         batch.push(line);
     }
@@ -167,8 +174,10 @@ async fn send_batch(
     texts: Vec<String>,
     following: &mut Following,
 ) -> Result<Vec<String>, RpcError> {
+    // Made here, so that a call whose answer does not come is not made twice.
+    let ids: Vec<MsgId> = texts.iter().map(|_| MsgId::now_v7()).collect();
     let sent = session
-        .call("send", json!({"to": to, "texts": texts}))
+        .call("send", json!({"to": to, "texts": texts, "ids": ids}))
         .await?;
     let ids: Vec<String> = items(&sent["ids"]).map(text).collect();
     for id in &ids {

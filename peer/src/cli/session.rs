@@ -1,13 +1,14 @@
-//! Opening the profile for one command: here, or where it runs already.
+//! Opening the profile for one command: here, or where it runs already; and again, if it ends there.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::args::{Global, Ice};
-use crate::rpc::{Client, RpcError, Server};
+use crate::rpc::{Client, ConnectError, LOOK_AGAIN, RpcError, SERVING_SOON, Server};
 use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer};
 
 /// A command whose profile nobody runs stays this long, so that what it has written leaves at once
@@ -17,16 +18,31 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How often the state is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(25);
 
+/// At its end, a process that runs the profile for others too answers what they have asked already.
+/// Chosen: what takes longer is asked again elsewhere.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// A profile opened for one command.
 pub(super) struct Session {
-    pub(super) client: Client,
+    opening: Opening,
+    client: Client,
     here: Option<Here>,
 }
 
 /// The profile runs in this process.
 struct Here {
     peer: Peer,
-    _server: Server,
+    server: Server,
+}
+
+/// How the profile is opened.
+struct Opening {
+    home: Home,
+    global: Global,
+    network: Network,
+    stay: Stay,
+    /// Once it is known: nobody is asked twice.
+    key: Option<KeySource>,
 }
 
 /// Whether a command talks to anybody.
@@ -36,47 +52,72 @@ pub(super) enum Network {
     Offline,
 }
 
+/// Whether a process that runs a profile does so until somebody ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stay {
+    UntilEnded,
+    ForOneCommand,
+}
+
 impl Session {
-    pub(super) async fn open(global: &Global, network: Network) -> Result<Self, RpcError> {
-        let home = home(global)?;
-        let mut builder = Peer::builder()
-            .home(home.path())
-            .key(key_source(global, &home)?);
-        builder = builder.ice_policy(match global.ice {
-            Ice::All => IcePolicy::All,
-            Ice::Relay => IcePolicy::RelayOnly,
-        });
-        if network == Network::Offline {
-            builder = builder.offline();
-        }
-        match builder.spawn().await {
-            Ok(peer) => {
-                let server = Server::spawn(peer.clone())
-                    .map_err(|error| RpcError::failed(error, "check the folder's permissions"))?;
-                let client = Client::Local(peer.clone());
-                Ok(Self {
-                    client,
-                    here: Some(Here {
-                        peer,
-                        _server: server,
-                    }),
-                })
+    pub(super) async fn open(
+        global: &Global,
+        network: Network,
+        stay: Stay,
+    ) -> Result<Self, RpcError> {
+        let mut opening = Opening {
+            home: home(global)?,
+            global: global.clone(),
+            network,
+            stay,
+            key: None,
+        };
+        let (client, here) = opening.open().await?;
+        Ok(Self {
+            opening,
+            client,
+            here,
+        })
+    }
+
+    /// Calls a method. If the process that runs the profile ends meanwhile, the profile is opened
+    /// again and the call repeated there.
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        loop {
+            match self.client.call(method, params.clone()).await {
+                Err(error) if error.is_ended() => {}
+                result => return result,
             }
-            Err(OpenError::InUse) => {
-                let client = Client::connect(&home).await.map_err(|error| {
-                    RpcError::failed(
-                        error,
-                        "end that process (`fuser` shows it), or wait until it is done",
-                    )
-                })?;
-                Ok(Self { client, here: None })
+            self.open_again().await?;
+            if let Some(ids) = self.sent_already(method, &params).await? {
+                return Ok(json!({"ids": ids}));
             }
-            Err(error) => Err(open_error(error)),
         }
     }
 
-    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
-        self.client.call(method, params).await
+    /// Opens the profile anew: here, if nobody else runs it any more.
+    pub(super) async fn open_again(&mut self) -> Result<(), RpcError> {
+        (self.client, self.here) = self.opening.open().await?;
+        Ok(())
+    }
+
+    /// The one call that must not be made twice. Its texts are stored together or not at all, so the
+    /// first one tells.
+    async fn sent_already(
+        &mut self,
+        method: &str,
+        params: &Value,
+    ) -> Result<Option<Value>, RpcError> {
+        if method != "send" {
+            return Ok(None);
+        }
+        let first = json!({"to": params["to"], "id": params["ids"][0]});
+        match self.client.call("state", first).await {
+            Ok(_) => Ok(Some(params["ids"].clone())),
+            // Not sent; or this one ends as well, and it is looked for again.
+            Err(error) if error.is_not_found() || error.is_ended() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the profile runs in this process, and so ends with it.
@@ -90,10 +131,10 @@ impl Session {
         &mut self,
         done: impl Fn(&Value) -> bool,
     ) -> Result<Value, RpcError> {
-        let deadline = tokio::time::Instant::now() + GRACE;
+        let deadline = Instant::now() + GRACE;
         loop {
-            let status = self.call("status", json!({})).await?;
-            if done(&status) || tokio::time::Instant::now() >= deadline {
+            let status = self.call("status", json!({"outbox": false})).await?;
+            if done(&status) || Instant::now() >= deadline {
                 return Ok(status);
             }
             tokio::time::sleep(LOOK).await;
@@ -101,18 +142,82 @@ impl Session {
     }
 
     pub(super) async fn close(self) -> Result<(), RpcError> {
-        match self.here {
-            Some(here) => here
-                .peer
-                .shutdown()
-                .await
-                .map_err(|error| RpcError::failed(
-                        error,
-                        "the log (-v) says why; if it stays so, keep a copy of the folder and restore a backup",
-                    )),
-            None => Ok(()),
+        let Some(Here { peer, server }) = self.here else {
+            return Ok(());
+        };
+        server.drain(LAST_ANSWERS).await;
+        // Its socket goes before the profile is free: whoever has that next makes one of the same name.
+        drop(server);
+        peer.shutdown().await.map_err(|error| {
+            RpcError::failed(
+                error,
+                "the log (-v) says why; if it stays so, keep a copy of the folder and restore a backup",
+            )
+        })
+    }
+}
+
+impl Opening {
+    /// Through the socket of whoever runs the profile, which needs no key; else here. Between the two
+    /// are moments in which another process begins or ends: they are waited for.
+    async fn open(&mut self) -> Result<(Client, Option<Here>), RpcError> {
+        let deadline = Instant::now() + SERVING_SOON;
+        loop {
+            let other = Client::try_connect(&self.home, deadline).await;
+            if let Some(client) = other.map_err(no_answer)? {
+                return Ok((client, None));
+            }
+            if let Some(here) = self.open_here().await? {
+                return Ok((Client::Local(here.peer.clone()), Some(here)));
+            }
+            if Instant::now() >= deadline {
+                return Err(no_answer(ConnectError));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+
+    /// `None` if another process has the profile.
+    async fn open_here(&mut self) -> Result<Option<Here>, RpcError> {
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => {
+                // It would be asked for in vain.
+                if self.home.has_profile() && matches!(self.home.lock(), Err(HomeError::InUse)) {
+                    return Ok(None);
+                }
+                key_source(&self.global, &self.home)?
+            }
+        };
+        self.key = Some(key.clone());
+        let mut builder = Peer::builder()
+            .home(self.home.path())
+            .key(key)
+            .stays(self.stay == Stay::UntilEnded)
+            .ice_policy(match self.global.ice {
+                Ice::All => IcePolicy::All,
+                Ice::Relay => IcePolicy::RelayOnly,
+            });
+        if self.network == Network::Offline {
+            builder = builder.offline();
+        }
+        match builder.spawn().await {
+            Ok(peer) => {
+                let server = Server::spawn(peer.clone())
+                    .map_err(|error| RpcError::failed(error, "check the folder's permissions"))?;
+                Ok(Some(Here { peer, server }))
+            }
+            Err(OpenError::InUse) => Ok(None),
+            Err(error) => Err(open_error(error)),
+        }
+    }
+}
+
+fn no_answer(error: ConnectError) -> RpcError {
+    RpcError::failed(
+        error,
+        "end that process (`fuser` shows it), or wait until it is done",
+    )
 }
 
 pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
@@ -183,7 +288,7 @@ fn open_error(error: OpenError) -> RpcError {
             error,
             "make one with `peer init --server URL`, or give its folder with --home DIR",
         ),
-        OpenError::Key(DataKeyError::WrongPassphrase) => RpcError::refused(
+        OpenError::Key(DataKeyError::WrongPassphrase) => RpcError::failed(
             error,
             "check the passphrase and try again; nothing has changed",
         ),

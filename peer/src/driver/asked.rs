@@ -130,6 +130,7 @@ impl Driver {
     pub(super) fn handle_contact_request(
         &mut self,
         no: ConversationNo,
+        seq: u64,
         request: ContactRequest,
     ) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
@@ -156,7 +157,7 @@ impl Driver {
         row.their_reach = Some(request.reach);
         self.put_row(row)?;
         if accept {
-            self.say_yes(no)
+            self.say_yes(no, seq)
         } else {
             self.journal(JournalEvent::Request { no });
             Ok(())
@@ -172,11 +173,12 @@ impl Driver {
         let asked = self
             .find(who)
             .filter(|known| matches!(known.row.state, ContactState::Asked { .. }));
-        let Some(no) = asked.map(|known| known.row.no) else {
+        let asked = asked.map(|known| (known.row.no, known.session.shown_up_to()));
+        let Some((no, heard)) = asked else {
             return Ok(Err(AcceptError::NoRequest));
         };
         if welcome {
-            self.say_yes(no)?;
+            self.say_yes(no, heard)?;
         } else {
             self.forget(no)?;
         }
@@ -196,8 +198,9 @@ impl Driver {
         }
     }
 
-    /// Becomes a contact and tells them how we are reached.
-    fn say_yes(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+    /// Becomes a contact and tells them how we are reached. What they have said so far, up to the seq
+    /// `heard`, becomes messages.
+    fn say_yes(&mut self, no: ConversationNo, heard: u64) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
@@ -205,6 +208,9 @@ impl Driver {
         let news = row.state != ContactState::Accepted;
         if matches!(row.state, ContactState::Asked { .. }) {
             row.name = self.free_name(&row.name, Some(no));
+            for (place, seq) in self.turn.batch()?.received(no, heard)? {
+                self.turn.received(no, place, seq);
+            }
         }
         row.state = ContactState::Accepted;
         let accept = ContactAccept {

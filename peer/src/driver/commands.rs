@@ -4,7 +4,6 @@ use tincan_protocol::content::Body;
 use tincan_protocol::invite::Invite;
 use tincan_protocol::{IdentityId, MsgId};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::turn::After;
 use super::{Driver, DriverError};
@@ -48,7 +47,7 @@ pub(crate) struct AddRequest {
 pub(crate) enum Command {
     Send {
         to: ConversationNo,
-        texts: Vec<String>,
+        messages: Vec<(MsgId, String)>,
         reply: Reply<Result<Vec<MsgId>, SendError>>,
     },
     Invite {
@@ -89,8 +88,12 @@ pub(crate) enum Command {
 impl Driver {
     pub(super) fn handle_command(&mut self, command: Command) -> Result<(), DriverError> {
         match command {
-            Command::Send { to, texts, reply } => {
-                let result = self.send(to, texts)?;
+            Command::Send {
+                to,
+                messages,
+                reply,
+            } => {
+                let result = self.send(to, messages)?;
                 self.answer(reply, result);
                 Ok(())
             }
@@ -145,7 +148,7 @@ impl Driver {
     fn send(
         &mut self,
         to: ConversationNo,
-        texts: Vec<String>,
+        messages: Vec<(MsgId, String)>,
     ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
         let state = self
             .conversations
@@ -157,9 +160,8 @@ impl Driver {
             Some(ContactState::Blocked) => return Ok(Err(SendError::Blocked)),
             None => return Ok(Err(SendError::UnknownContact)),
         }
-        let mut ids = Vec::with_capacity(texts.len());
-        for text in texts {
-            let id = Uuid::now_v7();
+        let mut ids = Vec::with_capacity(messages.len());
+        for (id, text) in messages {
             self.number(to, id, Body::Text(text))?;
             ids.push(id);
         }

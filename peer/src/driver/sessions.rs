@@ -13,7 +13,7 @@ use tincan_protocol::{EnvelopeId, QueueId};
 
 use super::turn::After;
 use super::{Driver, DriverError, unknown_contents};
-use crate::store::{Batch, ContactRow, ConversationNo, JournalEvent, StoreError};
+use crate::store::{Batch, ContactRow, ContactState, ConversationNo, JournalEvent, StoreError};
 
 /// Where an envelope came from, and so where its acknowledgement goes.
 #[derive(Clone)]
@@ -239,9 +239,18 @@ impl Driver {
     fn handle_event(&mut self, no: ConversationNo, event: Event) -> Result<(), DriverError> {
         match event {
             Event::Received { content, place, .. } => {
-                self.turn.received(no, place, content.seq);
+                let state = self
+                    .conversations
+                    .get(&no)
+                    .map(|conversation| &conversation.row.state);
+                // A stranger's words are shown with their request; as messages, when it is accepted.
+                if !matches!(state, Some(ContactState::Asked { .. })) {
+                    self.turn.received(no, place, content.seq);
+                }
                 match content.body {
-                    Body::ContactRequest(request) => self.handle_contact_request(no, request)?,
+                    Body::ContactRequest(request) => {
+                        self.handle_contact_request(no, content.seq, request)?;
+                    }
                     Body::ContactAccept(accept) => self.handle_accepted(no, accept)?,
                     Body::Reach(reach) => self.handle_reach(no, reach)?,
                     _ => {}

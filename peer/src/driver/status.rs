@@ -27,7 +27,9 @@ impl Driver {
             ContactStatus {
                 identity: conversation.row.identity,
                 name: conversation.row.name.clone(),
-                online: conversation.online,
+                standing: conversation.row.state.standing(),
+                // A server may not have said so yet; who is linked is there.
+                online: conversation.online || matches!(link, LinkStatus::Up { .. }),
                 link,
                 waiting,
             }

@@ -135,7 +135,7 @@ impl Peer {
 /// How far around an id's own millisecond its message is looked for first.
 const NEAR_MS: u64 = 1_000;
 
-fn is_message(row: &TimelineRow) -> bool {
+pub(super) fn is_message(row: &TimelineRow) -> bool {
     text(row).is_some()
 }
 
@@ -160,6 +160,7 @@ pub(super) fn message(
     Some(Message {
         id: row.content.msg_id,
         conversation: contact.conversation,
+        identity: contact.identity,
         contact: contact.name.clone(),
         from: if outgoing {
             own_name.to_owned()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::Instant;
 
 use super::error::RpcError;
 use super::{LINE_MAX, methods, socket};
@@ -13,7 +14,10 @@ use crate::home::Home;
 use crate::peer::Peer;
 
 /// A process that has just taken the lock needs a moment until it serves its socket.
-const SERVING_SOON: Duration = Duration::from_secs(10);
+pub(crate) const SERVING_SOON: Duration = Duration::from_secs(10);
+
+/// How often it is looked for meanwhile.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why another process's socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,28 +48,41 @@ impl Client {
     /// # Errors
     /// [`ConnectError`] if its socket does not answer.
     pub async fn connect(home: &Home) -> Result<Self, ConnectError> {
-        let deadline = tokio::time::Instant::now() + SERVING_SOON;
+        let deadline = Instant::now() + SERVING_SOON;
         loop {
-            if let Ok(stream) = socket::connect(home).await {
-                let mut client = RemoteClient::new(stream);
-                match tokio::time::timeout_at(deadline, client.call("id", json!({}))).await {
-                    Ok(Ok(_)) => return Ok(Self::Remote(client)),
-                    // It ends, and another one may take its place.
-                    Ok(Err(_)) => {}
-                    Err(_) => return Err(ConnectError),
-                }
+            if let Some(client) = Self::try_connect(home, deadline).await? {
+                return Ok(client);
             }
-            if tokio::time::Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Err(ConnectError);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// One attempt. `None`: nobody serves the socket, or whoever does is about to end.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if somebody serves it and gives no answer until the deadline.
+    pub(crate) async fn try_connect(
+        home: &Home,
+        deadline: Instant,
+    ) -> Result<Option<Self>, ConnectError> {
+        let Ok(stream) = socket::connect(home).await else {
+            return Ok(None);
+        };
+        let mut client = RemoteClient::new(stream);
+        let answer = tokio::time::timeout_at(deadline, client.call("id", json!({}))).await;
+        match answer.map_err(|_| ConnectError)? {
+            Ok(_) => Ok(Some(Self::Remote(client))),
+            Err(_) => Ok(None),
         }
     }
 
     /// Calls a method and waits for its answer.
     ///
     /// # Errors
-    /// [`RpcError`], also if the other process ends meanwhile.
+    /// [`RpcError`]; [`RpcError::ended`] if the other process ends before it has answered.
     pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
         match self {
             Self::Local(peer) => methods::call(peer, method, params).await,
@@ -98,14 +115,20 @@ impl RemoteClient {
         self.writer
             .write_all(line.as_bytes())
             .await
-            .map_err(|_| gone())?;
+            .map_err(|_| RpcError::ended())?;
         let mut line = String::new();
         loop {
             line.clear();
-            if self.reader.read_line(&mut line).await.map_err(|_| gone())? == 0 {
-                return Err(gone());
+            if self
+                .reader
+                .read_line(&mut line)
+                .await
+                .map_err(|_| RpcError::ended())?
+                == 0
+            {
+                return Err(RpcError::ended());
             }
-            let mut answer: Value = serde_json::from_str(&line).map_err(|_| gone())?;
+            let mut answer: Value = serde_json::from_str(&line).map_err(|_| RpcError::ended())?;
             if answer["id"] != id && !answer["id"].is_null() {
                 continue;
             }
@@ -124,8 +147,4 @@ fn error(value: &Value) -> RpcError {
         message: text(&value["message"]),
         help: text(&value["data"]["help"]),
     }
-}
-
-fn gone() -> RpcError {
-    RpcError::failed("the process that runs this profile has ended", "try again")
 }

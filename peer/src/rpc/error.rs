@@ -9,7 +9,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
-    /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`.
+    /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`, `ended`.
     pub code: String,
     /// What is wrong.
     pub message: String,
@@ -39,13 +39,34 @@ impl RpcError {
     /// There is no such thing.
     #[must_use]
     pub fn not_found(message: impl ToString, help: &str) -> Self {
-        Self::new("not_found", message, help)
+        Self::new(NOT_FOUND, message, help)
     }
 
     /// Somebody else said no.
     #[must_use]
     pub fn refused(message: impl ToString, help: &str) -> Self {
         Self::new("refused", message, help)
+    }
+
+    /// The process that runs the profile ends. Whoever takes it over can be asked again.
+    #[must_use]
+    pub fn ended() -> Self {
+        Self::new(
+            ENDED,
+            "the process that runs this profile has ended",
+            "try again",
+        )
+    }
+
+    /// Whether it is the one that [`RpcError::ended`] makes.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.code == ENDED
+    }
+
+    /// Whether it is about something that does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.code == NOT_FOUND
     }
 
     fn new(code: &str, message: impl ToString, help: &str) -> Self {
@@ -62,12 +83,15 @@ impl RpcError {
         match self.code.as_str() {
             "usage" => 2,
             "timeout" => 3,
-            "not_found" => 4,
+            NOT_FOUND => 4,
             "refused" => 5,
             _ => 1,
         }
     }
 }
+
+const NOT_FOUND: &str = "not_found";
+const ENDED: &str = "ended";
 
 const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
 const SAVE: &str =
@@ -104,7 +128,7 @@ impl From<AddError> for RpcError {
         use tincan_protocol::invite::InviteError as Link;
         match &error {
             AddError::Invite(Link::Expired) => {
-                Self::refused(error, "ask them for a new invite link (`peer invite`)")
+                Self::failed(error, "ask them for a new invite link (`peer invite`)")
             }
             AddError::Invite(_) => Self::usage(
                 error,

@@ -1,12 +1,14 @@
 //! The JSON shapes of what the library returns.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tincan_protocol::IdentityId;
 
 use crate::event::{Event, LoggedEvent};
 use crate::message::{Contact, ContactStanding, Message, RequestFrom};
-use crate::status::{LinkStatus, ServerStatus, StatusReport};
+use crate::status::{LinkStatus, OutboxStatus, ServerStatus, StatusReport};
 
 /// RFC 3339, UTC, with milliseconds.
 pub(super) fn time(unix_ms: u64) -> String {
@@ -21,6 +23,7 @@ pub(super) fn message(message: &Message) -> Value {
         "type": "message",
         "id": message.id.to_string(),
         "conversation": message.contact,
+        "address": message.identity.to_string(),
         "from": message.from,
         "outgoing": message.outgoing,
         "seq": message.seq,
@@ -38,12 +41,17 @@ pub(super) fn contact(contact: &Contact, presence: &str) -> Value {
         "address": contact.identity.to_string(),
         "presence": presence,
         "verified": false,
-        "standing": match contact.standing {
-            ContactStanding::Requested => "requested",
-            ContactStanding::Accepted => "accepted",
-            ContactStanding::Blocked => "blocked",
-        },
+        "standing": standing(Some(contact.standing)),
     })
+}
+
+const fn standing(standing: Option<ContactStanding>) -> &'static str {
+    match standing {
+        Some(ContactStanding::Requested) => "requested",
+        Some(ContactStanding::Accepted) => "accepted",
+        Some(ContactStanding::Blocked) => "blocked",
+        None => "asks",
+    }
 }
 
 pub(super) fn request(request: &RequestFrom) -> Value {
@@ -53,7 +61,13 @@ pub(super) fn request(request: &RequestFrom) -> Value {
         "name": request.name,
         "text": request.text,
         "received_at": time(request.received_at_ms),
+        "help": how_to_answer(&request.identity),
     })
+}
+
+/// With the address: names of those who ask are not unique.
+fn how_to_answer(who: &IdentityId) -> String {
+    format!("`peer accept {who}` makes them a contact, `peer reject {who}` drops it")
 }
 
 pub(super) fn logged(logged: &LoggedEvent) -> Value {
@@ -80,6 +94,7 @@ fn event(event: &Event) -> Value {
             text,
         } => json!({
             "type": "request", "id": identity.to_string(), "name": name, "text": text,
+            "help": how_to_answer(identity),
         }),
         Event::Accepted { identity, name } => json!({
             "type": "accepted", "address": identity.to_string(), "name": name,
@@ -100,7 +115,11 @@ fn event(event: &Event) -> Value {
     }
 }
 
-pub(super) fn status(report: &StatusReport) -> Value {
+/// With the messages that are on their way, if they were counted.
+pub(super) fn status(
+    report: &StatusReport,
+    outbox: Option<&BTreeMap<IdentityId, OutboxStatus>>,
+) -> Value {
     let contacts = report.contacts.iter().map(|contact| {
         let (link, round_trip) = match contact.link {
             LinkStatus::None => ("none", None),
@@ -114,13 +133,18 @@ pub(super) fn status(report: &StatusReport) -> Value {
                 round_trip,
             } => ("turn", round_trip),
         };
+        let outbox =
+            outbox.map(|outbox| outbox.get(&contact.identity).copied().unwrap_or_default());
         json!({
             "name": contact.name,
             "address": contact.identity.to_string(),
+            "standing": standing(contact.standing),
             "presence": if contact.online { "online" } else { "offline" },
             "link": link,
             "round_trip_ms": round_trip.map(|time| time.as_secs_f64() * 1000.0),
             "waiting": contact.waiting,
+            "pending": outbox.map(|outbox| outbox.pending),
+            "at_relay": outbox.map(|outbox| outbox.at_relay),
         })
     });
     json!({

@@ -73,7 +73,7 @@ pub async fn call(peer: &Peer, method: &str, params: Value) -> Result<Value, Rpc
             peer.set_cursor(&name, cursor).await?;
             Ok(json!({}))
         }
-        "status" => Ok(json::status(&peer.status().await?)),
+        "status" => status(peer, parse(params)?).await,
         other => Err(RpcError::usage(
             format!("there is no method {other:?}"),
             &format!("methods: {}", METHODS.join(", ")),
@@ -146,8 +146,9 @@ async fn accept(peer: &Peer, params: Who) -> Result<Value, RpcError> {
 }
 
 async fn reject(peer: &Peer, params: Who) -> Result<Value, RpcError> {
-    peer.reject(asking(peer, &params.id)?).await?;
-    Ok(json!({}))
+    let who = asking(peer, &params.id)?;
+    peer.reject(who).await?;
+    Ok(json!({"type": "rejected", "id": who.to_string()}))
 }
 
 /// Somebody who has asked, by name or address.
@@ -212,11 +213,28 @@ async fn one_contact(peer: &Peer, address: &str) -> Result<Value, RpcError> {
 struct SendParams {
     to: String,
     texts: Vec<String>,
+    /// One for each text, of the caller's making: with `state` it can ask whether they were sent, if it
+    /// does not hear of the result.
+    ids: Option<Vec<MsgId>>,
 }
 
 async fn send(peer: &Peer, params: SendParams) -> Result<Value, RpcError> {
     let to = peer.find(&params.to)?;
-    let ids = peer.send_all(&to, params.texts).await?;
+    let ids = match params.ids {
+        None => peer.send_all(&to, params.texts).await?,
+        Some(ids) => {
+            let fit =
+                ids.len() == params.texts.len() && ids.iter().all(|id| id.get_version_num() == 7);
+            if !fit {
+                return Err(RpcError::usage(
+                    "wrong parameters: ids",
+                    "give one UUIDv7 for each text, or no ids at all",
+                ));
+            }
+            let messages = ids.into_iter().zip(params.texts).collect();
+            peer.send_with_ids(&to, messages).await?
+        }
+    };
     Ok(json!({"ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>()}))
 }
 
@@ -247,6 +265,30 @@ async fn history(peer: &Peer, params: HistoryParams) -> Result<Value, RpcError> 
         .history(&to, params.limit.unwrap_or(50), params.before)
         .await?;
     Ok(messages.iter().map(json::message).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusParams {
+    /// Without it, what is on its way is not counted, which takes the longer the more there is.
+    #[serde(default = "yes")]
+    outbox: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+async fn status(peer: &Peer, params: StatusParams) -> Result<Value, RpcError> {
+    let report = peer.status().await?;
+    let outbox = if params.outbox {
+        Some(peer.outbox().await?.into_iter().collect())
+    } else {
+        None
+    };
+    let mut status = json::status(&report, outbox.as_ref());
+    status["process"] = json!({"id": std::process::id(), "stays": peer.stays()});
+    Ok(status)
 }
 
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@ mod server;
 mod socket;
 
 pub use client::{Client, ConnectError};
+pub(crate) use client::{LOOK_AGAIN, SERVING_SOON};
 pub use error::RpcError;
 pub use server::{ServeError, Server};
 

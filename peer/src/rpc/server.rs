@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::error::RpcError;
@@ -16,6 +17,9 @@ use crate::peer::Peer;
 
 /// Calls of one connection that run at once; further lines are not read meanwhile.
 const CALLS_AT_ONCE: usize = 32;
+
+/// Calls of all connections, for counting them: no limit, beside the one of each connection.
+const CALLS: u32 = 1 << 20;
 
 /// JSON-RPC's code for an error of the application (JSON-RPC 2.0, 5.1: -32000 to -32099).
 const APPLICATION_ERROR: i64 = -32000;
@@ -33,6 +37,16 @@ pub struct ServeError {
 pub struct Server {
     path: PathBuf,
     task: tokio::task::JoinHandle<()>,
+    ending: watch::Sender<bool>,
+    calls: Arc<Semaphore>,
+}
+
+/// What every connection knows of the server's end.
+#[derive(Clone)]
+struct Serving {
+    peer: Peer,
+    ending: watch::Receiver<bool>,
+    calls: Arc<Semaphore>,
 }
 
 impl Server {
@@ -46,8 +60,28 @@ impl Server {
             path: path.clone(),
             source,
         })?;
-        let task = tokio::spawn(accept(listener, peer));
-        Ok(Self { path, task })
+        let (ending, hears_of_end) = watch::channel(false);
+        let calls = Arc::new(Semaphore::new(CALLS as usize));
+        let serving = Serving {
+            peer,
+            ending: hears_of_end,
+            calls: Arc::clone(&calls),
+        };
+        let task = tokio::spawn(accept(listener, serving));
+        Ok(Self {
+            path,
+            task,
+            ending,
+            calls,
+        })
+    }
+
+    /// Before the peer is shut down: no further call is taken, callers who only wait for news are told
+    /// to look elsewhere, and the others get their answers, if those come within `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        self.ending.send_replace(true);
+        // Whoever is cut off here learns of it by the end of their connection.
+        let _ = tokio::time::timeout(limit, self.calls.acquire_many(CALLS)).await;
     }
 }
 
@@ -59,20 +93,20 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, peer: Peer) {
+async fn accept(listener: UnixListener, serving: Serving) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => match socket::check(&stream) {
                     Ok(()) => {
-                        connections.spawn(serve(stream, peer.clone()));
+                        connections.spawn(serve(stream, serving.clone()));
                     }
                     Err(error) => tracing::warn!(%error, "socket connection refused"),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "socket connection not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -80,12 +114,12 @@ async fn accept(listener: UnixListener, peer: Peer) {
     }
 }
 
-async fn serve(stream: UnixStream, peer: Peer) {
+async fn serve(stream: UnixStream, serving: Serving) {
     let (reader, mut writer) = stream.into_split();
-    let (answers, mut lines) = mpsc::channel::<String>(CALLS_AT_ONCE);
+    let (answers, mut lines) = mpsc::channel::<Answer>(CALLS_AT_ONCE);
     let writing = async move {
-        while let Some(line) = lines.recv().await {
-            if writer.write_all(line.as_bytes()).await.is_err() {
+        while let Some(answer) = lines.recv().await {
+            if writer.write_all(answer.line.as_bytes()).await.is_err() {
                 return;
             }
         }
@@ -104,23 +138,31 @@ async fn serve(stream: UnixStream, peer: Peer) {
             }
             if line.len() > LINE_MAX {
                 let error = RpcError::usage("the line is too long", "send less at once");
-                let _ = answers.send(response(Value::Null, Err(error))).await;
+                let line = response(Value::Null, Err(error));
+                let _ = answers.send(Answer { line, _call: None }).await;
                 break;
             }
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 break;
             };
             while calls.try_join_next().is_some() {}
-            let (peer, answers) = (peer.clone(), answers.clone());
+            let (serving, answers) = (serving.clone(), answers.clone());
             calls.spawn(async move {
-                let answer = answer(&peer, &line).await;
+                let call = Arc::clone(&serving.calls).try_acquire_owned().ok();
+                let line = serving.answer(&line).await;
                 drop(slot);
-                let _ = answers.send(answer).await;
+                let _ = answers.send(Answer { line, _call: call }).await;
             });
         }
         while calls.join_next().await.is_some() {}
     };
     tokio::join!(reading, writing);
+}
+
+/// A line for the caller. The call counts as one until it has been written.
+struct Answer {
+    line: String,
+    _call: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Deserialize)]
@@ -132,19 +174,41 @@ struct Request {
     params: Value,
 }
 
-async fn answer(peer: &Peer, line: &[u8]) -> String {
-    match serde_json::from_slice::<Request>(line) {
-        Ok(request) => {
-            let result = methods::call(peer, &request.method, request.params).await;
-            response(request.id, result)
+impl Serving {
+    async fn answer(&self, line: &[u8]) -> String {
+        match serde_json::from_slice::<Request>(line) {
+            Ok(request) => {
+                let result = self.call(&request.method, request.params).await;
+                response(request.id, result)
+            }
+            Err(error) => {
+                let error = RpcError::usage(
+                    format!("not a JSON-RPC request: {error}"),
+                    r#"one line each: {"jsonrpc":"2.0","id":1,"method":"id","params":{}}"#,
+                );
+                response(Value::Null, Err(error))
+            }
         }
-        Err(error) => {
-            let error = RpcError::usage(
-                format!("not a JSON-RPC request: {error}"),
-                r#"one line each: {"jsonrpc":"2.0","id":1,"method":"id","params":{}}"#,
-            );
-            response(Value::Null, Err(error))
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let mut ending = self.ending.clone();
+        if *ending.borrow() {
+            return Err(RpcError::ended());
         }
+        let only_waits = method == "events.next";
+        let result = tokio::select! {
+            result = methods::call(&self.peer, method, params) => result,
+            _ = ending.wait_for(|ending| *ending), if only_waits => Err(RpcError::ended()),
+        };
+        // What fails in the last moment fails because it is the last.
+        result.map_err(|error| {
+            if *self.ending.borrow() || self.peer.has_ended() {
+                RpcError::ended()
+            } else {
+                error
+            }
+        })
     }
 }
 
@@ -157,4 +221,42 @@ fn response(id: Value, result: Result<Value, RpcError>) -> String {
         }}),
     };
     format!("{value}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NewProfile;
+    use crate::rpc::Client;
+
+    /// A draining server sends everybody away within this time.
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn regression_a_server_that_drains_keeps_nobody_waiting_for_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("ann");
+        let url = "http://127.0.0.1:1".parse::<crate::ServerUrl>().unwrap();
+        let new = NewProfile {
+            name: "ann".to_owned(),
+            signal_servers: vec![url.clone()],
+            relay: url,
+            restore: None,
+        };
+        Peer::builder().home(&home).init(new).unwrap();
+        let peer = Peer::builder().home(&home).offline().spawn().await.unwrap();
+        let server = Server::spawn(peer.clone()).unwrap();
+        let mut waits = Client::connect(peer.home()).await.unwrap();
+        let mut asks = Client::connect(peer.home()).await.unwrap();
+        let news = tokio::spawn(async move {
+            let params = json!({"after": peer.last_cursor(), "timeout_ms": 60_000});
+            waits.call("events.next", params).await
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::timeout(SOON, server.drain(SOON * 2))
+            .await
+            .unwrap();
+        assert_eq!(news.await.unwrap(), Err(RpcError::ended()));
+        assert_eq!(asks.call("id", json!({})).await, Err(RpcError::ended()));
+    }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use redb::{ReadableTable as _, WriteTransaction};
 use tincan_core::{OutboxRow, Persist, Snapshot};
 use tincan_mls::Row;
+use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
 use super::journal::JournalEvent;
@@ -13,7 +14,7 @@ use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
     MLS, OUTBOX, OUTBOX_ENVELOPES, PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, link_session_key,
-    link_session_of, seen_key, seq_of,
+    link_session_of, seen_key, seq_of, timeline_place,
 };
 use super::{
     ContactRow, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
@@ -401,6 +402,25 @@ impl Batch {
         let (start, end) = (no.seq_key(0), no.seq_key(u64::MAX));
         let range = table.range(start.as_slice()..=end.as_slice())?;
         range.map(|entry| Ok(seq_of(entry?.0.value()))).collect()
+    }
+
+    /// Places and seqs of what the other side has said, up to the seq `last`.
+    pub(crate) fn received(
+        &self,
+        no: ConversationNo,
+        last: u64,
+    ) -> Result<Vec<(Hlc, u64)>, StoreError> {
+        let table = self.txn.open_table(TIMELINE)?;
+        let start = no.timeline_key(Hlc::default(), Who::Me, 0);
+        let end = no.timeline_key(Hlc::from_u64(u64::MAX), Who::Them, u64::MAX);
+        let mut places = Vec::new();
+        for row in table.range(start.as_slice()..=end.as_slice())? {
+            let (place, who, seq) = timeline_place(row?.0.value());
+            if who == Who::Them && seq <= last {
+                places.push((place, seq));
+            }
+        }
+        Ok(places)
     }
 
     // Journal.

@@ -14,6 +14,7 @@ use tincan_protocol::{
 };
 
 use super::tables::ConversationNo;
+use crate::message::ContactStanding;
 
 /// A key's 32 secret bytes. The row around it is sealed.
 pub(crate) type Seed = [u8; 32];
@@ -170,6 +171,18 @@ impl SentIndex {
             ))
         });
         Self(entries.collect())
+    }
+}
+
+impl ContactState {
+    /// What callers see of it; nothing, as long as they are not answered.
+    pub(crate) const fn standing(&self) -> Option<ContactStanding> {
+        match self {
+            Self::Requesting(_) => Some(ContactStanding::Requested),
+            Self::Accepted => Some(ContactStanding::Accepted),
+            Self::Blocked => Some(ContactStanding::Blocked),
+            Self::Asked { .. } => None,
+        }
     }
 }
 

@@ -132,6 +132,37 @@ impl Store {
         })
     }
 
+    /// Shows every own content that is not delivered, with its envelope's metadata, to `take`.
+    pub(crate) fn undelivered(
+        &self,
+        no: ConversationNo,
+        mut take: impl FnMut(&OutboxMeta, TimelineRow),
+    ) -> Result<(), StoreError> {
+        let delivered = self.read_snapshot(no)?.delivered_set();
+        contained(|| {
+            let txn = self.read()?;
+            let (outbox, sent) = (txn.open_table(OUTBOX)?, txn.open_table(SENT)?);
+            let timeline = txn.open_table(TIMELINE)?;
+            let (start, end) = (no.seq_key(0), no.seq_key(u64::MAX));
+            for row in outbox.range(start.as_slice()..=end.as_slice())? {
+                let (key, value) = row?;
+                let meta: OutboxMeta = self.open_json("outbox", key.value(), value.value())?;
+                let Some(index) = sent.get(key.value())? else {
+                    continue;
+                };
+                let index = self.sealer.open("sent", key.value(), index.value())?;
+                let seqs = (seq_of(key.value())..=meta.last).zip(SentIndex::decode(&index).0);
+                for (seq, (_, place)) in seqs.filter(|(seq, _)| !delivered.contains(*seq)) {
+                    let key = no.timeline_key(place, Who::Me, seq);
+                    if let Some(value) = timeline.get(key.as_slice())? {
+                        take(&meta, self.timeline_row(&key, value.value())?);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// All contacts as they are committed.
     pub(crate) fn read_contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
         contained(|| {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use e2e::{World, invite};
 
-use crate::{NOT_FOUND, REFUSED, WRONG_USE, refuse};
+use crate::{FAILED, NOT_FOUND, REFUSED, WRONG_USE, refuse};
 
 #[test]
 fn a_link_that_is_no_whole_invite_is_refused_and_the_whole_one_works_afterwards() -> Result<()> {
@@ -16,6 +16,7 @@ fn a_link_that_is_no_whole_invite_is_refused_and_the_whole_one_works_afterwards(
         "hello",
         "https://example.org",
         "tincan:",
+        "tincan: ",
         "tincan:hello",
     ] {
         refuse(&bob, &["add", wrong], WRONG_USE, &help);
@@ -53,7 +54,7 @@ fn an_expired_link_is_refused() -> Result<()> {
     refuse(
         &bob,
         &["add", link],
-        REFUSED,
+        FAILED,
         &["expired", "ask them for a new invite"],
     );
     Ok(())

@@ -9,9 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use e2e::{Process, Profile, World};
 
-use crate::{
-    FAILED, LIMIT, NOT_FOUND, REFUSED, WRONG_USE, has_not_panicked, history, is_refused, refuse,
-};
+use crate::{FAILED, LIMIT, NOT_FOUND, WRONG_USE, has_not_panicked, history, is_refused, refuse};
 
 const URL: &str = "http://127.0.0.1:1";
 
@@ -134,9 +132,15 @@ fn a_wrong_or_missing_passphrase_is_refused_and_the_right_one_opens_it() -> Resu
     refuse(
         &with(&wrong),
         &["id"],
-        REFUSED,
+        FAILED,
         &["wrong passphrase", "nothing has changed"],
     );
+    // Whoever needs no key is not asked for it: the process that runs the profile has it.
+    let mut daemon = with(&right).command(&["daemon"])?;
+    let mut daemon = Process::start(&mut daemon, &folder.path().join("daemon.log"))?;
+    daemon.line()?;
+    assert_eq!(handle.run(&["id"])?[0]["name"], "ann");
+    assert_eq!(daemon.terminate()?, Some(0));
     refuse(&with(&missing), &["id"], WRONG_USE, &[&missing]);
     refuse(&with(&empty), &["id"], WRONG_USE, &[&empty]);
     assert_eq!(with(&right).run(&["id"])?[0]["name"], "ann");

@@ -35,7 +35,7 @@ fn nobody_answers(url: &str) -> Result<()> {
         &bob,
         &["add", &link],
         TIMED_OUT,
-        &[url, "does not answer", "try again"],
+        &[url, "did not answer in time", "try again"],
     );
     assert!(start.elapsed() < LIMIT);
     assert!(bob.run(&["contacts"])?.is_empty(), "half a contact is left");

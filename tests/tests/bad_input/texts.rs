@@ -1,12 +1,12 @@
 //! Messages, contacts and commands that do not exist or do not fit.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use e2e::{Answer, Profile, World};
 
-use crate::{NOT_FOUND, WRONG_USE, has_not_panicked, history, is_refused, refuse};
+use crate::{NOT_FOUND, WRONG_USE, history, is_refused, refuse};
 
 /// Longest text, bytes.
 const TEXT_MAX: usize = 16 * 1024;
@@ -83,23 +83,40 @@ fn wrong_commands_and_arguments_are_wrong_use() -> Result<()> {
     let home = folder.path().join("ann");
     let url = "http://127.0.0.1:1";
     let ann = Profile::init(&home, "ann", url, url)?;
-    let wrong: [&[&str]; 6] = [
-        &["sendd", "bob", "hello"],
-        &["send", "bob"],
-        &["send", "bob", "hello", "--wait", "never"],
-        &["send", "bob", "hello", "--timeout", "soon"],
-        &["invite", "--uses", "0"],
-        &["listen", "--count", "0"],
+    let wrong: [(&[&str], &str); 13] = [
+        (&["sendd", "bob", "hello"], "sendd"),
+        (&["send", "bob"], "<TEXT>"),
+        (&["send", "bob", "hello", "--wait", "never"], "delivered"),
+        (&["send", "bob", "hello", "--timeout", "soon"], "30s"),
+        (
+            &["send", "bob", "hello", "--timeout", "-5s"],
+            "not negative",
+        ),
+        (&["send", "bob", " \t"], "empty"),
+        (&["invite", "--uses", "0"], "0"),
+        (&["invite", "--expires", "0s"], "longer than zero"),
+        (&["listen", "--count", "0"], "0"),
+        (&["listen", "--timeout", "0s"], "longer than zero"),
+        (&["history", "bob", "--limit", "0"], "0"),
+        (&["history", "bob", "--before", "xyz"], "no message id"),
+        (
+            &["--no-keyring", "--passphrase-file", "x", "id"],
+            "cannot be used with",
+        ),
     ];
-    for args in wrong {
-        let answer = ann.answer(args)?;
-        assert_eq!(answer.code, Some(WRONG_USE), "{args:?}: {answer:?}");
+    for (args, word) in wrong {
+        // As an object for programs, and in words for people.
+        refuse(&ann, args, WRONG_USE, &[word, "--help"]);
+        let plain = ann.command(args)?;
+        let plain = Command::new(plain.get_program())
+            .args(plain.get_args().filter(|arg| *arg != "--json"))
+            .output()?;
+        let said = String::from_utf8(plain.stderr)?;
+        assert_eq!(plain.status.code(), Some(WRONG_USE), "{args:?}: {said}");
         assert!(
-            answer.stderr.contains("--help"),
-            "{args:?}: {}",
-            answer.stderr
+            said.contains(word) && said.contains("--help"),
+            "{args:?}: {said}"
         );
-        has_not_panicked(&answer);
     }
     Ok(())
 }
@@ -117,6 +134,8 @@ fn wrong_names_and_servers_make_no_profile() -> Result<()> {
         ("ann", "ftp://127.0.0.1"),
         ("ann", "http://"),
         ("ann", "http://user@127.0.0.1"),
+        ("\u{1b}[31mann", url),
+        ("tin1ann", url),
     ] {
         let error = init(name, server).unwrap_err().to_string();
         assert!(error.contains("Some(2)"), "{error}");

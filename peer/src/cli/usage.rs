@@ -1,0 +1,71 @@
+//! Help, and what was typed wrongly: for people as clap prints it, for programs as an error object.
+
+use std::process::ExitCode;
+
+use clap::Error;
+use clap::error::ErrorKind;
+
+use super::output::Output;
+use crate::rpc::RpcError;
+
+pub(super) fn refuse(error: Error) -> ExitCode {
+    let is_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if is_help || !asks_for_json(std::env::args()) {
+        // It has nowhere else to say so if that fails.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let error = as_object(&error);
+    Output::new(true).error(&error);
+    ExitCode::from(error.exit_code())
+}
+
+/// The arguments could not be read, so this is all that is known of them.
+fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
+    args.take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json")
+}
+
+/// Its first paragraph is what is wrong; the others are hints, the usage, and where to find help.
+fn as_object(error: &Error) -> RpcError {
+    let text = error.render().to_string();
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty());
+    let first = paragraphs.next().unwrap_or_default();
+    let message = first.strip_prefix("error: ").unwrap_or(&first);
+    let help = paragraphs.collect::<Vec<_>>().join("; ");
+    RpcError::usage(message, &help)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::args::Args;
+    use super::*;
+
+    #[test]
+    fn a_wrong_argument_becomes_one_line_and_what_to_do_about_it() {
+        let typed = ["peer", "send", "bob", "hello", "--wait", "never", "--json"];
+        let error = as_object(&Args::try_parse_from(typed).unwrap_err());
+        assert_eq!(error.code, "usage");
+        assert!(error.message.contains("never"), "{error:?}");
+        assert!(error.message.contains("delivered"), "{error:?}");
+        assert!(error.help.contains("--help"), "{error:?}");
+        assert!(!format!("{error:?}").contains("\\n"), "{error:?}");
+    }
+
+    #[test]
+    fn json_is_asked_for_before_the_end_of_options_only() {
+        let args = |typed: &str| asks_for_json(typed.split(' ').map(str::to_owned));
+        assert!(args("peer sendd --json"));
+        assert!(!args("peer send bob -- --json"));
+    }
+}
