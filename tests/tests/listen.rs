@@ -1,6 +1,5 @@
 //! What `listen` prints, and how often; and what `status` says of what is still on its way.
 
-use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -135,17 +134,15 @@ async fn regression_who_is_linked_is_online() -> Result<()> {
 fn regression_a_reader_that_has_seen_enough_is_no_failure() -> Result<()> {
     let world = World::start()?;
     let (ann, _bob) = world.ann_and_bob()?;
-    let lines = vec!["x".repeat(10_000); 50].join("\n");
-    assert_eq!(ann.answer_to(&["send", "bob", "-"], lines)?.code, Some(0));
+    ann.run(&["send", "bob", "hello"])?;
     let mut history = ann
         .command(&["history", "bob"])?
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut stdout = history.stdout.take().context("no stdout")?;
-    stdout.read_exact(&mut [0; 100])?;
-    drop(stdout);
+    // Before anything is written, so that writing fails.
+    drop(history.stdout.take());
     let ended = history.wait_with_output()?;
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
     assert_eq!(ended.status.code(), Some(0));
