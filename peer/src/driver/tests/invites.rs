@@ -44,9 +44,12 @@ async fn regression_who_asks_cannot_call_itself_an_address() {
     let mut ann = Bench::new("ann");
     let bob = Bench::new("bob");
     let mut mallory = Bench::calling_itself(&bob.driver.identity.to_string());
-    let invite = ann.invite(1);
+    let invite = ann.invite(2);
     let request = mallory.ask(&mut ann, &invite);
     ann.take_request(&invite, 1, request);
+    assert_eq!(ann.row().name, "nameless");
+    let who = mallory.driver.identity;
+    ann.driver.decide(&who, true).unwrap().unwrap();
     assert_eq!(ann.row().name, "nameless");
 }
 
