@@ -31,6 +31,12 @@ pub async fn main() -> ExitCode {
     };
     start_log(args.verbose);
     let output = Output::new(args.json);
+    let json = args.json;
+    crate::store::before_abort(move |error| {
+        let error = RpcError::from(error);
+        Output::new(json).error(&error);
+        std::process::exit(i32::from(error.exit_code()));
+    });
     match run(args, &output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if output.is_abandoned() => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use batch::Batch;
-pub(crate) use contain::contained;
+pub(crate) use contain::{before_abort, contained};
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
