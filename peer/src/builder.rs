@@ -5,7 +5,7 @@ use tincan_protocol::WriteToken;
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::limits::NAME_MAX;
-use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::origin::{ServerUrl, ServerUrlError};
 use tincan_protocol::phrase::Phrase;
 
 use crate::driver::{self, DriverError, Settings, unix_ms};
@@ -15,6 +15,9 @@ use crate::store::{
     DataKey, DataKeyError, KeyFile, KeySource, ProfileRow, Store, StoreError, contained,
 };
 
+/// What the owner of a profile is called who has not said it.
+const DEFAULT_NAME: &str = "me";
+
 /// How a peer is opened.
 #[derive(Debug)]
 pub struct Builder {
@@ -23,6 +26,9 @@ pub struct Builder {
     ice: IcePolicy,
     offline: bool,
     stays: bool,
+    servers: Vec<String>,
+    relay: Option<String>,
+    name: String,
 }
 
 /// What a new profile is made of.
@@ -93,6 +99,12 @@ pub enum OpenError {
     /// What is in the database does not fit together.
     #[error("the profile cannot be loaded: {0}")]
     State(String),
+    /// A server's URL that cannot be one.
+    #[error(transparent)]
+    Server(#[from] ServerUrlError),
+    /// There is no profile, and none could be made.
+    #[error(transparent)]
+    Init(#[from] InitError),
 }
 
 impl From<HomeError> for OpenError {
@@ -113,6 +125,9 @@ impl Default for Builder {
             ice: IcePolicy::All,
             offline: false,
             stays: true,
+            servers: Vec::new(),
+            relay: None,
+            name: DEFAULT_NAME.to_owned(),
         }
     }
 }
@@ -122,6 +137,28 @@ impl Builder {
     #[must_use]
     pub fn home(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.home = Some(Home::at(path));
+        self
+    }
+
+    /// A signaling server, up to three: with one, [`Builder::spawn`] makes the profile where there is
+    /// none yet. A profile that is there keeps its own.
+    #[must_use]
+    pub fn server(mut self, url: impl std::fmt::Display) -> Self {
+        self.servers.push(url.to_string());
+        self
+    }
+
+    /// The relay of a new profile; without it, the first signaling server.
+    #[must_use]
+    pub fn relay(mut self, url: impl std::fmt::Display) -> Self {
+        self.relay = Some(url.to_string());
+        self
+    }
+
+    /// What the owner of a new profile calls themselves; without it, "me".
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
         self
     }
 
@@ -162,49 +199,24 @@ impl Builder {
     /// [`InitError`].
     pub fn init(self, new: NewProfile) -> Result<Phrase, InitError> {
         let home = self.resolve_home()?;
-        check(&new)?;
-        home.create()?;
-        let _lock = home.lock()?;
-        if home.has_profile() {
-            return Err(InitError::Exists {
-                path: home.path().to_owned(),
-            });
-        }
-        // What an interrupted attempt may have left: a database that no key opens.
-        let _ = std::fs::remove_file(home.database());
-        let key = DataKey::generate();
-        let phrase = new
-            .restore
-            .clone()
-            .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
-        let row = profile_row(&new, &phrase);
-        let store = Store::create(&home.database(), &key)?;
-        let batch = store.begin()?;
-        batch.put_profile(&row)?;
-        batch.commit()?;
-        store.close();
-        // The key file makes the profile: it comes last.
-        let device = DeviceKey::from_seed(&row.device_seed).device();
-        KeyFile::new(home.key_file()).write(&key, &self.key, &device.to_string())?;
-        Ok(phrase)
+        make(&home, &self.key, &new)
     }
 
-    /// Opens the profile and goes online.
+    /// Opens the profile and goes online. With [`Builder::server`], a profile is made where there is
+    /// none; [`Peer::phrase`] then has its words.
     ///
     /// # Errors
     /// [`OpenError`].
     pub async fn spawn(self) -> Result<Peer, OpenError> {
         let home = self.resolve_home()?;
-        let (key, settings) = (
-            self.key,
-            Settings {
-                ice: self.ice,
-                offline: self.offline,
-            },
-        );
-        let stays = self.stays;
+        let new = self.new_profile()?;
+        let settings = Settings {
+            ice: self.ice,
+            offline: self.offline,
+        };
+        let (key, stays) = (self.key, self.stays);
         // Argon2id takes a while, and the database may have to be repaired.
-        let opened = tokio::task::spawn_blocking(move || open(home, &key)).await;
+        let opened = tokio::task::spawn_blocking(move || open_or_make(home, &key, new)).await;
         let (home, lock, store, profile) =
             opened.map_err(|error| OpenError::State(error.to_string()))??;
         let driver = driver::spawn(store.clone(), settings, lock).map_err(|error| match error {
@@ -217,9 +229,69 @@ impl Builder {
     fn resolve_home(&self) -> Result<Home, HomeError> {
         self.home.clone().map_or_else(Home::standard, Ok)
     }
+
+    /// What a profile is made of where there is none; `None` if that is not wanted.
+    fn new_profile(&self) -> Result<Option<NewProfile>, ServerUrlError> {
+        let servers = self.servers.iter().map(|url| url.parse());
+        let signal_servers = servers.collect::<Result<Vec<ServerUrl>, _>>()?;
+        let relay = self.relay.as_ref().map(|url| url.parse()).transpose()?;
+        let relay = relay.or_else(|| signal_servers.first().cloned());
+        Ok(relay
+            .filter(|_| !signal_servers.is_empty())
+            .map(|relay| NewProfile {
+                name: self.name.clone(),
+                signal_servers,
+                relay,
+                restore: None,
+            }))
+    }
+}
+
+/// Makes a profile.
+fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, InitError> {
+    check(new)?;
+    home.create()?;
+    let _lock = home.lock()?;
+    if home.has_profile() {
+        return Err(InitError::Exists {
+            path: home.path().to_owned(),
+        });
+    }
+    // What an interrupted attempt may have left: a database that no key opens.
+    let _ = std::fs::remove_file(home.database());
+    let key = DataKey::generate();
+    let phrase = new
+        .restore
+        .clone()
+        .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
+    let row = profile_row(new, &phrase);
+    let store = Store::create(&home.database(), &key)?;
+    let batch = store.begin()?;
+    batch.put_profile(&row)?;
+    batch.commit()?;
+    store.close();
+    // The key file makes the profile: it comes last.
+    let device = DeviceKey::from_seed(&row.device_seed).device();
+    KeyFile::new(home.key_file()).write(&key, source, &device.to_string())?;
+    Ok(phrase)
 }
 
 type Opened = (Home, crate::home::HomeLock, Store, ProfileRow);
+
+fn open_or_make(
+    home: Home,
+    source: &KeySource,
+    new: Option<NewProfile>,
+) -> Result<Opened, OpenError> {
+    if let Some(new) = new.filter(|_| !home.has_profile()) {
+        match make(&home, source, &new) {
+            // Another process has just made it.
+            Ok(_) | Err(InitError::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    open(home, source)
+}
 
 fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
     // A folder that is not there is no profile; one that is there must be ours before it is read.

@@ -76,7 +76,7 @@ pub enum Event {
 /// An event with its place in the journal.
 #[derive(Clone, Debug)]
 pub struct LoggedEvent {
-    /// Pass it to [`crate::Peer::events`] to go on after this event, also after a restart.
+    /// For [`crate::Peer::confirm`], once the event has been dealt with.
     pub cursor: u64,
     /// What happened.
     pub event: Event,
@@ -87,6 +87,16 @@ pub struct LoggedEvent {
 #[derive(Debug)]
 pub struct Events {
     pub(crate) receiver: mpsc::Receiver<Result<LoggedEvent, ReadError>>,
+}
+
+impl Events {
+    /// Ends with an error.
+    pub(crate) fn failed(error: ReadError) -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        // There is room for one.
+        let _ = sender.try_send(Err(error));
+        Self { receiver }
+    }
 }
 
 impl Stream for Events {

@@ -10,14 +10,15 @@
 //! use tokio_stream::StreamExt as _;
 //!
 //! # async fn run(link: &str) -> Result<(), Box<dyn std::error::Error>> {
-//! let peer = Peer::builder().home("/home/ann/.tincan").spawn().await?;
-//! let mut events = peer.events(peer.last_cursor());
-//! let contact = peer.add(link.parse::<Invite>()?, "it's Ann").await?;
+//! let peer = Peer::builder().home("/home/ann/.tincan").server("https://chat.example").spawn().await?;
+//! let mut events = peer.events(); // from where they were confirmed last
+//! let contact = peer.add(link.parse::<Invite>()?).await?;
 //! let id = peer.send(&contact, "hello").await?; // durable here; its states come as events
-//! while let Some(event) = events.next().await {
-//!     if let Event::Message(message) = event?.event {
+//! while let Some(event) = events.next().await.transpose()? {
+//!     if let Event::Message(message) = event.event {
 //!         println!("{}: {}", message.from, message.text);
 //!     }
+//!     peer.confirm(event.cursor).await?;
 //! }
 //! peer.shutdown().await?;
 //! # Ok(()) }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tincan_protocol::invite::Invite;
 use tincan_protocol::limits::{NAME_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
 use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::phrase::Phrase;
 use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +25,9 @@ use crate::store::{ContactRow, ContactState, ProfileRow, Store};
 
 /// How often a driver that loses its store while it ends is asked to end again.
 const SHUTDOWN_ATTEMPTS: usize = 3;
+
+/// Name of the place behind which [`Peer::events`] begins.
+const CONFIRMED: &str = "events";
 
 /// Events that are read ahead of a slow reader.
 const EVENTS_AHEAD: usize = 256;
@@ -103,6 +107,15 @@ impl Peer {
         &self.inner.identity
     }
 
+    /// The words that its identity can be restored from: whoever has them has the identity.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn phrase(&self) -> Result<Phrase, ReadError> {
+        let profile = self.inner.store.read_profile()?;
+        Ok(Phrase::from_entropy(profile.entropy))
+    }
+
     /// Its folder.
     #[must_use]
     pub fn home(&self) -> &Home {
@@ -133,20 +146,21 @@ impl Peer {
         .unwrap_or(Err(InviteError::NotSaved))
     }
 
-    /// Asks the owner of an invite to become a contact, with a short text. Messages to them can be
-    /// sent at once; they go out when the request is accepted.
+    /// Asks the owner of an invite to become a contact. Messages to them can be sent at once; they go
+    /// out when the request is accepted.
     ///
     /// # Errors
     /// [`AddError`].
-    pub async fn add(&self, invite: Invite, text: &str) -> Result<IdentityId, AddError> {
-        self.add_as(invite, text, None).await
+    pub async fn add(&self, invite: Invite) -> Result<IdentityId, AddError> {
+        self.add_with(invite, "", None).await
     }
 
-    /// Like [`Peer::add`], with a name of our choice for them.
+    /// Like [`Peer::add`], with a text of at most [`REQUEST_TEXT_MAX`] bytes for the one who is asked,
+    /// and a name of our choice for them.
     ///
     /// # Errors
     /// [`AddError`].
-    pub async fn add_as(
+    pub async fn add_with(
         &self,
         invite: Invite,
         text: &str,
@@ -280,9 +294,27 @@ impl Peer {
             .map_err(|_| ReadError::ShutDown)
     }
 
+    /// Events from where [`Peer::confirm`] was called last, also before a restart; the first time,
+    /// everything that the journal has.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        match self.cursor(CONFIRMED) {
+            Ok(place) => self.events_after(place.unwrap_or_default()),
+            Err(error) => Events::failed(error),
+        }
+    }
+
+    /// Events up to this cursor have been dealt with: [`Peer::events`] begins behind it from now on.
+    ///
+    /// # Errors
+    /// [`ReadError::ShutDown`].
+    pub async fn confirm(&self, cursor: u64) -> Result<(), ReadError> {
+        self.set_cursor(CONFIRMED, cursor).await
+    }
+
     /// Events after a cursor. Cursor 0 is the beginning of what the journal still has.
     #[must_use]
-    pub fn events(&self, after: u64) -> Events {
+    pub fn events_after(&self, after: u64) -> Events {
         let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
         tokio::spawn(reader::run(self.clone(), after, sender));
         Events { receiver }
@@ -393,7 +425,6 @@ impl Peer {
 impl Identity {
     fn of(profile: &ProfileRow) -> Self {
         use tincan_protocol::keys::DeviceKey;
-        use tincan_protocol::phrase::Phrase;
         Self {
             address: Phrase::from_entropy(profile.entropy)
                 .identity_key()

@@ -192,7 +192,7 @@ async fn peers(path: &str, policy: IcePolicy, home: &Path, url: &str) {
     );
     let invite = ann.invite(1, Duration::from_secs(600)).await.unwrap();
     wait_until(&ann, |status| status.relays.iter().all(|relay| relay.ready)).await;
-    let to_ann = bob.add(invite, "").await.unwrap();
+    let to_ann = bob.add(invite).await.unwrap();
     wait_until(&bob, |status| {
         status
             .contacts
@@ -202,7 +202,7 @@ async fn peers(path: &str, policy: IcePolicy, home: &Path, url: &str) {
     .await;
     let text = "x".repeat(TEXT);
 
-    let mut events = ann.events(ann.last_cursor());
+    let mut events = ann.events_after(ann.last_cursor());
     let mut times = Vec::with_capacity(SINGLE);
     for _ in 0..SINGLE {
         let start = Instant::now();

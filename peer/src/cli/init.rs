@@ -162,7 +162,7 @@ fn key_source(global: &Global) -> Result<KeySource, RpcError> {
     Ok(KeySource::Passphrase(passphrase))
 }
 
-fn init_error(error: InitError) -> RpcError {
+pub(super) fn init_error(error: InitError) -> RpcError {
     match error {
         InitError::Exists { .. } => {
             RpcError::usage(error, "use it, or give another folder with --home DIR")

@@ -306,6 +306,10 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::Store(error) => error.into(),
         OpenError::Home(ref home) => RpcError::failed(&error, home_help(home)),
         OpenError::InUse => RpcError::failed(error, "end the other process"),
+        OpenError::Init(error) => super::init::init_error(error),
+        OpenError::Server(_) => {
+            RpcError::usage(error, "give the server's URL, like http://127.0.0.1:8443")
+        }
         OpenError::State(_) => {
             RpcError::failed(error, "keep a copy of the folder and restore a backup")
         }

@@ -129,7 +129,7 @@ struct AddParams {
 async fn add(peer: &Peer, params: AddParams) -> Result<Value, RpcError> {
     let invite: Invite = params.link.parse().map_err(AddError::Invite)?;
     let text = params.message.unwrap_or_default();
-    let identity = peer.add_as(invite, &text, params.name.as_deref()).await?;
+    let identity = peer.add_with(invite, &text, params.name.as_deref()).await?;
     one_contact(peer, &identity.to_string()).await
 }
 

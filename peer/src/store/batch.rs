@@ -13,8 +13,8 @@ use super::journal::JournalEvent;
 use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
-    MLS, OUTBOX, OUTBOX_ENVELOPES, PROFILE, SEEN, SENT, SESSIONS, TIMELINE, Who, link_session_key,
-    link_session_of, seen_key, seq_of, timeline_place,
+    MLS, OUTBOX, OUTBOX_ENVELOPES, PROFILE, PROFILE_KEY, SEEN, SENT, SESSIONS, TIMELINE, Who,
+    link_session_key, link_session_of, seen_key, seq_of, timeline_place,
 };
 use super::{
     ContactRow, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
@@ -29,7 +29,6 @@ const JOURNAL_KEPT: u64 = 500_000;
 /// envelope (30 days) after a sender gave it up (14 days).
 const SEEN_KEPT_MS: u64 = 50 * 24 * 3600 * 1000;
 
-const PROFILE_KEY: &[u8] = b"profile";
 const SCHEMA_KEY: &[u8] = b"schema";
 
 /// Key and value of a row of MLS state.

@@ -11,6 +11,8 @@ pub(super) type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 pub(super) const META: Table = TableDefinition::new("meta");
 /// The one profile row.
 pub(super) const PROFILE: Table = TableDefinition::new("profile");
+/// Its key.
+pub(super) const PROFILE_KEY: &[u8] = b"profile";
 /// Contact rows by conversation number.
 pub(super) const CONTACTS: Table = TableDefinition::new("contacts");
 /// Invite rows by queue.

@@ -7,9 +7,12 @@ use tincan_protocol::content::Content;
 use tincan_protocol::hlc::Hlc;
 
 use super::tables::{
-    CONTACTS, ConversationNo, OUTBOX, SENT, SESSIONS, TIMELINE, Who, seq_of, timeline_place,
+    CONTACTS, ConversationNo, OUTBOX, PROFILE, PROFILE_KEY, SENT, SESSIONS, TIMELINE, Who, seq_of,
+    timeline_place,
 };
-use super::{ContactRow, OutboxMeta, SentIndex, Store, StoreError, contained, row_error};
+use super::{
+    ContactRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError, contained, row_error,
+};
 
 /// A content at its place.
 #[derive(Clone, Debug)]
@@ -160,6 +163,17 @@ impl Store {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// The profile as it is committed.
+    pub(crate) fn read_profile(&self) -> Result<ProfileRow, StoreError> {
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(PROFILE)?;
+            let row = table.get(PROFILE_KEY)?;
+            let row = row.ok_or_else(|| row_error("profile", &"it is missing"))?;
+            self.open_json("profile", PROFILE_KEY, row.value())
         })
     }
 
