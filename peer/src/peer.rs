@@ -128,7 +128,8 @@ impl Peer {
     }
 
     /// Makes an invite link. With one use, whoever uses it is accepted; with more, each one is a
-    /// request that waits for [`Peer::accept`].
+    /// request that waits for [`Peer::accept`]. Returns when the link works, or after 5 s if the relay
+    /// cannot be reached: then it works once this profile has been online.
     ///
     /// # Errors
     /// [`InviteError`].

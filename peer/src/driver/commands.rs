@@ -102,8 +102,10 @@ impl Driver {
                 lifetime_ms,
                 reply,
             } => {
-                let result = self.make_invite(max_uses, lifetime_ms)?;
-                self.answer(reply, result);
+                match self.make_invite(max_uses, lifetime_ms)? {
+                    Ok(invite) => self.answer_when_it_works(invite, reply),
+                    Err(error) => self.answer(reply, Err(error)),
+                }
                 Ok(())
             }
             Command::Add { request, reply } => {

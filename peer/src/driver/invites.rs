@@ -1,15 +1,64 @@
 //! Invites: made, counted, ended.
 
+use std::time::Duration;
+
+use tincan_core::Instant;
 use tincan_protocol::QueueId;
 use tincan_protocol::WriteToken;
 use tincan_protocol::invite::{Invite, InviteBody};
 use tincan_protocol::keys::{AddressKey, QueueKey};
 
-use super::{Driver, DriverError};
+use super::{Driver, DriverError, Reply};
 use crate::error::InviteError;
 use crate::store::InviteRow;
 
+/// Somebody who makes an invite is answered when it works, or after this time: its mailbox and our key
+/// packages must be at the relay, which takes some round trips.
+const RELAY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An invite that may not work yet.
+pub(super) struct PendingInvite {
+    invite: Invite,
+    reply: Reply<Result<Invite, InviteError>>,
+    pub(super) deadline: Instant,
+}
+
 impl Driver {
+    pub(super) fn answer_when_it_works(
+        &mut self,
+        invite: Invite,
+        reply: Reply<Result<Invite, InviteError>>,
+    ) {
+        let deadline = self.clock.now().instant.after(RELAY_PATIENCE);
+        self.turn.hurry();
+        self.pending_invites.push(PendingInvite {
+            invite,
+            reply,
+            deadline,
+        });
+    }
+
+    pub(super) fn answer_invites(&mut self) {
+        if self.pending_invites.is_empty() {
+            return;
+        }
+        let now = self.clock.now().instant;
+        let relay = self.relays.get(&self.profile.relay);
+        let works = |pending: &PendingInvite| {
+            let queue = pending.invite.body().queue;
+            relay.is_some_and(|relay| relay.takes_requests(&queue))
+        };
+        let over = self.settings.offline;
+        let due = |pending: &PendingInvite| over || works(pending) || pending.deadline <= now;
+        let (answered, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending_invites)
+            .into_iter()
+            .partition(due);
+        self.pending_invites = waiting;
+        for pending in answered {
+            self.answer(pending.reply, Ok(pending.invite));
+        }
+    }
+
     pub(super) fn make_invite(
         &mut self,
         max_uses: u32,

@@ -51,6 +51,7 @@ impl Driver {
             by_address: BTreeMap::new(),
             invites,
             ended_queues,
+            pending_invites: Vec::new(),
             pending_adds: BTreeMap::new(),
             pending_asks: BTreeMap::new(),
             relays: BTreeMap::new(),

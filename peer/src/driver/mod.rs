@@ -61,6 +61,7 @@ use tokio::sync::{mpsc, watch};
 use asking::{PendingAdd, PendingAsk};
 pub(crate) use commands::{AddRequest, Command, Reply};
 use conversation::Conversation;
+use invites::PendingInvite;
 use links::LinkStarted;
 use servers::{RelayState, SignalState};
 use turn::{After, Turn};
@@ -262,6 +263,7 @@ pub(crate) struct Driver {
     by_address: BTreeMap<SignalAddress, ConversationNo>,
     invites: BTreeMap<QueueId, InviteRow>,
     ended_queues: BTreeMap<QueueId, EndedQueueRow>,
+    pending_invites: Vec<PendingInvite>,
     pending_adds: BTreeMap<u64, PendingAdd>,
     pending_asks: BTreeMap<ConversationNo, PendingAsk>,
     relays: BTreeMap<ServerUrl, RelayState>,
@@ -349,6 +351,7 @@ impl Driver {
         sessions
             .chain(links)
             .chain(reaches)
+            .chain(self.pending_invites.iter().map(|invite| invite.deadline))
             .chain(adds)
             .chain(asks)
             .chain(
@@ -375,6 +378,7 @@ impl Driver {
         self.apply_due_reaches()?;
         self.start_due_links()?;
         self.tell_due_news();
+        self.answer_invites();
         self.expire_adds();
         if self.prune_at <= now.instant {
             self.prune_at = now.instant.after(Duration::from_secs(6 * 3600));

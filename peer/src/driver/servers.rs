@@ -57,6 +57,11 @@ impl RelayState {
             left: BTreeSet::new(),
         }
     }
+
+    /// Whether a request can be made through an invite with this mailbox.
+    pub(super) fn takes_requests(&self, queue: &QueueId) -> bool {
+        self.up && self.stocked && self.drained.contains(queue)
+    }
 }
 
 impl SignalState {
