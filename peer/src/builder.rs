@@ -247,6 +247,16 @@ impl Builder {
     }
 }
 
+/// Nothing is thrown away: a file that is in the way gets another name.
+fn set_aside(path: &std::path::Path) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.old", unix_ms()));
+    match std::fs::rename(path, name) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a profile.
 fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, InitError> {
     check(new)?;
@@ -257,8 +267,11 @@ fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, Ini
             path: home.path().to_owned(),
         });
     }
-    // What an interrupted attempt may have left: a database that no key opens.
-    let _ = std::fs::remove_file(home.database());
+    // What an interrupted attempt may have left; or one half of a profile, whose other half may come
+    // back from a copy.
+    for path in [home.database(), home.key_file()] {
+        set_aside(&path).map_err(|error| home.io(error))?;
+    }
     let key = DataKey::generate();
     let phrase = new
         .restore
@@ -297,8 +310,12 @@ fn open(home: Home, source: &KeySource) -> Result<Opened, OpenError> {
     // A folder that is not there is no profile; one that is there must be ours before it is read.
     home.check()?;
     if !home.has_profile() {
-        return Err(OpenError::NoProfile {
-            path: home.path().to_owned(),
+        let path = home.path().to_owned();
+        return Err(if home.database().exists() {
+            let path = home.key_file();
+            OpenError::Key(DataKeyError::Missing { path })
+        } else {
+            OpenError::NoProfile { path }
         });
     }
     let lock = home.lock()?;

@@ -205,7 +205,7 @@ impl Home {
         self.path.join("key.json")
     }
 
-    fn io(&self, source: std::io::Error) -> HomeError {
+    pub(crate) fn io(&self, source: std::io::Error) -> HomeError {
         HomeError::Io {
             path: self.path.clone(),
             source,

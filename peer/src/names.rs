@@ -29,6 +29,11 @@ pub(crate) fn clean(name: &str) -> String {
     }
 }
 
+/// Whether two names are the same to those who type them, whether large or small.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 /// Characters that change how others are shown: direction marks, invisible ones, line separators.
 const fn is_format(c: char) -> bool {
     matches!(c,
@@ -54,6 +59,12 @@ mod tests {
             NAMELESS
         );
         assert_eq!(clean(" TIN1x"), NAMELESS);
+    }
+
+    #[test]
+    fn names_are_the_same_in_large_and_small_letters() {
+        assert!(same("Ärger", "äRGER"));
+        assert!(!same("Ärger", "Arger"));
     }
 
     #[test]

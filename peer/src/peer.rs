@@ -396,7 +396,7 @@ impl Peer {
         let mut rows = rows.iter().filter(|row| !asks(row));
         let found = match name_or_address.parse::<IdentityId>() {
             Ok(address) => rows.find(|row| row.identity == address),
-            Err(_) => rows.find(|row| row.name.eq_ignore_ascii_case(name_or_address)),
+            Err(_) => rows.find(|row| crate::names::same(&row.name, name_or_address)),
         };
         found
             .map(|row| row.identity)

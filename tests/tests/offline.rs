@@ -83,6 +83,67 @@ async fn two_who_are_never_there_at_the_same_time_have_a_conversation() -> Resul
 }
 
 #[tokio::test]
+async fn regression_who_comes_second_to_an_invite_for_one_is_asked_about() -> Result<()> {
+    let world = World::start()?;
+    let (ann, bob, carol) = (
+        world.profile("ann")?,
+        world.profile("bob")?,
+        world.profile("carol")?,
+    );
+    let link = invite(&ann, 1)?;
+    bob.run(&["add", &link, "--message", "first"])?;
+    carol.run(&["add", &link, "--message", "second"])?;
+    carol.run(&["send", "ann", "are you there?"])?;
+
+    let mut a = ann.daemon().await?;
+    let mut news = Journal::from_start(&a).await?;
+    news.until("carol asks", LOST, |event| {
+        event["type"] == "request" && event["name"] == "carol"
+    })
+    .await?;
+    a.call("accept", json!({"id": "carol"})).await?;
+    let c = carol.daemon().await?;
+    let mut texts = Vec::new();
+    news.until("what carol has said", LOST, |event| {
+        texts.extend(event["text"].as_str().map(str::to_owned));
+        texts.iter().any(|text| text == "are you there?")
+    })
+    .await?;
+    drop(c);
+    Ok(())
+}
+
+#[tokio::test]
+async fn regression_somebody_who_was_rejected_can_use_another_invite() -> Result<()> {
+    let world = World::start()?;
+    let (ann, bob) = (world.profile("ann")?, world.profile("bob")?);
+    let link = invite(&ann, 2)?;
+    bob.run(&["add", &link, "--name", "Annie"])?;
+    bob.run(&["send", "Annie", "hello?"])?;
+    let mut a = ann.daemon().await?;
+    let mut news = Journal::from_start(&a).await?;
+    let asks = |event: &Value| event["type"] == "request";
+    news.until("bob asks", LOST, asks).await?;
+    a.call("reject", json!({"id": "bob"})).await?;
+    let another = a.call("invite", json!({"uses": 1, "expires_ms": 600_000}));
+    let another = another.await?["link"].as_str().context("link")?.to_owned();
+
+    let mut b = bob.daemon().await?;
+    b.call("add", json!({"link": another})).await?;
+    let mut at_a = Journal::from_start(&a).await?;
+    assert_eq!(at_a.texts(1, LOST).await?, ["hello?"]);
+    let history = b.call("history", json!({"to": "Annie"})).await?;
+    let texts: Vec<&str> = history
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|message| message["text"].as_str())
+        .collect();
+    assert_eq!(texts, ["hello?"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_invite_for_several_asks_for_each_of_them() -> Result<()> {
     let world = World::start()?;
     let ann = world.profile("ann")?;

@@ -35,6 +35,10 @@ pub const RESEND_ENVELOPES: usize = 64;
 /// again. An honest reader asks for no more ids than were in flight, and again for what it misses.
 pub const RESEND_WANTED: usize = 256;
 
+/// Envelopes in an hour that cannot be opened any more, are remembered and asked for. Whoever delivers
+/// them needs no key to make them: beyond it they leave no trace.
+pub const UNREADABLE_PER_HOUR: u32 = 1_024;
+
 /// Gaps shown at once; further ones wait until these are filled.
 pub const GAPS: usize = 256;
 
@@ -57,6 +61,11 @@ pub struct Config {
     /// A missing message is asked for after this time, if the mailbox is read to its end: longer
     /// than two paths are apart, much shorter than what comes after it is held back.
     pub ask_patience: Duration,
+    /// First wait between two questions for envelopes that could not be opened; it doubles, because
+    /// anybody on the way can provoke such questions, and each one moves our ratchet on.
+    pub unreadable_ask_min: Duration,
+    /// Longest wait between two of them; after a pause of this length they begin anew.
+    pub unreadable_ask_max: Duration,
     /// First wait before missing messages are asked for again; it doubles.
     pub ask_again_min: Duration,
     /// Longest wait before they are asked for again.
@@ -83,6 +92,8 @@ impl Default for Config {
             gap_patience: Duration::from_secs(2),
             gap_limit: Duration::from_secs(30),
             ask_patience: Duration::from_millis(300),
+            unreadable_ask_min: Duration::from_secs(1),
+            unreadable_ask_max: Duration::from_secs(10 * 60),
             ask_again_min: Duration::from_secs(60),
             ask_again_max: Duration::from_secs(24 * 3600),
             deposit_backoff_min: Duration::from_secs(1),

@@ -55,7 +55,7 @@ impl Control {
     pub(crate) fn receipt_at(&mut self, at: Instant) {
         self.receipt_pending = true;
         self.changed = true;
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.due_at(at);
     }
 
     /// An envelope could not be opened. Beyond the bound the oldest is forgotten: its messages show
@@ -66,6 +66,16 @@ impl Control {
         }
         self.asks.push_back(id);
         self.changed = true;
+        self.due_at(at);
+    }
+
+    /// Envelopes are to be asked for that no envelope on its way asks for.
+    pub(crate) fn asks_waiting(&self) -> bool {
+        let asked = self.in_flight.as_ref().map_or(0, |sent| sent.asked.len());
+        self.asks.len() > asked
+    }
+
+    pub(crate) fn due_at(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
@@ -114,8 +124,9 @@ impl Control {
         });
     }
 
-    /// The envelope with this id is stored; false if it is not a control envelope.
-    pub(crate) fn settle(&mut self, id: &EnvelopeId, now: Instant) -> bool {
+    /// The envelope with this id is stored; false if it is not a control envelope. What is still to be
+    /// asked for is due at `next`.
+    pub(crate) fn settle(&mut self, id: &EnvelopeId, next: Instant) -> bool {
         if self
             .in_flight
             .as_ref()
@@ -130,7 +141,7 @@ impl Control {
             self.receipt_pending = false;
         }
         if !self.asks.is_empty() {
-            self.due = Some(now);
+            self.due_at(next);
         }
         true
     }

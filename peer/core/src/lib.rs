@@ -72,6 +72,7 @@ mod rng;
 pub mod session;
 mod snapshot;
 mod time;
+mod unreadable;
 mod vault;
 mod wanted;
 

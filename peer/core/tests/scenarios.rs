@@ -12,7 +12,7 @@ mod pair;
 use std::time::Duration;
 
 use pair::{Frame, Pair};
-use tincan_core::config::{WINDOW_BYTES, WINDOW_ENVELOPES};
+use tincan_core::config::{UNREADABLE_PER_HOUR, WINDOW_BYTES, WINDOW_ENVELOPES};
 use tincan_core::{DeliveryState, Event, Input, SendError, Via, WaitReason};
 use tincan_protocol::MsgId;
 use tincan_protocol::content::{Body, Receipt};
@@ -598,4 +598,33 @@ fn receipts_do_not_answer_each_other_for_ever() {
         pair.advance(Duration::from_secs(1));
     }
     assert!(frames <= 24, "{frames}");
+}
+
+#[test]
+fn regression_what_anybody_can_forge_makes_us_seal_ever_more_rarely_and_leaves_few_traces() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    for generation in 1..20_000 {
+        pair.lose_key(1, generation);
+    }
+    let mut forged = 0_u64;
+    for _ in 0..120 {
+        for _ in 0..100 {
+            forged += 1;
+            let mut envelope = forged.to_be_bytes().to_vec();
+            envelope.extend_from_slice(pair.sides[0].device().as_bytes());
+            let via = Via::Mailbox { index: forged };
+            let envelope = envelope.into();
+            pair.input(1, Input::Envelope { via, envelope });
+            pair.step(1);
+        }
+        pair.advance(Duration::from_secs(1));
+    }
+    let sealed = pair.sides[0].mailbox.deposits();
+    assert!(
+        (2..=10).contains(&sealed),
+        "{sealed} questions in two minutes"
+    );
+    assert!(pair.sides[1].durable.seen.len() <= UNREADABLE_PER_HOUR as usize);
 }

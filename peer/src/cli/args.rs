@@ -30,6 +30,10 @@ TIME is a number with its unit, like 500ms, 30s, 5m, 12h or 7d, or several of th
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused by the other side.
 `peer --help` also says what --json prints.";
 
+const SEND_HELP: &str = "\
+Without --wait it stays at most 5s, to see whether the message leaves; the exit code is 0 either way.
+A message that cannot leave is saved and goes out later.";
+
 const LONG_HELP: &str = "\
 TIME is a number with its unit, like 500ms, 30s, 5m, 12h or 7d, or several of them: 1h30m.
 
@@ -96,6 +100,7 @@ pub(super) enum Command {
     /// List your contacts
     Contacts,
     /// Send a message
+    #[command(after_help = SEND_HELP)]
     Send(Send),
     /// Print messages as they come, and tell their senders that they were shown
     Listen(Listen),

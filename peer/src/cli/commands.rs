@@ -14,7 +14,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<(), RpcError> {
     let network = match command {
-        Command::Id | Command::Requests | Command::History(_) => Network::Offline,
+        Command::Id | Command::History(_) => Network::Offline,
         _ => Network::Online,
     };
     let mut session = Session::open(global, network, Stay::ForOneCommand).await?;
@@ -101,12 +101,24 @@ async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), Rp
 }
 
 async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    let id = session.call("id", json!({})).await?;
+    let relay = &id["relay"];
+    // Where those wait who asked while this profile was not online.
+    let status = session
+        .settle(|status| own_relay_answered(status, relay))
+        .await?;
     let requests = session.call("requests", json!({})).await?;
     for request in items(&requests) {
         output.print(request, || request_lines(request));
     }
     if items(&requests).next().is_none() {
         output.say("nobody asks");
+    }
+    if !own_relay_ready(&status, relay) {
+        output.note(&format!(
+            "note: {} cannot be reached now; a request that waits there is shown once it can",
+            text(relay)
+        ));
     }
     Ok(())
 }
@@ -181,52 +193,91 @@ fn status_text(status: &Value) -> String {
         };
         lines.push(format!("{kind:<10} {}  {state}", text(&server["url"])));
     }
-    lines.push(format!(
-        "turn       {}",
-        if status["turn"] == true {
-            "available"
-        } else {
-            "none offered"
-        }
-    ));
+    lines.push(format!("turn       {}", turn_text(status)));
     for contact in items(&status["contacts"]) {
-        let link = match (contact["link"].as_str(), contact["round_trip_ms"].as_f64()) {
-            (Some("none"), _) => format!("no link, {}", text(&contact["presence"])),
-            (Some("turn"), Some(ms)) => format!("linked through TURN, {ms:.1} ms"),
-            (Some("turn"), None) => "linked through TURN".to_owned(),
-            (Some("direct"), Some(ms)) => format!("linked directly, {ms:.1} ms"),
-            (Some("direct"), None) => "linked directly".to_owned(),
-            (other, _) => other.unwrap_or_default().to_owned(),
-        };
-        let standing = match contact["standing"].as_str() {
-            Some("accepted") => link,
-            Some("requested") => "asked, not accepted yet".to_owned(),
-            Some("asks") => "asks; `peer requests` shows it".to_owned(),
-            other => other.unwrap_or_default().to_owned(),
-        };
-        lines.push(format!("contact    {}  {standing}", text(&contact["name"])));
+        lines.push(format!(
+            "contact    {}  {}",
+            text(&contact["name"]),
+            standing_text(contact)
+        ));
         lines.extend(outbox_lines(contact));
     }
     lines.join("\n")
 }
 
+/// Servers are asked for TURN when there is somebody to be linked with.
+fn turn_text(status: &Value) -> &'static str {
+    let has_contact = items(&status["contacts"]).any(|contact| contact["standing"] == "accepted");
+    if status["turn"] == true {
+        "available"
+    } else if !items(&status["signal_servers"]).any(|server| server["up"] == true) {
+        "not known yet: no signaling server is connected"
+    } else if !has_contact {
+        "not known yet: it is asked for with the first contact"
+    } else {
+        "none offered"
+    }
+}
+
+/// How far the acquaintance with a contact has come, or how they are linked.
+fn standing_text(contact: &Value) -> String {
+    match contact["standing"].as_str() {
+        Some("accepted") => link_text(contact),
+        Some("requested") => match count(contact, "pending") + count(contact, "at_relay") {
+            0 => "asked, not accepted yet".to_owned(),
+            all => format!(
+                "asked, not accepted yet; {} until they accept",
+                waits_there(all)
+            ),
+        },
+        Some("asks") => "asks; `peer requests` shows it".to_owned(),
+        other => other.unwrap_or_default().to_owned(),
+    }
+}
+
+fn link_text(contact: &Value) -> String {
+    let round_trip = contact["round_trip_ms"].as_f64();
+    let round_trip = round_trip.map(|ms| format!(", {ms:.1} ms"));
+    let round_trip = round_trip.unwrap_or_default();
+    match contact["link"].as_str() {
+        Some("none") => format!("no link, {}", text(&contact["presence"])),
+        Some("turn") => format!("linked through TURN{round_trip}"),
+        Some("direct") => format!("linked directly{round_trip}"),
+        other => other.unwrap_or_default().to_owned(),
+    }
+}
+
 /// What is on its way to a contact, and why it is not there.
 fn outbox_lines(contact: &Value) -> Vec<String> {
-    let mut lines = Vec::new();
-    let count = |field: &str| contact[field].as_u64().unwrap_or_default();
-    if let at_relay @ 1.. = count("at_relay") {
-        lines.push(format!(
-            "           {} at their relay until they come online",
-            waits_there(at_relay)
-        ));
+    // What waits until they accept is said with that.
+    if contact["standing"] == "requested" {
+        return Vec::new();
     }
-    if let pending @ 1.. = count("pending") {
+    let mut lines = Vec::new();
+    if let at_relay @ 1.. = count(contact, "at_relay") {
+        let is_linked = matches!(contact["link"].as_str(), Some("direct" | "turn"));
+        lines.push(match (is_linked, at_relay) {
+            (true, 1) => "           1 message is not confirmed yet by their device".to_owned(),
+            (true, _) => {
+                format!("           {at_relay} messages are not confirmed yet by their device")
+            }
+            (false, _) => format!(
+                "           {} at their relay until they come online",
+                waits_there(at_relay)
+            ),
+        });
+    }
+    if let pending @ 1.. = count(contact, "pending") {
         let why = contact["waiting"]
             .as_str()
             .unwrap_or("it is about to leave");
         lines.push(format!("           {} here: {why}", waits_there(pending)));
     }
     lines
+}
+
+fn count(contact: &Value, field: &str) -> u64 {
+    contact[field].as_u64().unwrap_or_default()
 }
 
 fn waits_there(count: u64) -> String {
@@ -265,6 +316,16 @@ pub(super) fn message_line(message: &Value) -> String {
     )
 }
 
+/// One of several contacts, by name or address. Who only asks is none yet, whatever their name.
+pub(super) fn contact_called<'a>(contacts: &'a Value, who: &str) -> Option<&'a Value> {
+    let is_meant = |contact: &&Value| {
+        let name = contact["name"].as_str();
+        contact["standing"] != "asks"
+            && (contact["address"] == who || name.is_some_and(|name| crate::names::same(name, who)))
+    };
+    items(contacts).find(is_meant)
+}
+
 pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -276,6 +337,12 @@ fn relays(status: &Value) -> impl Iterator<Item = &Value> {
 /// Whether our relay has our mailboxes and key packages.
 fn own_relay_ready(status: &Value, url: &Value) -> bool {
     relays(status).any(|relay| relay["url"] == *url && relay["ready"] == true)
+}
+
+/// The same, or it is known not to be there.
+pub(super) fn own_relay_answered(status: &Value, url: &Value) -> bool {
+    own_relay_ready(status, url)
+        || relays(status).any(|relay| relay["url"] == *url && relay["problem"].is_string())
 }
 
 /// Every server is connected and what waited there has been read, or it is known not to be there.

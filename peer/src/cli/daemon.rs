@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::Global;
 use super::output::Output;
-use super::session::{Network, Session, Stay};
+use super::session::{FIRST_LOOK, Network, Session, Stay};
 use crate::rpc::{LOOK_AGAIN, RpcError};
 
 pub(super) async fn run(global: &Global, output: &Output) -> Result<(), RpcError> {
@@ -30,6 +30,22 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), RpcError
         format!("online as {}", id["name"].as_str().unwrap_or_default())
     });
     output.flush()?;
-    super::end_signal().await;
-    session.close().await
+    let result = stay(&mut session, output).await;
+    let closed = session.close().await;
+    result.and(closed)
+}
+
+/// Until somebody ends it.
+async fn stay(session: &mut Session, output: &Output) -> Result<(), RpcError> {
+    // One for all the time: a signal between two of them would be lost.
+    let ended = super::end_signal();
+    tokio::pin!(ended);
+    if output.is_watched() {
+        tokio::select! {
+            () = &mut ended => return Ok(()),
+            () = tokio::time::sleep(FIRST_LOOK) => session.note_if_cut_off(output).await?,
+        }
+    }
+    ended.await;
+    Ok(())
 }

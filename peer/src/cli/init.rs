@@ -1,6 +1,7 @@
 //! `peer init`: the one command that makes something out of nothing.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::path::PathBuf;
 
 use serde_json::json;
 use tincan_protocol::limits::NAME_MAX;
@@ -10,11 +11,16 @@ use super::args::{Global, Init};
 use super::output::Output;
 use super::session::{home, home_help, passphrase_from, read_passphrase};
 use crate::rpc::RpcError;
-use crate::{DataKeyError, HomeError, InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl};
+use crate::{
+    DataKeyError, Home, HomeError, InitError, KeySource, NewProfile, Peer, Phrase, ServerUrl,
+};
+
+/// 24 words are far less.
+const PHRASE_MAX: u64 = 4096;
 
 pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<(), RpcError> {
     let home = home(global)?;
-    let new = profile(&init)?;
+    let new = profile(&init, &home, output)?;
     let restored = init.restore;
     let key = key_source(global)?;
     let kept = kept(&key);
@@ -28,7 +34,9 @@ pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<
     let (name, phrase) = made.map_err(init_error)?;
     let address = phrase.identity_key().identity().to_string();
     let mut object = json!({
-        "type": "id", "address": address, "name": name, "home": home.path(), "key": kept.code,
+        "type": "id", "address": address, "name": name,
+        // It need not be UTF-8.
+        "home": home.path().display().to_string(), "key": kept.code,
     });
     if !restored {
         object["phrase"] = json!(phrase.words().as_str());
@@ -44,10 +52,50 @@ pub(super) async fn run(global: &Global, init: Init, output: &Output) -> Result<
         }
         text + "\nNext: `peer invite` prints a link for somebody else, `peer add LINK` takes theirs."
     });
-    output.flush()
+    if restored {
+        return output.flush();
+    }
+    output.written().map_err(|error| take_back(&home, &error))
 }
 
-fn profile(init: &Init) -> Result<NewProfile, RpcError> {
+/// Nobody has seen the words of a profile that could not be printed, and nobody ever will.
+fn take_back(home: &Home, error: &std::io::Error) -> RpcError {
+    let unseen = format!("stdout: {error}; nobody has seen the 24 words");
+    match remove(home) {
+        Ok(()) => RpcError::failed(
+            format!("{unseen}, so the new profile has been removed again"),
+            "give it somewhere to write to, and run `peer init` again",
+        ),
+        Err(why) => RpcError::failed(
+            format!("{unseen}, and the new profile cannot be removed: {why}"),
+            &format!(
+                "delete the folder {} and run `peer init` again",
+                home.path().display()
+            ),
+        ),
+    }
+}
+
+/// The key first: without it the rest is nothing that could be opened.
+fn remove(home: &Home) -> Result<(), HomeError> {
+    let _lock = home.lock()?;
+    let remove = |path: PathBuf| {
+        std::fs::remove_file(&path).map_err(|source| HomeError::Io { path, source })
+    };
+    remove(home.key_file())?;
+    remove(home.database())
+}
+
+/// Before anything is asked for in vain.
+fn refuse_a_second(home: &Home) -> Result<(), RpcError> {
+    if !home.has_profile() {
+        return Ok(());
+    }
+    let path = home.path().to_owned();
+    Err(init_error(InitError::Exists { path }))
+}
+
+fn profile(init: &Init, home: &Home, output: &Output) -> Result<NewProfile, RpcError> {
     let url = |text: &str| {
         text.parse::<ServerUrl>().map_err(|error| {
             RpcError::usage(
@@ -67,8 +115,9 @@ fn profile(init: &Init) -> Result<NewProfile, RpcError> {
         (None, None) => return Err(RpcError::usage("no server is given", "use --server URL")),
     };
     let name = own_name(init)?;
+    refuse_a_second(home)?;
     let restore = if init.restore {
-        Some(read_phrase()?)
+        Some(read_phrase(output)?)
     } else {
         None
     };
@@ -98,13 +147,17 @@ fn own_name(init: &Init) -> Result<String, RpcError> {
     ))
 }
 
-fn read_phrase() -> Result<Phrase, RpcError> {
+fn read_phrase(output: &Output) -> Result<Phrase, RpcError> {
     let help = "give all 24 words on stdin, separated by spaces";
     let mut words = Zeroizing::new(String::new());
-    std::io::stdin()
-        .take(4096)
-        .read_to_string(&mut words)
-        .map_err(|error| RpcError::usage(format!("the words cannot be read: {error}"), help))?;
+    let stdin = std::io::stdin();
+    let read = if stdin.is_terminal() {
+        output.ask("The 24 words, then Enter: ");
+        stdin.lock().take(PHRASE_MAX).read_line(&mut words)
+    } else {
+        stdin.lock().take(PHRASE_MAX).read_to_string(&mut words)
+    };
+    read.map_err(|error| RpcError::usage(format!("the words cannot be read: {error}"), help))?;
     Phrase::parse(&words).map_err(|error| RpcError::usage(error, help))
 }
 

@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::{Global, Listen};
-use super::commands::{items, message_line, request_lines, text};
+use super::commands::{contact_called, items, message_line, request_lines, text};
 use super::output::Output;
-use super::session::{Network, Session, Stay};
+use super::session::{FIRST_LOOK, Network, Session, Stay};
 use crate::rpc::RpcError;
 
 /// How long one call waits for news.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// What to do about a stdout that takes nothing.
+const UNWRITTEN: &str =
+    "give it somewhere to write to; what could not be written has not been marked as shown";
 
 /// The place up to which every conversation has been printed.
 const ALL: &str = "listen";
@@ -36,15 +40,17 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
     let deadline = args.timeout.map(|limit| Instant::now() + limit);
     let mut listener = Listener::begin(session, args.from.as_deref()).await?;
     greet(session, args, output).await?;
+    let mut look = output.is_watched().then(|| Instant::now() + FIRST_LOOK);
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let wait = match deadline {
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(WAIT),
-            None => WAIT,
-        };
-        if wait.is_zero() {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return ended(args, left);
         }
+        if look.is_some_and(|look| look <= Instant::now()) {
+            session.note_if_cut_off(output).await?;
+            look = None;
+        }
+        let wait = until_first([deadline, look]);
         let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let params = json!({"after": listener.cursor, "timeout_ms": timeout_ms});
         let next = session.call("events.next", params).await?;
@@ -59,6 +65,14 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
         listener.reached(session, reached, printed).await?;
     }
     Ok(())
+}
+
+/// How long one call may wait for news, so that nothing else is late.
+fn until_first(times: [Option<Instant>; 2]) -> Duration {
+    let first = times.into_iter().flatten().min();
+    first.map_or(WAIT, |first| {
+        first.saturating_duration_since(Instant::now()).min(WAIT)
+    })
 }
 
 /// Somebody who types it sees that it runs, and how it ends.
@@ -204,18 +218,13 @@ fn print<'a>(
             *left -= 1;
         }
     }
-    output.flush()?;
+    output.flush_or(UNWRITTEN)?;
     Ok(wanted.get(..count).unwrap_or_default())
 }
 
 async fn address_of(session: &mut Session, name: &str) -> Result<String, RpcError> {
     let contacts = session.call("contacts", json!({})).await?;
-    let found = items(&contacts).find(|contact| {
-        contact["address"] == name
-            || contact["name"]
-                .as_str()
-                .is_some_and(|known| known.eq_ignore_ascii_case(name))
-    });
+    let found = contact_called(&contacts, name);
     let found = found.ok_or_else(|| RpcError::from(crate::ReadError::UnknownContact))?;
     Ok(text(&found["address"]))
 }

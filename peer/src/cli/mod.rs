@@ -15,6 +15,7 @@ mod send;
 mod session;
 mod usage;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -90,6 +91,7 @@ fn start_log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         // It would say on stderr that stderr cannot be written, and panic because it cannot: a log on
         // a full disk must not end the program.
         .log_internal_errors(false)

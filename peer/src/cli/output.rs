@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use crate::rpc::RpcError;
 
+/// What to do about a stdout that takes nothing.
+const UNWRITTEN: &str = "give it somewhere to write to; what was done before stays done";
+
 /// Plain text for people, or JSON objects for programs.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -65,20 +68,31 @@ impl Output {
 
     /// A remark that is no result.
     pub(super) fn note(&self, line: &str) {
-        eprintln!("{line}");
+        to_stderr(&format!("{line}\n"));
+    }
+
+    /// Asks a person at the terminal for the line that is read next.
+    pub(super) fn ask(&self, question: &str) {
+        to_stderr(question);
     }
 
     /// Everything printed so far is with whoever reads it.
     pub(super) fn flush(&self) -> Result<(), RpcError> {
-        let broken = self.broken.take();
-        let result = broken.map_or_else(|| std::io::stdout().flush(), Err);
-        result.map_err(|error| {
+        self.flush_or(UNWRITTEN)
+    }
+
+    /// The same, with what there is to do if not.
+    pub(super) fn flush_or(&self, help: &str) -> Result<(), RpcError> {
+        self.written().map_err(|error| {
             self.abandoned.set(error.kind() == ErrorKind::BrokenPipe);
-            RpcError::failed(
-                format!("stdout: {error}"),
-                "what could not be written has not been marked as shown",
-            )
+            RpcError::failed(format!("stdout: {error}"), help)
         })
+    }
+
+    /// The same, for what must be read by somebody: a reader that has gone away is a failure too.
+    pub(super) fn written(&self) -> std::io::Result<()> {
+        let broken = self.broken.take();
+        broken.map_or_else(|| std::io::stdout().flush(), Err)
     }
 
     /// Whether the reader of stdout has gone away, as `head` does when it has seen enough: no failure.
@@ -93,14 +107,16 @@ impl Output {
                 message,
                 help,
             } = error;
-            self.raw(
-                &json!({"type": "error", "code": code, "message": message, "help": help})
-                    .to_string(),
-            );
+            let object = json!({"type": "error", "code": code, "message": message, "help": help});
+            self.raw(&object.to_string());
+            // Nobody would know why it failed.
+            if self.broken.borrow().is_some() {
+                self.note(&object.to_string());
+            }
         } else {
-            eprintln!("error: {}", error.message);
+            self.note(&format!("error: {}", error.message));
             if !error.help.is_empty() {
-                eprintln!("  {}", error.help);
+                self.note(&format!("  {}", error.help));
             }
         }
     }
@@ -111,6 +127,11 @@ impl Output {
             *broken = writeln!(std::io::stdout(), "{line}").err();
         }
     }
+}
+
+/// If that fails too, there is nowhere left to say so.
+fn to_stderr(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Text of others, fit for a terminal: no control characters, no escape sequences. Line breaks stay

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 use tincan_protocol::limits::TEXT_MAX;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio::time::Duration;
 
 use super::args::{Global, Send, Until};
-use super::commands::{items, text};
+use super::commands::{contact_called, items, own_relay_answered, text};
 use super::follow::Following;
 use super::output::Output;
 use super::session::{Network, Session, Stay};
+use crate::MsgId;
 use crate::rpc::RpcError;
-use crate::{MsgId, SendError};
 
 /// Lines read ahead of what is sent.
 const LINES_AHEAD: usize = 4096;
@@ -39,133 +39,205 @@ pub(super) async fn run(global: &Global, args: Send, output: &Output) -> Result<
 async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(), RpcError> {
     let until = args.wait.unwrap_or(Until::Sent);
     let mut following = Following::begin(session, until).await?;
-    let ids = if args.text == "-" {
-        send_lines(session, &args.to, &mut following).await?
+    let mut ids = Vec::new();
+    let handed_over = if args.text == "-" {
+        send_lines(session, &args.to, &mut following, &mut ids).await
     } else {
-        send_batch(session, &args.to, vec![args.text.clone()], &mut following).await?
+        let texts = vec![args.text.clone()];
+        send_batch(session, &args.to, texts, &mut following, &mut ids).await
     };
-    let limit = if args.wait.is_some() {
-        args.timeout
-    } else {
-        GRACE
+    if ids.is_empty() && handed_over.is_err() {
+        return handed_over;
+    }
+    let limit = match args.wait {
+        Some(_) => args.timeout,
+        None => grace(session, &args.to).await?,
     };
     let done = following.wait(session, limit).await?;
-    report(&ids, &following, output);
+    let to = if following.open() > 0 {
+        contact(session, &args.to).await?
+    } else {
+        Value::Null
+    };
+    report(&ids, &following, &to, output);
+    // What came before a bad line has been told of.
+    handed_over?;
     if args.wait.is_some() && !done {
-        let message = format!(
-            "{} of {} messages {} not {} within {}",
-            following.open(),
-            ids.len(),
-            if following.open() == 1 { "was" } else { "were" },
-            match until {
-                Until::Sent => "sent",
-                Until::Delivered => "delivered",
-                Until::Read => "read",
-            },
-            humantime::format_duration(args.timeout),
-        );
-        let reason = match following.reason() {
-            Some(reason) => Some(reason.to_owned()),
-            None => waits_because(session, &args.to).await?,
-        };
-        let why = reason
-            .map(|reason| format!("{reason}; "))
-            .unwrap_or_default();
-        return Err(RpcError::timeout(
-            message,
-            &format!("{why}they are saved and go out when there is a way; `peer status` shows it"),
-        ));
+        return Err(not_in_time(&ids, &following, &to, args, until));
     }
     Ok(())
 }
 
-/// Why the oldest message to a contact waits: what waits behind it has no reason of its own.
-async fn waits_because(session: &mut Session, to: &str) -> Result<Option<String>, RpcError> {
-    let status = session.call("status", json!({})).await?;
-    let contact = items(&status["contacts"]).find(|contact| {
-        contact["address"] == to
-            || contact["name"]
-                .as_str()
-                .is_some_and(|name| name.eq_ignore_ascii_case(to))
-    });
-    Ok(contact.and_then(|contact| contact["waiting"].as_str().map(str::to_owned)))
+/// How long a command without --wait stays. Nothing leaves to somebody who has not accepted; whether
+/// they have is known once the own relay has answered.
+async fn grace(session: &mut Session, to: &str) -> Result<Duration, RpcError> {
+    if contact(session, to).await?["standing"] != "requested" {
+        return Ok(GRACE);
+    }
+    let relay = session.call("id", json!({})).await?["relay"].take();
+    session
+        .settle(|status| own_relay_answered(status, &relay))
+        .await?;
+    let has_accepted = contact(session, to).await?["standing"] == "accepted";
+    Ok(if has_accepted { GRACE } else { Duration::ZERO })
 }
 
-/// Sends what stdin has, batch after batch, as fast as the other end of the pipe writes.
+fn not_in_time(
+    ids: &[String],
+    following: &Following,
+    to: &Value,
+    args: &Send,
+    until: Until,
+) -> RpcError {
+    let message = format!(
+        "{} of {} messages {} not {} within {}",
+        following.open(),
+        ids.len(),
+        if following.open() == 1 { "was" } else { "were" },
+        match until {
+            Until::Sent => "sent",
+            Until::Delivered => "delivered",
+            Until::Read => "read",
+        },
+        humantime::format_duration(args.timeout),
+    );
+    let why = reason(following, to).map(|reason| format!("{reason}; "));
+    RpcError::timeout(
+        message,
+        &format!(
+            "{}they are saved and go out when there is a way; `peer status` shows it",
+            why.unwrap_or_default()
+        ),
+    )
+}
+
+/// Why the last message waits, or the oldest one to this contact: what waits behind that one has no
+/// reason of its own.
+fn reason<'a>(following: &'a Following, to: &'a Value) -> Option<&'a str> {
+    if to["standing"] == "requested" {
+        return Some("the contact has not accepted yet");
+    }
+    following.reason().or_else(|| to["waiting"].as_str())
+}
+
+/// The contact as `status` has it.
+async fn contact(session: &mut Session, to: &str) -> Result<Value, RpcError> {
+    let status = session.call("status", json!({"outbox": false})).await?;
+    let contact = contact_called(&status["contacts"], to);
+    Ok(contact.cloned().unwrap_or_default())
+}
+
+/// Sends what stdin has, batch after batch, as fast as the other end of the pipe writes. What came
+/// before an error is in `ids`.
 async fn send_lines(
     session: &mut Session,
     to: &str,
     following: &mut Following,
-) -> Result<Vec<String>, RpcError> {
-    let (sender, mut lines) = mpsc::channel::<Result<String, std::io::Error>>(LINES_AHEAD);
-    let reading = tokio::spawn(async move {
-        let mut stdin = BufReader::with_capacity(256 * 1024, tokio::io::stdin()).lines();
-        while let Some(line) = stdin.next_line().await.transpose() {
-            if sender.send(line).await.is_err() {
-                return;
-            }
-        }
-    });
-    let mut ids = Vec::new();
-    let mut rest: Option<String> = None;
-    loop {
-        let mut batch: Vec<String> = rest.take().into_iter().collect();
-        let mut bytes: usize = batch.iter().map(String::len).sum();
-        let mut bad = None;
-        if batch.is_empty() {
-            match lines.recv().await {
-                Some(line) => bad = push(line, &mut batch, &mut bytes).err(),
-                None => break,
-            }
-        }
-        while bad.is_none() && batch.len() < BATCH_LINES && bytes < BATCH_BYTES {
-            match lines.try_recv() {
-                Ok(line) => bad = push(line, &mut batch, &mut bytes).err(),
-                Err(_) => break,
-            }
-        }
-        if bytes > BATCH_BYTES && batch.len() > 1 {
-            rest = batch.pop();
-        }
+    ids: &mut Vec<String>,
+) -> Result<(), RpcError> {
+    let (sender, mut lines) = mpsc::channel(LINES_AHEAD);
+    let reading = tokio::spawn(read_lines(sender));
+    let mut rest = None;
+    let mut bad = None;
+    while bad.is_none() {
+        let first = match rest.take() {
+            Some(line) => Some(Ok(line)),
+            None => lines.recv().await,
+        };
+        let Some(first) = first else { break };
+        let mut batch = Vec::new();
+        bad = fill(first, &mut lines, &mut batch, &mut rest).err();
         if !batch.is_empty() {
-            ids.extend(send_batch(session, to, batch, following).await?);
-        }
-        if let Some(error) = bad {
-            // What came before it is sent, as it says.
-            ids.extend(match rest.take() {
-                Some(line) => send_batch(session, to, vec![line], following).await?,
-                None => Vec::new(),
-            });
-            return Err(error);
+            send_batch(session, to, batch, following, ids).await?;
         }
     }
     reading.abort();
-    Ok(ids)
+    bad.map_or(Ok(()), Err)
 }
 
-/// Blank lines say nothing and are left out.
-fn push(
-    line: Result<String, std::io::Error>,
+/// Takes the lines that are there, as far as they fit; one that does not fit any more is the rest.
+fn fill(
+    first: Line,
+    lines: &mut mpsc::Receiver<Line>,
     batch: &mut Vec<String>,
-    bytes: &mut usize,
+    rest: &mut Option<String>,
 ) -> Result<(), RpcError> {
-    let line = line.map_err(|error| {
-        RpcError::usage(
-            format!("stdin: {error}"),
-            "messages are lines of UTF-8; what came before is sent",
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(line) = next {
+        let line = line?;
+        bytes += line.len();
+        if bytes > BATCH_BYTES && !batch.is_empty() {
+            *rest = Some(line);
+            break;
+        }
+        batch.push(line);
+        next = if batch.len() < BATCH_LINES {
+            lines.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    Ok(())
+}
+
+/// A line to be sent, or why it cannot be.
+type Line = Result<String, RpcError>;
+
+/// Reads stdin until its end or its first bad line. Blank lines say nothing and are left out.
+async fn read_lines(sender: mpsc::Sender<Line>) {
+    let mut stdin = BufReader::with_capacity(256 * 1024, tokio::io::stdin());
+    for number in 1u64.. {
+        let line = match next_line(&mut stdin, number).await {
+            Ok(None) => return,
+            Ok(Some(line)) if line.trim().is_empty() => continue,
+            Ok(Some(line)) => Ok(line),
+            Err(error) => Err(error),
+        };
+        let is_bad = line.is_err();
+        if sender.send(line).await.is_err() || is_bad {
+            return;
+        }
+    }
+}
+
+/// One line without its end; `None` at the end of stdin. Of one that is too long no more is read than
+/// it takes to see that.
+async fn next_line(
+    stdin: &mut (impl AsyncBufRead + Unpin),
+    number: u64,
+) -> Result<Option<String>, RpcError> {
+    let mut line = Vec::new();
+    let most = u64::try_from(TEXT_MAX + "\r\n".len()).unwrap_or(u64::MAX);
+    let read = stdin.take(most).read_until(b'\n', &mut line).await;
+    let read = read.map_err(|error| {
+        RpcError::failed(
+            format!("line {number} of stdin cannot be read: {error}"),
+            "give it a stdin that can be read; what came before is sent",
         )
     })?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+    }
     if line.len() > TEXT_MAX {
         return Err(RpcError::usage(
-            SendError::TooLong { len: line.len() },
+            format!("line {number} of stdin is longer than the {TEXT_MAX} bytes that are allowed"),
             "split the line into several messages; what came before is sent",
         ));
     }
-    if !line.trim().is_empty() {
-        *bytes += line.len();
-        batch.push(line);
-    }
-    Ok(())
+    let line = String::from_utf8(line).map_err(|_| {
+        RpcError::usage(
+            format!("line {number} of stdin is not UTF-8"),
+            "messages are lines of UTF-8; what came before is sent",
+        )
+    })?;
+    Ok(Some(line))
 }
 
 async fn send_batch(
@@ -173,24 +245,25 @@ async fn send_batch(
     to: &str,
     texts: Vec<String>,
     following: &mut Following,
-) -> Result<Vec<String>, RpcError> {
+    ids: &mut Vec<String>,
+) -> Result<(), RpcError> {
     // Made here, so that a call whose answer does not come is not made twice.
-    let ids: Vec<MsgId> = texts.iter().map(|_| MsgId::now_v7()).collect();
+    let new: Vec<MsgId> = texts.iter().map(|_| MsgId::now_v7()).collect();
     let sent = session
-        .call("send", json!({"to": to, "texts": texts, "ids": ids}))
+        .call("send", json!({"to": to, "texts": texts, "ids": new}))
         .await?;
-    let ids: Vec<String> = items(&sent["ids"]).map(text).collect();
-    for id in &ids {
+    for id in items(&sent["ids"]).map(text) {
         following.add(id.clone());
+        ids.push(id);
     }
-    Ok(ids)
+    Ok(())
 }
 
-fn report(ids: &[String], following: &Following, output: &Output) {
+fn report(ids: &[String], following: &Following, to: &Value, output: &Output) {
     if output.json {
         for id in ids {
             let state = following.state(id);
-            let reason = following.reason().filter(|_| state == "pending");
+            let reason = reason(following, to).filter(|_| state == "pending");
             let object =
                 json!({"type": "state", "id": id, "state": state, "devices": {}, "reason": reason});
             output.print(&object, String::new);
@@ -200,15 +273,23 @@ fn report(ids: &[String], following: &Following, output: &Output) {
     let Some(last) = ids.last() else {
         return output.say("nothing to send");
     };
-    let state = following.state(last);
-    let what = if ids.len() == 1 {
-        "message".to_owned()
+    output.say(&match following.state(last) {
+        "pending" => saved(ids.len(), to),
+        state if ids.len() == 1 => format!("message {state}"),
+        state => format!("{} messages {state}", ids.len()),
+    });
+}
+
+/// What becomes of messages that have not left.
+fn saved(count: usize, to: &Value) -> String {
+    let what = match count {
+        1 => "message saved; it goes out".to_owned(),
+        _ => format!("{count} messages saved; they go out"),
+    };
+    let name = text(&to["name"]);
+    if to["standing"] == "requested" {
+        format!("{what} when {name} accepts")
     } else {
-        format!("{} messages", ids.len())
-    };
-    let line = match state {
-        "pending" => format!("{what} saved; on the way as soon as there is one"),
-        state => format!("{what} {state}"),
-    };
-    output.print(&Value::Null, || line);
+        format!("{what} when {name} or their relay can be reached")
+    }
 }

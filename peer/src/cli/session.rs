@@ -1,5 +1,6 @@
 //! Opening the profile for one command: here, or where it runs already; and again, if it ends there.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::args::{Global, Ice};
+use super::commands::{items, text};
+use super::output::Output;
 use crate::rpc::{Client, ConnectError, LOOK_AGAIN, RpcError, SERVING_SOON, Server};
 use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer};
 
@@ -17,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How often the state is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// So long after its start a profile that stays says whether nothing can be reached.
+pub(super) const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// At its end, a process that runs the profile for others too answers what they have asked already.
 /// Chosen: what takes longer is asked again elsewhere.
@@ -139,6 +145,21 @@ impl Session {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Says so if no server is connected: whoever waits for messages would wait in vain.
+    pub(super) async fn note_if_cut_off(&mut self, output: &Output) -> Result<(), RpcError> {
+        let status = self.call("status", json!({"outbox": false})).await?;
+        let servers = || items(&status["signal_servers"]).chain(items(&status["relays"]));
+        if servers().any(|server| server["up"] == true) {
+            return Ok(());
+        }
+        // One URL may be both.
+        let urls: BTreeSet<String> = servers().map(|server| text(&server["url"])).collect();
+        for url in urls {
+            output.note(&format!("note: {url} cannot be reached now; trying again"));
+        }
+        Ok(())
     }
 
     pub(super) async fn close(self) -> Result<(), RpcError> {
@@ -291,6 +312,11 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::Key(DataKeyError::WrongPassphrase) => RpcError::failed(
             error,
             "check the passphrase and try again; nothing has changed",
+        ),
+        OpenError::Key(DataKeyError::Missing { .. }) => RpcError::failed(
+            error,
+            "bring it back from a copy: without it the messages cannot be read. If `peer init` was \
+             interrupted here, run it again; it keeps what is there under another name",
         ),
         OpenError::Key(DataKeyError::PassphraseNeeded) => {
             RpcError::usage(error, "give it with --passphrase-file FILE")

@@ -1,5 +1,6 @@
 //! Help, and what was typed wrongly: for people as clap prints it, for programs as an error object.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Error;
@@ -15,7 +16,7 @@ pub(super) fn refuse(error: Error) -> ExitCode {
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
-    if is_help || !asks_for_json(std::env::args()) {
+    if is_help || !asks_for_json(std::env::args_os()) {
         // It has nowhere else to say so if that fails.
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -25,10 +26,10 @@ pub(super) fn refuse(error: Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// The arguments could not be read, so this is all that is known of them.
-fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
-    args.take_while(|arg| arg != "--")
-        .any(|arg| arg == "--json")
+/// The arguments could not be read, so this is all that is known of them. They need not be UTF-8.
+fn asks_for_json(args: impl Iterator<Item = OsString>) -> bool {
+    args.take_while(|arg| *arg != *"--")
+        .any(|arg| *arg == *"--json")
 }
 
 /// Its first paragraph is what is wrong; the others are hints, the usage, and where to find help.
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn json_is_asked_for_before_the_end_of_options_only() {
-        let args = |typed: &str| asks_for_json(typed.split(' ').map(str::to_owned));
+        let args = |typed: &str| asks_for_json(typed.split(' ').map(OsString::from));
         assert!(args("peer sendd --json"));
         assert!(!args("peer send bob -- --json"));
     }

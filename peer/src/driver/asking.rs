@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tincan_core::Instant;
 use tincan_mls::GroupId;
-use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest, Content};
 use tincan_protocol::envelope::{Envelope, Request};
 use tincan_protocol::origin::ServerUrl;
-use tincan_protocol::{DeviceId, IdentityId};
+use tincan_protocol::{DeviceId, IdentityId, MsgId};
 
 use super::commands::{AddRequest, Reply};
 use super::{Driver, DriverError};
@@ -36,6 +36,15 @@ pub(super) struct PendingAsk {
     identity: IdentityId,
     reply: Reply<Result<IdentityId, AddError>>,
     pub(super) deadline: Instant,
+}
+
+/// What there was before somebody is asked anew.
+#[derive(Default)]
+struct Withdrawn {
+    /// What we called them.
+    name: Option<String>,
+    /// Messages, with their ids.
+    texts: Vec<(MsgId, String)>,
 }
 
 impl PendingAdd {
@@ -81,6 +90,8 @@ impl Driver {
             .map(|conversation| &conversation.row.state)
         {
             None => Ok(()),
+            // What was asked may never have reached them, or they have said no: it is asked anew.
+            Some(ContactState::Requesting(_)) => Ok(()),
             Some(ContactState::Asked { .. }) => Err(AddError::TheyAsked),
             Some(_) => Err(AddError::KnownAlready),
         }
@@ -218,7 +229,9 @@ impl Driver {
             envelope: None,
             deposited: false,
         };
-        let name = request.name.as_deref().unwrap_or(&invite.name);
+        let before = self.withdraw(&identity)?;
+        let name = request.name.as_deref().or(before.name.as_deref());
+        let name = name.unwrap_or(&invite.name);
         let state = ContactState::Requesting(stage);
         let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
         let no = row.no;
@@ -241,8 +254,37 @@ impl Driver {
             let row = conversation.row.clone();
             self.turn.batch()?.put_contact(&row)?;
         }
+        for (id, text) in before.texts {
+            self.number(no, id, Body::Text(text))?;
+        }
+        self.with_session(no, None, tincan_core::Session::flush)?;
         self.relay_path(no)?;
         Ok(no)
+    }
+
+    /// Ends a request to somebody that is still open, if there is one. What was sent meanwhile goes out
+    /// with the new one, under the same ids.
+    fn withdraw(&mut self, identity: &IdentityId) -> Result<Withdrawn, DriverError> {
+        let Some(row) = self.find(identity).map(|known| known.row.clone()) else {
+            return Ok(Withdrawn::default());
+        };
+        let batch = self.turn.batch()?;
+        let mut texts = Vec::new();
+        for (first, meta) in batch.outbox(row.no, 0)? {
+            for bytes in batch.sent_contents(row.no, first, meta.last)? {
+                if let Ok(content) = Content::decode(&bytes)
+                    && let Body::Text(text) = content.body
+                {
+                    texts.push((content.msg_id, text));
+                }
+            }
+        }
+        if let Some(ask) = self.pending_asks.remove(&row.no) {
+            self.answer(ask.reply, Err(AddError::KnownAlready));
+        }
+        self.forget(row.no)?;
+        let name = Some(row.name);
+        Ok(Withdrawn { name, texts })
     }
 
     /// The relay has a conversation's request: whoever asked for it learns that it is on its way.
@@ -252,11 +294,17 @@ impl Driver {
         }
     }
 
-    /// The relay does not take a conversation's request. While somebody waits for it there is nothing
-    /// else in the conversation yet, and it is as if it had never been.
+    /// The relay does not take a conversation's request. If there is nothing else in the conversation
+    /// yet, it is as if it had never been.
     pub(super) fn request_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
         if let Some(ask) = self.pending_asks.remove(&no) {
-            self.forget(no)?;
+            let sent = self
+                .conversations
+                .get(&no)
+                .map(|known| known.session.next_seq() - 1);
+            if sent == Some(1) {
+                self.forget(no)?;
+            }
             self.answer(ask.reply, Err(AddError::UsedUp));
         }
         Ok(())

@@ -142,7 +142,7 @@ impl Driver {
                 // Somebody who only asks takes no name away.
                 !matches!(conversation.row.state, ContactState::Asked { .. })
                     && Some(conversation.row.no) != but
-                    && conversation.row.name.eq_ignore_ascii_case(name)
+                    && crate::names::same(&conversation.row.name, name)
             })
         };
         let numbered = (2u32..).map(|number| format!("{wished}-{number}"));

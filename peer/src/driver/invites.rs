@@ -109,13 +109,31 @@ impl Driver {
         let Some(invite) = self.invites.get_mut(queue) else {
             return Ok(false);
         };
+        // Whoever came too late but was there before the invite ended is asked about.
+        if invite.uses >= invite.max_uses {
+            return Ok(false);
+        }
         invite.uses += 1;
         let (single, used_up) = (invite.max_uses == 1, invite.uses >= invite.max_uses);
         let row = invite.clone();
         self.turn.batch()?.put_invite(&row)?;
         if used_up {
-            self.end_invite(queue)?;
+            self.end_if_used_up(queue)?;
         }
         Ok(single)
+    }
+
+    /// An invite that is used up ends when everything that waits in its mailbox has been read: it was
+    /// told to be sent.
+    pub(super) fn end_if_used_up(&mut self, queue: &QueueId) -> Result<(), DriverError> {
+        let Some(invite) = self.invites.get(queue) else {
+            return Ok(());
+        };
+        let relay = self.relays.get(&invite.relay);
+        let read = relay.is_none_or(|relay| relay.has_drained(queue));
+        if read && invite.uses >= invite.max_uses {
+            self.end_invite(queue)?;
+        }
+        Ok(())
     }
 }

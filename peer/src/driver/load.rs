@@ -10,6 +10,7 @@ use tincan_protocol::link::{SESSION_KEPT_MS, SeenSessions};
 use tincan_protocol::phrase::Phrase;
 
 use super::conversation::Conversation;
+use super::pace::Pace;
 use super::sessions::ConversationVault;
 use super::turn::Turn;
 use super::{Clock, Driver, DriverError, Shell};
@@ -55,6 +56,7 @@ impl Driver {
             pending_adds: BTreeMap::new(),
             pending_asks: BTreeMap::new(),
             relays: BTreeMap::new(),
+            packages: Pace::default(),
             signals: BTreeMap::new(),
             seen_sessions: seen_sessions(&batch, clock.now().unix_ms)?,
             settings: shell.settings.clone(),

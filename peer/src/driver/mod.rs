@@ -63,6 +63,7 @@ pub(crate) use commands::{AddRequest, Command, Reply};
 use conversation::Conversation;
 use invites::PendingInvite;
 use links::LinkStarted;
+use pace::Pace;
 use servers::{RelayState, SignalState};
 use turn::{After, Turn};
 
@@ -267,6 +268,8 @@ pub(crate) struct Driver {
     pending_adds: BTreeMap<u64, PendingAdd>,
     pending_asks: BTreeMap<ConversationNo, PendingAsk>,
     relays: BTreeMap<ServerUrl, RelayState>,
+    /// Key packages that were made.
+    packages: Pace,
     signals: BTreeMap<ServerUrl, SignalState>,
     seen_sessions: SeenSessions,
     settings: Settings,

@@ -9,6 +9,7 @@ use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
 use tincan_protocol::{EnvelopeId, QueueId, StoreId};
 
+use super::pace::Pace;
 use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
@@ -17,6 +18,14 @@ use crate::net::{
 };
 use crate::store::{ContactState, ConversationNo};
 
+/// Key packages made in an hour: some twenty refills. A relay that says again and again that it has
+/// none must not have us make them without end.
+pub(super) const PACKAGES_PER_HOUR: u32 = 400;
+
+/// How often in an hour a relay may have lost what it kept: each time everything undelivered is
+/// deposited again.
+const FORGOT_PER_HOUR: u32 = 20;
+
 /// A relay we are, or want to be, connected to.
 pub(super) struct RelayState {
     pub(super) handle: ServerHandle<RelayCommand>,
@@ -24,6 +33,8 @@ pub(super) struct RelayState {
     pub(super) lost: Option<String>,
     /// Names what it keeps.
     store: Option<StoreId>,
+    /// How often that has changed.
+    forgot: Pace,
     /// Mailboxes that are there and have been read to their end.
     drained: BTreeSet<QueueId>,
     /// Key packages are in stock.
@@ -51,11 +62,17 @@ impl RelayState {
             up: false,
             lost: None,
             store: None,
+            forgot: Pace::default(),
             drained: BTreeSet::new(),
             stocked: false,
             published: false,
             left: BTreeSet::new(),
         }
+    }
+
+    /// Whether a mailbox has been read to its end.
+    pub(super) fn has_drained(&self, queue: &QueueId) -> bool {
+        self.drained.contains(queue)
     }
 
     /// Whether a request can be made through an invite with this mailbox.
@@ -105,6 +122,7 @@ impl Driver {
                 if let Some(relay) = self.relays.get_mut(server) {
                     relay.drained.insert(queue);
                 }
+                self.end_if_used_up(&queue)?;
                 self.mailbox_input(&queue, SessionInput::MailboxDrained)
             }
             RelayEvent::Delivered {
@@ -147,8 +165,16 @@ impl Driver {
     }
 
     fn relay_up(&mut self, server: &ServerUrl, store: StoreId) -> Result<(), DriverError> {
-        if let Some(relay) = self.relays.get_mut(server) {
-            relay.store = Some(store);
+        let now = self.clock.now().instant;
+        if let Some(relay) = self.relays.get_mut(server)
+            && relay.store != Some(store)
+        {
+            // Beyond its pace it is believed later.
+            if relay.forgot.take_hourly(now, 1, FORGOT_PER_HOUR) {
+                relay.store = Some(store);
+            } else {
+                tracing::warn!(%server, "the relay loses what it keeps again and again");
+            }
         }
         self.relay_changed(server, None)
     }
@@ -354,6 +380,12 @@ impl Driver {
         relay.stocked = last_resort;
         let answered = std::mem::take(&mut relay.published);
         if *server != self.profile.relay || answered || (missing == 0 && last_resort) {
+            return Ok(());
+        }
+        let now = self.clock.now().instant;
+        let some = u32::try_from(missing).unwrap_or(u32::MAX).saturating_add(1);
+        if !self.packages.take_hourly(now, some, PACKAGES_PER_HOUR) {
+            tracing::warn!(%server, "the relay asks for too many key packages; none are made now");
             return Ok(());
         }
         relay.published = true;

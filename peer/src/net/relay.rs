@@ -25,6 +25,13 @@ use crate::store::ConversationNo;
 /// Commands that may wait for the connection. The driver treats a full queue as a lost relay.
 const COMMANDS: usize = 4096;
 
+/// Requests that may be without an answer: more than fit both queues of a busy connection.
+const UNANSWERED_MAX: usize = 8_192;
+
+/// A relay that has not answered a deposit for so long is dialed anew. Chosen: far above a sync of its
+/// disk, so that messages do not wait for ever where only its connection works.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A mailbox of ours, as it should be at the relay.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnQueue {
@@ -178,7 +185,8 @@ struct Connection<'a> {
     driver: &'a InputSender,
     nonce: Option<[u8; 32]>,
     next_id: u64,
-    pending: BTreeMap<u64, Pending>,
+    /// Requests without an answer, and when they were made.
+    pending: BTreeMap<u64, (Instant, Pending)>,
     heard: Instant,
 }
 
@@ -224,6 +232,13 @@ impl<'a> Connection<'a> {
     async fn check_alive(&mut self) -> Result<(), Lost> {
         if self.heard.elapsed() > DEAD_AFTER {
             return Err(Lost::new("the relay is silent"));
+        }
+        let deposits = self.pending.values();
+        let mut deposits = deposits.filter(|(_, request)| matches!(request, Pending::Deposit(_)));
+        if let Some((since, _)) = deposits.next()
+            && since.elapsed() > ANSWER_TIMEOUT
+        {
+            return Err(Lost::new("the relay does not answer"));
         }
         self.socket
             .send(Message::Ping(Bytes::new()))
@@ -340,7 +355,10 @@ impl<'a> Connection<'a> {
     async fn request(&mut self, kind: relay_request::Kind, pending: Pending) -> Result<(), Lost> {
         let id = self.next_id;
         self.next_id += 1;
-        self.pending.insert(id, pending);
+        if self.pending.len() >= UNANSWERED_MAX {
+            return Err(Lost::new("the relay does not answer"));
+        }
+        self.pending.insert(id, (Instant::now(), pending));
         let frame = wire::RelayRequest {
             id,
             kind: Some(kind),
@@ -361,6 +379,9 @@ impl<'a> Connection<'a> {
         };
         let reply = wire::RelayReply::read(bytes).map_err(Lost::new)?;
         match reply.kind {
+            Some(relay_reply::Kind::Challenge(_)) if self.nonce.is_some() => {
+                Err(Lost::new("the relay began anew in the middle"))
+            }
             Some(relay_reply::Kind::Challenge(challenge)) => {
                 let nonce = challenge.nonce.as_slice().try_into();
                 self.nonce =
@@ -389,7 +410,7 @@ impl<'a> Connection<'a> {
                 self.tell(RelayEvent::Drained(queue)).await
             }
             Some(kind) => match self.pending.remove(&reply.id) {
-                Some(pending) => self.handle_answer(pending, kind, queues).await,
+                Some((_, pending)) => self.handle_answer(pending, kind, queues).await,
                 None => Ok(()),
             },
             None => Ok(()),

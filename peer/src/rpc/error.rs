@@ -102,7 +102,7 @@ impl From<SendError> for RpcError {
         match error {
             SendError::UnknownContact => Self::not_found(error, WHO),
             SendError::NotAccepted => Self::usage(error, "`peer accept NAME` makes them a contact"),
-            SendError::Blocked => Self::refused(error, "`peer unblock NAME` lets them in again"),
+            SendError::Blocked => Self::refused(error, "`peer contacts` shows who is blocked"),
             SendError::Empty => Self::usage(error, "give it some text"),
             SendError::TooLong { .. } | SendError::Session(_) => {
                 Self::usage(error, "split the text into several messages")

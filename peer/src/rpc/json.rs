@@ -141,7 +141,7 @@ pub(super) fn status(
             "standing": standing(contact.standing),
             "presence": if contact.online { "online" } else { "offline" },
             "link": link,
-            "round_trip_ms": round_trip.map(|time| time.as_secs_f64() * 1000.0),
+            "round_trip_ms": round_trip.map(|time| (time.as_secs_f64() * 1e6).round() / 1000.0),
             "waiting": contact.waiting,
             "pending": outbox.map(|outbox| outbox.pending),
             "at_relay": outbox.map(|outbox| outbox.at_relay),

@@ -159,7 +159,7 @@ fn asking(peer: &Peer, who: &str) -> Result<crate::IdentityId, RpcError> {
         Err(_) => {
             let mut named = requests
                 .iter()
-                .filter(|request| request.name.eq_ignore_ascii_case(who));
+                .filter(|request| crate::names::same(&request.name, who));
             let first = named.next();
             if named.next().is_some() {
                 let message = format!("more than one of that name has asked: {who}");

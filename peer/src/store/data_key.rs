@@ -77,6 +77,12 @@ pub enum DataKeyError {
     /// The keyring's reason.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// There is a database and no key for it.
+    #[error("key file {path} is missing")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not what this program writes.
     #[error("key file {path} is damaged: {detail}")]
     Damaged {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use e2e::{Process, Profile, World};
 
 use crate::{FAILED, LIMIT, NOT_FOUND, WRONG_USE, has_not_panicked, history, is_refused, refuse};
@@ -18,7 +18,53 @@ fn a_home_without_a_profile_is_not_found() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let ann = Profile::init(&folder.path().join("ann"), "ann", URL, URL)?;
     fs::remove_file(ann.home().join("key.json"))?;
+    fs::remove_file(ann.home().join("tincan.redb"))?;
     refuse(&ann, &["id"], NOT_FOUND, &["no profile", "peer init"]);
+    Ok(())
+}
+
+#[test]
+fn regression_a_profile_that_has_lost_its_key_file_is_not_overwritten() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ann = Profile::init(&folder.path().join("ann"), "ann", URL, URL)?;
+    let address = ann.run(&["id"])?[0]["address"].clone();
+    let key = fs::read(ann.home().join("key.json"))?;
+    fs::remove_file(ann.home().join("key.json"))?;
+    refuse(&ann, &["id"], FAILED, &["key.json is missing", "copy"]);
+
+    // Who makes a new one all the same still has the old one.
+    Profile::init(ann.home(), "new", URL, URL)?;
+    let mut old = fs::read_dir(ann.home())?;
+    let old = old.find_map(|file| {
+        let path = file.ok()?.path();
+        let name = path.file_name()?.to_str()?;
+        (name.starts_with("tincan.redb.") && name.ends_with(".old")).then_some(path)
+    });
+    fs::rename(
+        old.context("the old database is gone")?,
+        ann.home().join("tincan.redb"),
+    )?;
+    fs::write(ann.home().join("key.json"), key)?;
+    assert_eq!(ann.run(&["id"])?[0]["address"], address);
+    Ok(())
+}
+
+#[test]
+fn regression_a_profile_whose_words_could_not_be_printed_is_removed_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let home = folder.path().join("ann");
+    let init = ["--no-keyring", "init", "--name", "ann", "--server", URL];
+    let full = File::options().write(true).open("/dev/full")?;
+    let mut command = Profile::at(&home).command(&init)?;
+    let output = command.stdout(full).output()?;
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(FAILED), "{said}");
+    assert!(
+        said.contains("24 words") && said.contains("peer init"),
+        "{said}"
+    );
+    assert!(!home.join("key.json").exists() && !home.join("tincan.redb").exists());
+    Profile::init(&home, "ann", URL, URL)?;
     Ok(())
 }
 

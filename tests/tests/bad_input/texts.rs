@@ -1,10 +1,14 @@
 //! Messages, contacts and commands that do not exist or do not fit.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Output, Stdio};
 
 use anyhow::Result;
 use e2e::{Answer, Profile, World};
+use serde_json::Value;
 
 use crate::{NOT_FOUND, WRONG_USE, history, is_refused, refuse};
 
@@ -20,7 +24,10 @@ fn answer_to(profile: &Profile, args: &[&str], input: &[u8]) -> Result<Answer> {
         .stderr(Stdio::piped())
         .spawn()?;
     child.stdin.take().unwrap().write_all(input)?;
-    let output = child.wait_with_output()?;
+    to_answer(child.wait_with_output()?)
+}
+
+fn to_answer(output: Output) -> Result<Answer> {
     let stdout = String::from_utf8(output.stdout)?;
     let objects = stdout.lines().map(serde_json::from_str);
     Ok(Answer {
@@ -66,14 +73,58 @@ fn regression_what_comes_before_a_bad_line_on_stdin_is_sent_as_the_error_says() 
     let (ann, bob) = world.ann_and_bob()?;
     let args = ["send", "bob", "-"];
     let answer = answer_to(&ann, &args, b"one\n\ntwo\n\xff\xfe\nnever\n")?;
-    is_refused(&answer, WRONG_USE, &["UTF-8", "what came before is sent"]);
+    is_refused(
+        &answer,
+        WRONG_USE,
+        &["line 4", "UTF-8", "what came before is sent"],
+    );
+    assert_eq!(states(&answer), ["sent", "sent"]);
     let long = format!("three\nfour\n{}\nnever\n", "x".repeat(TEXT_MAX + 1));
     let answer = answer_to(&ann, &args, long.as_bytes())?;
-    is_refused(&answer, WRONG_USE, &["16384", "what came before is sent"]);
+    is_refused(
+        &answer,
+        WRONG_USE,
+        &["line 3", "16384", "what came before is sent"],
+    );
+    assert_eq!(states(&answer), ["sent", "sent"]);
     let expected = ["one", "two", "three", "four"];
     assert_eq!(history(&ann, "bob"), expected);
     bob.run(&["listen", "--count", "4", "--timeout", "30s"])?;
     assert_eq!(history(&bob, "ann"), expected);
+    Ok(())
+}
+
+/// What is said of each message that was sent.
+fn states(answer: &Answer) -> Vec<&str> {
+    let states = answer
+        .objects
+        .iter()
+        .filter(|object| object["type"] == "state");
+    states
+        .filter_map(|object| object["state"].as_str())
+        .collect()
+}
+
+#[test]
+fn regression_arguments_that_are_not_utf_8_are_wrong_use() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ann = Profile::at(&folder.path().join("ann"));
+    let mut command = ann.command(&["send", "bob"])?;
+    let output = command.arg(OsStr::from_bytes(b"\xff")).output()?;
+    is_refused(&to_answer(output)?, WRONG_USE, &["UTF-8", "--help"]);
+    Ok(())
+}
+
+#[test]
+fn regression_an_error_goes_to_stderr_where_stdout_takes_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ann = Profile::at(&folder.path().join("ann"));
+    let mut command = ann.command(&["id"])?;
+    let full = File::options().write(true).open("/dev/full")?;
+    let output = command.stdout(full).output()?;
+    let said: Value = serde_json::from_slice(&output.stderr)?;
+    assert_eq!(said["code"], "not_found", "{said}");
+    assert_eq!(output.status.code(), Some(NOT_FOUND));
     Ok(())
 }
 

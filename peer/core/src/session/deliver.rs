@@ -165,7 +165,7 @@ impl Session {
             if !entry.told {
                 self.undelivered(first, last, state);
             }
-        } else if self.control.settle(id, now) {
+        } else if self.control.settle(id, self.unreadable.due(now)) {
             self.dirty = true;
         }
     }

@@ -23,6 +23,7 @@ use crate::paths::Paths;
 use crate::rng::SplitMix64;
 use crate::snapshot::{Snapshot, to_rows};
 use crate::time::{Instant, Now};
+use crate::unreadable::Unreadable;
 use crate::vault::{Vault, VaultError};
 use crate::wanted::Wanted;
 
@@ -72,6 +73,7 @@ pub struct Session {
     read_up_to: u64,
     expiry_at: Instant,
     missing: Missing,
+    unreadable: Unreadable,
     /// Up to where everything was sent before the link was up, until the other side is told.
     to_announce: Option<u64>,
     wanted: Wanted,
@@ -150,6 +152,7 @@ impl Session {
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
             missing: Missing::restore(snapshot.announced),
+            unreadable: Unreadable::default(),
             to_announce: None,
             wanted: Wanted::restore(snapshot),
             resend_at: now.instant,

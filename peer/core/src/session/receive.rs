@@ -32,9 +32,13 @@ impl Session {
                 self.apply(id, opened.payload, vault, now)?;
             }
             Ok(_) => self.misbehaved("sealed a message as a device that is not its own"),
+            Err(OpenError::KeyGone) if !self.unreadable.take(now.instant) => {
+                self.refuse(via, id);
+                return Ok(());
+            }
             Err(OpenError::KeyGone) => {
                 self.dirty = true;
-                self.control.ask(id, now.instant);
+                self.control.ask(id, self.unreadable.due(now.instant));
             }
             Err(OpenError::Invalid) => {
                 self.refuse(via, id);
@@ -155,7 +159,16 @@ impl Session {
             read_up_to: self.read_by_peer,
         };
         let mut contents = alloc::vec![self.control_content(Body::Receipt(receipt), now)];
-        let asked = self.control.asks_now();
+        // What provokes these questions must not provoke them as often as it wants.
+        let asked = if self.unreadable.due(now.instant) <= now.instant {
+            self.control.asks_now()
+        } else {
+            Vec::new()
+        };
+        if !asked.is_empty() {
+            self.unreadable
+                .asked(&self.config, &mut self.rng, now.instant);
+        }
         let ranges = if ask || self.control.asks_for_missing() {
             self.missing_ranges()
         } else {
@@ -173,6 +186,9 @@ impl Session {
         let envelope = vault.seal(encode_payload(contents))?;
         let id = EnvelopeId::of(&envelope);
         self.control.sealed(id, envelope, asked, asks_for_missing);
+        if self.control.asks_waiting() {
+            self.control.due_at(self.unreadable.due(now.instant));
+        }
         // The ratchet moved: the snapshot's commit makes that durable before the envelope leaves.
         self.dirty = true;
         Ok(())
