@@ -25,6 +25,7 @@ mod runtime;
 mod socket;
 
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -55,6 +56,9 @@ const IN_FLIGHT: usize = 64;
 /// Lines through `peer send TO -`.
 const BULK: usize = 100_000;
 
+/// Pages that a commit of one message writes, seen with strace.
+const COMMIT_PAGES: u64 = 10;
+
 /// Syncs that the disk is measured with.
 const SYNCS: usize = 200;
 
@@ -64,11 +68,10 @@ const SECRET: &str = "a secret of this bench alone, 32 B";
 async fn main() {
     e2e::build().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let sync = disk_sync(folder.path());
-    println!(
-        "one disk sync (write of 4 KiB and fdatasync): {:.2} ms",
-        ms(sync)
-    );
+    for pages in [1, COMMIT_PAGES] {
+        let sync = ms(disk_sync(folder.path(), pages));
+        println!("one disk sync ({pages} x 4 KiB and fdatasync): {sync:.2} ms");
+    }
     let server = start_server(folder.path());
     println!(
         "{:<26} {:>10} {:>10} {:>12}",
@@ -100,13 +103,17 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// The middle time of an appending write that is made durable.
-fn disk_sync(folder: &Path) -> Duration {
-    let mut file = std::fs::File::create(folder.join("sync")).unwrap();
-    let mut times: Vec<Duration> = (0..SYNCS)
-        .map(|_| {
+/// The middle time of a write that is made durable: so many pages of 4 KiB, far from each other, as a
+/// commit of redb writes them.
+fn disk_sync(folder: &Path, pages: u64) -> Duration {
+    let file = std::fs::File::create(folder.join("sync")).unwrap();
+    let mut times: Vec<Duration> = (0..SYNCS as u64)
+        .map(|turn| {
             let start = Instant::now();
-            file.write_all(&[7; 4096]).unwrap();
+            for page in 0..pages {
+                let at = (page * 64 + turn % 64) * 4096;
+                file.write_all_at(&[turn as u8; 4096], at).unwrap();
+            }
             file.sync_data().unwrap();
             start.elapsed()
         })

@@ -9,6 +9,7 @@ use crate::rpc::{LOOK_AGAIN, RpcError};
 
 pub(super) async fn run(global: &Global, output: &Output) -> Result<(), RpcError> {
     let mut session = Session::open(global, Network::Online, Stay::UntilEnded).await?;
+    let ended = super::end_signal();
     while !session.is_here() {
         let process = session.call("status", json!({"outbox": false})).await?["process"].take();
         if process["stays"] == true {
@@ -30,15 +31,17 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), RpcError
         format!("online as {}", id["name"].as_str().unwrap_or_default())
     });
     output.flush()?;
-    let result = stay(&mut session, output).await;
+    let result = stay(&mut session, ended, output).await;
     let closed = session.close().await;
     result.and(closed)
 }
 
 /// Until somebody ends it.
-async fn stay(session: &mut Session, output: &Output) -> Result<(), RpcError> {
-    // One for all the time: a signal between two of them would be lost.
-    let ended = super::end_signal();
+async fn stay(
+    session: &mut Session,
+    ended: impl Future<Output = ()>,
+    output: &Output,
+) -> Result<(), RpcError> {
     tokio::pin!(ended);
     if output.is_watched() {
         tokio::select! {

@@ -28,9 +28,11 @@ const ALL: &str = "listen";
 
 pub(super) async fn run(global: &Global, args: Listen, output: &Output) -> Result<(), RpcError> {
     let mut session = Session::open(global, Network::Online, Stay::UntilEnded).await?;
+    // From now on: whoever is told to end has kept the place of what is printed.
+    let ended = super::end_signal();
     let result = tokio::select! {
         result = listen(&mut session, &args, output) => result,
-        () = super::end_signal() => Ok(()),
+        () = ended => Ok(()),
     };
     let closed = session.close().await;
     result.and(closed)

@@ -278,12 +278,19 @@ async fn a_server_that_replays_an_old_offer_gets_no_session() {
         assert!(
             matches!(
                 reason,
-                DownReason::BadAnswer(LinkError::Bind) | DownReason::ConnectTimeout
+                DownReason::BadAnswer(LinkError::Bind)
+                    | DownReason::ConnectTimeout
+                    | DownReason::PathLost
             ),
             "{reason}"
         );
     }
-    assert_eq!(ends(alone).await, DownReason::ConnectTimeout);
+    // Where the candidates of the old offer lead to, somebody may have answered for a while.
+    let reason = ends(alone).await;
+    assert!(
+        matches!(reason, DownReason::ConnectTimeout | DownReason::PathLost),
+        "{reason}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,12 @@
 use tincan_core::Persist;
-use tincan_protocol::EnvelopeId;
 use tincan_protocol::content::Body;
 use tincan_protocol::hlc::Hlc;
+use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::{EnvelopeId, StoreId};
 
 use super::bench::{Bench, ann_and_bob};
+use crate::driver::servers::PACKAGES_PER_HOUR;
 use crate::driver::unknown_contents::keep_last;
 use crate::net::RelayEvent;
 
@@ -114,4 +116,31 @@ async fn regression_what_only_a_later_version_can_read_is_bounded() {
     let (mut contact, mut rows) = (ann.row().clone(), vec![row(1), row(17 * 1024 * 1024)]);
     assert!(!keep_last(&mut contact, &mut rows));
     assert_eq!(rows.len(), 1);
+}
+
+#[tokio::test]
+async fn regression_a_relay_that_has_no_key_packages_all_the_time_gets_no_end_of_them() {
+    let mut ann = Bench::new("ann");
+    ann.want_relay();
+    let server = ann.server();
+    let rows = |ann: &mut Bench| {
+        ann.commit();
+        ann.driver.turn.batch().unwrap().mls_rows().unwrap().len()
+    };
+    let before = rows(&mut ann);
+    let none = || RelayEvent::Stock {
+        single_use: 0,
+        last_resort: false,
+    };
+    let mut made = Vec::new();
+    for connection in 0..60_u8 {
+        let up = RelayEvent::Up(StoreId::from_bytes([connection; 16]));
+        ann.driver.handle_relay(&server, up).unwrap();
+        ann.driver.handle_relay(&server, none()).unwrap();
+        made.push(rows(&mut ann) - before);
+    }
+    // One package may be more than one row.
+    let first = made[0] / (KEY_PACKAGES_MAX + 1);
+    assert!(first > 0, "{made:?}");
+    assert!(made[59] <= first * PACKAGES_PER_HOUR as usize, "{made:?}");
 }
