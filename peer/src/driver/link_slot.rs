@@ -15,7 +15,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// First and longest wait until a link through TURN is given up for an attempt to have a direct one:
 /// often the direct path was only slow to answer, or the network has changed since. Four times as
 /// long each time, because the attempt costs the open link, and may never succeed.
-const BETTER_FIRST: Duration = Duration::from_secs(60);
+const BETTER_FIRST: Duration = Duration::from_secs(10);
 const BETTER_LONGEST: Duration = Duration::from_secs(6 * 3600);
 
 /// One conversation's link.

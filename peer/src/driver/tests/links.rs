@@ -233,7 +233,7 @@ async fn a_link_through_turn_is_tried_directly_later_and_ever_more_rarely() {
         let due = offering.driver.link_due(offering.contact());
         waits.push(due.map(|at| at.since(now).as_secs_f64().round() as u64));
     }
-    assert_eq!(waits, [Some(60), Some(240), None, Some(60)]);
+    assert_eq!(waits, [Some(10), Some(40), None, Some(10)]);
     let _frames = open(&mut waiting, true).await;
     assert_eq!(waiting.driver.link_due(waiting.contact()), None);
 }
