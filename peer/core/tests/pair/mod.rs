@@ -551,3 +551,27 @@ impl Side {
         texts.collect()
     }
 }
+
+/// Numbered texts.
+pub(crate) fn texts(from: usize, count: usize) -> Vec<String> {
+    (from..from + count)
+        .map(|number| format!("text {number}"))
+        .collect()
+}
+
+/// Delivers what is on both wires until nothing moves.
+pub(crate) fn run_link(pair: &mut Pair) {
+    while pair.wires.iter().any(|wire| !wire.is_empty()) {
+        for to in 0..2 {
+            pair.deliver(to, 0);
+            pair.step(to);
+        }
+    }
+}
+
+pub(crate) fn run_mailbox(pair: &mut Pair, at: usize) {
+    for _ in 0..200 {
+        pair.fetch(at);
+        pair.step(at);
+    }
+}
