@@ -8,7 +8,8 @@ use tincan_protocol::limits::NAME_MAX;
 use tincan_protocol::origin::{ServerUrl, ServerUrlError};
 use tincan_protocol::phrase::Phrase;
 
-use crate::driver::{self, DriverError, Settings, unix_ms};
+use crate::clock::unix_ms;
+use crate::driver::{self, DriverError, Settings};
 use crate::home::{Home, HomeError};
 use crate::peer::Peer;
 use crate::store::{
@@ -277,7 +278,7 @@ fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, Ini
         .restore
         .clone()
         .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
-    let row = profile_row(new, &phrase);
+    let row = profile_row(new, &phrase, unix_ms(), &mut |bytes| rand::fill(bytes));
     let store = Store::create(&home.database(), &key)?;
     let batch = store.begin()?;
     batch.put_profile(&row)?;
@@ -338,10 +339,20 @@ fn check(new: &NewProfile) -> Result<(), InitError> {
     Ok(())
 }
 
-fn profile_row(new: &NewProfile, phrase: &Phrase) -> ProfileRow {
-    let device_seed: [u8; 32] = rand::random();
+/// `random` fills secrets.
+pub(crate) fn profile_row(
+    new: &NewProfile,
+    phrase: &Phrase,
+    now_ms: u64,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> ProfileRow {
+    let (mut device_seed, mut key_package_seed) = ([0; 32], [0; 32]);
+    let mut token = [0; 16];
+    random(&mut device_seed);
+    random(&mut key_package_seed);
+    random(&mut token);
     let device = DeviceKey::from_seed(&device_seed).device();
-    let cert = DeviceCert::issue(&phrase.identity_key(), device, unix_ms());
+    let cert = DeviceCert::issue(&phrase.identity_key(), device, now_ms);
     ProfileRow {
         name: crate::names::clean(&new.name),
         entropy: *phrase.entropy(),
@@ -349,8 +360,8 @@ fn profile_row(new: &NewProfile, phrase: &Phrase) -> ProfileRow {
         cert: cert.encode(),
         signal_servers: new.signal_servers.clone(),
         relay: new.relay.clone(),
-        key_package_seed: rand::random(),
-        key_package_token: WriteToken::from_bytes(rand::random()),
+        key_package_seed,
+        key_package_token: WriteToken::from_bytes(token),
         next_conversation: 1,
     }
 }

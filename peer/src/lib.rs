@@ -32,6 +32,7 @@
 
 mod builder;
 pub mod cli;
+mod clock;
 mod driver;
 mod error;
 mod event;
@@ -42,6 +43,7 @@ mod net;
 mod peer;
 mod private;
 pub mod rpc;
+pub mod simulation;
 mod status;
 mod store;
 

@@ -29,6 +29,7 @@
 //! **Stack.** 256 KiB are enough where dependencies are optimised, as in this workspace's profiles.
 //! Where they are not, openmls wants 4 MiB.
 
+mod group_crypto;
 mod group_id;
 mod groups;
 mod key_packages;
@@ -39,6 +40,7 @@ mod rows;
 mod storage;
 mod suite;
 
+pub use group_crypto::GroupCrypto;
 pub use group_id::{GroupId, GroupIdLength};
 pub use groups::{CreateError, JoinError, Joined, NewGroup};
 pub use key_packages::KeyPackageError;

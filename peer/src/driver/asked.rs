@@ -47,7 +47,7 @@ impl Driver {
             }
             return Ok(());
         }
-        let now_ms = self.clock.now().unix_ms;
+        let now_ms = self.around.now().unix_ms;
         match self.mls.join(&request.welcome, now_ms) {
             Ok(joined) => self.joined(mailbox, index, joined, request.message)?,
             Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack(mailbox, index)),

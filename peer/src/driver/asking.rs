@@ -63,7 +63,7 @@ impl Driver {
         if let Err(error) = self.check_add(&request) {
             return reply.send(Err(error));
         }
-        let deadline = self.clock.now().instant.after(ADD_TIMEOUT);
+        let deadline = self.around.now().instant.after(ADD_TIMEOUT);
         let id = self.next_attempt;
         self.next_attempt += 1;
         self.pending_adds.insert(
@@ -81,7 +81,7 @@ impl Driver {
 
     fn check_add(&self, request: &AddRequest) -> Result<(), AddError> {
         let identity = request.invite.cert().identity();
-        request.invite.check_time(self.clock.now().unix_ms)?;
+        request.invite.check_time(self.around.now().unix_ms)?;
         if identity == self.identity {
             return Err(AddError::Myself);
         }
@@ -119,7 +119,7 @@ impl Driver {
     }
 
     pub(super) fn expire_adds(&mut self) {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let late = self
             .pending_adds
             .iter()
@@ -191,12 +191,12 @@ impl Driver {
             return Ok(());
         }
         let identity = request.invite.cert().identity();
-        let now_ms = self.clock.now().unix_ms;
+        let now_ms = self.around.now().unix_ms;
         match self.mls.create_direct_group(&package, &identity, now_ms) {
             Ok(group) => {
                 let identity = request.invite.cert().identity();
                 let no = self.ask(request, group.group, group.peer.device, group.welcome)?;
-                let deadline = self.clock.now().instant.after(DEPOSIT_TIMEOUT);
+                let deadline = self.around.now().instant.after(DEPOSIT_TIMEOUT);
                 let ask = PendingAsk {
                     identity,
                     reply,

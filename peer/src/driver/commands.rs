@@ -13,16 +13,19 @@ use crate::store::{ContactState, ConversationNo};
 
 /// The way an answer takes.
 #[derive(Debug)]
-pub(crate) struct Reply<T>(Option<oneshot::Sender<T>>);
+pub struct Reply<T>(Option<oneshot::Sender<T>>);
 
 impl<T> Reply<T> {
-    pub(crate) fn new() -> (Self, oneshot::Receiver<T>) {
+    /// With its receiving end.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<T>) {
         let (sender, receiver) = oneshot::channel();
         (Self(Some(sender)), receiver)
     }
 
     /// For what nobody asked.
-    pub(crate) const fn nobody() -> Self {
+    #[must_use]
+    pub const fn nobody() -> Self {
         Self(None)
     }
 
@@ -36,51 +39,81 @@ impl<T> Reply<T> {
 
 /// A wish to become somebody's contact.
 #[derive(Debug)]
-pub(crate) struct AddRequest {
-    pub(crate) invite: Invite,
-    pub(crate) name: Option<String>,
-    pub(crate) text: String,
+pub struct AddRequest {
+    /// Theirs.
+    pub invite: Invite,
+    /// What they shall be called here.
+    pub name: Option<String>,
+    /// For them to read.
+    pub text: String,
 }
 
 /// One wish. Answers come after the commit.
 #[derive(Debug)]
-pub(crate) enum Command {
+pub enum Command {
+    /// Texts to a contact.
     Send {
+        /// The conversation.
         to: ConversationNo,
+        /// Ids of the caller's making, and texts.
         messages: Vec<(MsgId, String)>,
+        /// The ids, when all are durable.
         reply: Reply<Result<Vec<MsgId>, SendError>>,
     },
+    /// An invite is wanted.
     Invite {
+        /// Who may use it.
         max_uses: u32,
+        /// How long, milliseconds.
         lifetime_ms: u64,
+        /// The invite, when it works.
         reply: Reply<Result<Invite, InviteError>>,
     },
+    /// Somebody is to be asked.
     Add {
+        /// How.
         request: Box<AddRequest>,
+        /// Who it is, when the request is on its way.
         reply: Reply<Result<IdentityId, AddError>>,
     },
+    /// Yes to somebody who asks.
     Accept {
+        /// Who.
         who: IdentityId,
+        /// When it is durable.
         reply: Reply<Result<(), AcceptError>>,
     },
+    /// No to somebody who asks.
     Reject {
+        /// Who.
         who: IdentityId,
+        /// When it is durable.
         reply: Reply<Result<(), AcceptError>>,
     },
     /// Messages up to this seq have been shown.
     Read {
+        /// The conversation.
         no: ConversationNo,
+        /// The last seq.
         up_to: u64,
     },
+    /// A reader has got so far in the journal.
     SetCursor {
+        /// The reader.
         name: String,
+        /// The last event it has dealt with.
         cursor: u64,
+        /// When it is durable.
         reply: Reply<()>,
     },
+    /// How things are.
     Status {
+        /// The report.
         reply: Reply<StatusReport>,
     },
+    /// The end.
     Shutdown {
+        /// When the database is closed.
         reply: Reply<()>,
     },
 }
@@ -177,7 +210,7 @@ impl Driver {
         id: MsgId,
         body: Body,
     ) -> Result<(), DriverError> {
-        let now = self.clock.now();
+        let now = self.around.now();
         for attempt in 0..2 {
             let Some(conversation) = self.conversations.get_mut(&no) else {
                 return Ok(());

@@ -6,14 +6,15 @@
 //! sender is reached, and from then on both sides do the same things.
 
 use bytes::Bytes;
-use tincan_mls::{GroupId, Mls};
+use tincan_mls::GroupId;
 use tincan_protocol::content::{Body, Reach};
 use tincan_protocol::envelope::Envelope;
 use tincan_protocol::keys::QueueKey;
-use tincan_protocol::{ConversationId, DeviceId, IdentityId, WriteToken};
-use uuid::Uuid;
+use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId, WriteToken};
+use uuid::Builder;
 
 use super::conversation::Conversation;
+use super::surroundings::random;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::net::RelayCommand;
@@ -39,14 +40,14 @@ impl Driver {
             state,
             groups,
             unconfirmed: None,
-            queue_seed: rand::random(),
-            write_token: WriteToken::from_bytes(rand::random()),
-            address_seed: rand::random(),
+            queue_seed: random(self.around.as_mut()),
+            write_token: WriteToken::from_bytes(random(self.around.as_mut())),
+            address_seed: random(self.around.as_mut()),
             their_reach: None,
             relay_store: None,
             next_reach: None,
             unknown: UnknownKept::default(),
-            created_ms: self.clock.now().unix_ms,
+            created_ms: self.around.now().unix_ms,
         };
         let profile = self.profile.clone();
         let batch = self.turn.batch()?;
@@ -103,8 +104,14 @@ impl Driver {
 
     /// Sends a content of our own making and seals it in this turn.
     pub(super) fn send_body(&mut self, no: ConversationNo, body: Body) -> Result<(), DriverError> {
-        self.number(no, Uuid::now_v7(), body)?;
+        let id = self.new_msg_id();
+        self.number(no, id, body)?;
         self.with_session(no, None, tincan_core::Session::flush)
+    }
+
+    fn new_msg_id(&mut self) -> MsgId {
+        let (now_ms, random) = (self.around.now().unix_ms, random(self.around.as_mut()));
+        Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid()
     }
 
     /// How we are reached in a conversation.
@@ -115,6 +122,14 @@ impl Driver {
             write_token: row.write_token,
             signal_servers: self.profile.signal_servers.clone(),
             signal_address: row.address_key().address(),
+        }
+    }
+
+    /// The group of an envelope, for routing.
+    pub(super) fn group_of(&self, envelope: &Bytes) -> Option<GroupId> {
+        match Envelope::decode(envelope.clone()) {
+            Ok(Envelope::Message(message)) => self.mls.group_of(&message).ok(),
+            _ => None,
         }
     }
 
@@ -171,13 +186,5 @@ impl Driver {
             packages,
             last_resort,
         }
-    }
-}
-
-/// The group of an envelope, for routing.
-pub(super) fn group_of(envelope: &Bytes) -> Option<GroupId> {
-    match Envelope::decode(envelope.clone()) {
-        Ok(Envelope::Message(message)) => Mls::group_of(&message).ok(),
-        _ => None,
     }
 }

@@ -19,7 +19,7 @@ impl Driver {
         queue_seed: [u8; 32],
         relay: ServerUrl,
     ) -> Result<(), DriverError> {
-        let ended_ms = self.clock.now().unix_ms;
+        let ended_ms = self.around.now().unix_ms;
         let row = EndedQueueRow {
             queue_seed,
             relay,

@@ -8,6 +8,7 @@ use tincan_protocol::WriteToken;
 use tincan_protocol::invite::{Invite, InviteBody};
 use tincan_protocol::keys::{AddressKey, QueueKey};
 
+use super::surroundings::random;
 use super::{Driver, DriverError, Reply};
 use crate::error::InviteError;
 use crate::store::InviteRow;
@@ -29,7 +30,7 @@ impl Driver {
         invite: Invite,
         reply: Reply<Result<Invite, InviteError>>,
     ) {
-        let deadline = self.clock.now().instant.after(RELAY_PATIENCE);
+        let deadline = self.around.now().instant.after(RELAY_PATIENCE);
         self.turn.hurry();
         self.pending_invites.push(PendingInvite {
             invite,
@@ -42,7 +43,7 @@ impl Driver {
         if self.pending_invites.is_empty() {
             return;
         }
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let relay = self.relays.get(&self.profile.relay);
         let works = |pending: &PendingInvite| {
             let queue = pending.invite.body().queue;
@@ -65,11 +66,11 @@ impl Driver {
         lifetime_ms: u64,
     ) -> Result<Result<Invite, InviteError>, DriverError> {
         let row = InviteRow {
-            queue_seed: rand::random(),
-            write_token: WriteToken::from_bytes(rand::random()),
-            address_seed: rand::random(),
+            queue_seed: random(self.around.as_mut()),
+            write_token: WriteToken::from_bytes(random(self.around.as_mut())),
+            address_seed: random(self.around.as_mut()),
             relay: self.profile.relay.clone(),
-            expires_ms: self.clock.now().unix_ms.saturating_add(lifetime_ms),
+            expires_ms: self.around.now().unix_ms.saturating_add(lifetime_ms),
             max_uses,
             uses: 0,
         };

@@ -54,7 +54,7 @@ impl Driver {
         no: ConversationNo,
         offer: &SignedDescription,
     ) -> Result<(), DriverError> {
-        let now = self.clock.now();
+        let now = self.around.now();
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::Instant;
-use tincan_link::LinkHandle;
 use tincan_protocol::link::LinkSignal;
-use tokio::sync::mpsc;
+
+use super::Link;
 
 /// First and longest wait after a failed attempt.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -41,12 +41,11 @@ pub(super) enum SlotState {
     Connecting {
         attempt: u64,
         offering: bool,
-        handle: LinkHandle,
+        handle: Box<dyn Link>,
     },
     Up {
         attempt: u64,
-        handle: LinkHandle,
-        frames: mpsc::Sender<Bytes>,
+        handle: Box<dyn Link>,
         relayed: bool,
     },
 }
@@ -55,8 +54,8 @@ impl LinkSlot {
     /// Queues a frame. A link whose queue is full is not keeping up with what it acknowledges:
     /// it is closed, and what was on it is sent again.
     pub(super) fn send(&mut self, frame: Bytes) {
-        if let SlotState::Up { handle, frames, .. } = &self.state
-            && frames.try_send(frame).is_err()
+        if let SlotState::Up { handle, .. } = &self.state
+            && !handle.send(frame)
         {
             handle.close("too slow");
         }
@@ -88,11 +87,11 @@ impl LinkSlot {
     }
 
     /// The open link and whether it goes through TURN.
-    pub(super) const fn up(&self) -> Option<(&LinkHandle, bool)> {
+    pub(super) fn up(&self) -> Option<(&dyn Link, bool)> {
         match &self.state {
             SlotState::Up {
                 handle, relayed, ..
-            } => Some((handle, *relayed)),
+            } => Some((handle.as_ref(), *relayed)),
             _ => None,
         }
     }
@@ -125,12 +124,12 @@ impl LinkSlot {
         self.retry_at = Some(now.after(wait));
     }
 
-    /// The wait after a failed attempt, with jitter over its upper half.
-    pub(super) fn backoff(&mut self) -> Duration {
+    /// The wait after a failed attempt, with jitter over its upper half: `chance` is from 0 to 1.
+    pub(super) fn backoff(&mut self, chance: f64) -> Duration {
         let wait = RETRY_FIRST
             .saturating_mul(1 << self.failures.min(8))
             .min(RETRY_LONGEST);
         self.failures = self.failures.saturating_add(1);
-        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
+        wait / 2 + wait.mul_f64(chance / 2.0)
     }
 }

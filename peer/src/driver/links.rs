@@ -15,19 +15,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
-use tincan_link::{
-    IcePolicy, IceServer, LinkConfig, LinkEvent, LinkHandle, LinkStartError, Parties,
-};
+use tincan_link::{IcePolicy, IceServer, LinkConfig, LinkEvent, Parties};
 use tincan_protocol::link::VerifiedDescription;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
 use tincan_protocol::{EnvelopeId, SignalAddress};
-use tokio::sync::mpsc;
 
-use super::contacts::group_of;
 use super::conversation::Conversation;
 use super::link_slot::SlotState;
-use super::{Driver, DriverError, Input, InputSender};
+use super::surroundings::chance;
+use super::{Driver, DriverError, LinkStart, LinkStarted};
 use crate::store::ConversationNo;
 
 /// How long the larger device waits for the smaller one's offer. Chosen: most offers arrive within it, and where
@@ -43,16 +40,6 @@ pub(super) const REFUSED_PER_MINUTE: u32 = 100;
 
 /// Before the next link after that.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-
-/// Frames that wait for a link: more than both windows hold.
-const FRAMES: usize = 512;
-
-/// What a link's start came to.
-#[derive(Debug)]
-pub(crate) struct LinkStarted {
-    attempt: u64,
-    result: Result<LinkHandle, LinkStartError>,
-}
 
 impl Driver {
     /// When a conversation's link should be offered.
@@ -71,7 +58,7 @@ impl Driver {
     }
 
     pub(super) fn start_due_links(&mut self) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let due = self
             .conversations
             .iter()
@@ -82,7 +69,7 @@ impl Driver {
 
     /// A contact came or went.
     pub(super) fn handle_presence(&mut self, address: &SignalAddress, online: bool) {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let device = self.device.device();
         let known = self
             .conversations
@@ -112,12 +99,7 @@ impl Driver {
     }
 
     fn offer(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        let (config, groups) = (self.link_config(no), self.group_states(no));
-        let Some(parties) = self.parties(no) else {
-            return Ok(());
-        };
-        let now_ms = self.clock.now().unix_ms;
-        self.start(no, true, LinkHandle::offer(config, parties, groups, now_ms))
+        self.start(no, None)
     }
 
     pub(super) fn answer_offer(
@@ -125,28 +107,19 @@ impl Driver {
         no: ConversationNo,
         offer: VerifiedDescription,
     ) -> Result<(), DriverError> {
+        self.start(no, Some(offer))
+    }
+
+    fn start(
+        &mut self,
+        no: ConversationNo,
+        offer: Option<VerifiedDescription>,
+    ) -> Result<(), DriverError> {
         let (config, groups) = (self.link_config(no), self.group_states(no));
         let Some(parties) = self.parties(no) else {
             return Ok(());
         };
-        let now_ms = self.clock.now().unix_ms;
-        self.start(
-            no,
-            false,
-            LinkHandle::answer(config, parties, groups, offer, now_ms),
-        )
-    }
-
-    /// Runs the start in a task, which then passes the link's events on.
-    fn start(
-        &mut self,
-        no: ConversationNo,
-        offering: bool,
-        start: impl Future<Output = Result<(LinkHandle, mpsc::Receiver<LinkEvent>), LinkStartError>>
-        + Send
-        + 'static,
-    ) -> Result<(), DriverError> {
-        let attempt = self.next_attempt;
+        let (attempt, offering) = (self.next_attempt, offer.is_none());
         self.next_attempt += 1;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
@@ -158,8 +131,13 @@ impl Driver {
             offering,
             early: Vec::new(),
         };
-        self.runtime
-            .spawn(pass_on(no, attempt, start, self.sender.clone()));
+        let start = LinkStart {
+            config,
+            parties,
+            groups,
+            offer,
+        };
+        self.around.start_link(no, attempt, start);
         if was_up {
             // The old link's own end will belong to no attempt any more.
             self.tell_link_down(no, "replaced by another attempt")?;
@@ -172,7 +150,7 @@ impl Driver {
         no: ConversationNo,
         started: LinkStarted,
     ) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
@@ -204,7 +182,7 @@ impl Driver {
             }
             (_, Err(error)) => {
                 tracing::warn!(%error, "link not started");
-                let wait = link.backoff();
+                let wait = link.backoff(chance(self.around.as_mut()));
                 link.retry_in(now, wait);
             }
             (state, Ok(_)) => link.state = state,
@@ -248,16 +226,16 @@ impl Driver {
                 conversation = no.0,
                 "another state of the same group; link closed"
             );
-            let now = self.clock.now().instant;
+            let now = self.around.now().instant;
             if let Some(conversation) = self.conversations.get_mut(&no) {
                 let link = &mut conversation.link;
                 link.close("group states differ");
-                let wait = link.backoff();
+                let wait = link.backoff(chance(self.around.as_mut()));
                 link.retry_in(now, wait);
             }
             return Ok(());
         }
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
@@ -266,13 +244,10 @@ impl Driver {
             SlotState::Connecting {
                 attempt, handle, ..
             } => {
-                let (frames, queue) = mpsc::channel(FRAMES);
-                self.runtime.spawn(send_frames(handle.clone(), queue));
                 link.opened(relayed, now);
                 link.state = SlotState::Up {
                     attempt,
                     handle,
-                    frames,
                     relayed,
                 };
             }
@@ -286,14 +261,14 @@ impl Driver {
     }
 
     fn link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
         let link = &mut conversation.link;
         tracing::debug!(conversation = no.0, reason, "link ended");
         let was_up = matches!(std::mem::take(&mut link.state), SlotState::Up { .. });
-        let wait = link.backoff();
+        let wait = link.backoff(chance(self.around.as_mut()));
         link.retry_in(now, wait);
         if was_up {
             self.tell_link_down(no, reason)?;
@@ -304,7 +279,7 @@ impl Driver {
     /// An envelope of theirs cannot be opened: one now and then is a change somewhere on the way, but
     /// looking at very many is a burden.
     pub(super) fn envelope_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
@@ -347,7 +322,7 @@ impl Driver {
     }
 
     fn handle_put(&mut self, no: ConversationNo, envelope: Bytes) -> Result<(), DriverError> {
-        let group = group_of(&envelope);
+        let group = self.group_of(&envelope);
         if group.and_then(|group| self.by_group.get(&group)) == Some(&no) {
             let via = Via::Link;
             return self.session_input(no, SessionInput::Envelope { via, envelope });
@@ -432,37 +407,4 @@ fn is_loopback(server: &ServerUrl) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Starts a link and passes its events to the driver, waiting where the driver is busy: that closes
-/// the link's window.
-async fn pass_on(
-    no: ConversationNo,
-    attempt: u64,
-    start: impl Future<Output = Result<(LinkHandle, mpsc::Receiver<LinkEvent>), LinkStartError>>,
-    driver: InputSender,
-) {
-    let (result, events) = match start.await {
-        Ok((handle, events)) => (Ok(handle), Some(events)),
-        Err(error) => (Err(error), None),
-    };
-    let started = LinkStarted { attempt, result };
-    if driver.send(Input::LinkStarted(no, started)).await.is_err() {
-        return;
-    }
-    let Some(mut events) = events else { return };
-    while let Some(event) = events.recv().await {
-        if driver.send(Input::Link(no, attempt, event)).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Moves frames into the link as it has room.
-async fn send_frames(handle: LinkHandle, mut frames: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = frames.recv().await {
-        if handle.send(frame).await.is_err() {
-            return;
-        }
-    }
 }

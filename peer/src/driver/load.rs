@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use tincan_core::{Config, DeviceAt, Session};
-use tincan_mls::Mls;
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::link::{SESSION_KEPT_MS, SeenSessions};
@@ -12,13 +11,18 @@ use tincan_protocol::phrase::Phrase;
 use super::conversation::Conversation;
 use super::pace::Pace;
 use super::sessions::ConversationVault;
+use super::surroundings::{Surroundings, random};
 use super::turn::Turn;
-use super::{Clock, Driver, DriverError, Shell};
-use crate::store::{Batch, ContactRow, StoreError};
+use super::{Driver, DriverError, Settings};
+use crate::store::{Batch, ContactRow, Store, StoreError};
 
 impl Driver {
-    pub(super) fn load(shell: &Shell) -> Result<Self, DriverError> {
-        let batch = shell.store.begin()?;
+    pub(crate) fn load(
+        store: &Store,
+        settings: Settings,
+        mut around: Box<dyn Surroundings>,
+    ) -> Result<Self, DriverError> {
+        let batch = store.begin()?;
         let profile = batch.profile()?.ok_or(StoreError::Row {
             table: "profile",
             detail: "there is none: this profile was never initialised".to_owned(),
@@ -31,7 +35,8 @@ impl Driver {
         let identity = Phrase::from_entropy(profile.entropy)
             .identity_key()
             .identity();
-        let mls = Mls::load(device.clone(), cert.clone(), batch.mls_rows()?)
+        let mls = around
+            .load_groups(device.clone(), cert.clone(), batch.mls_rows()?)
             .map_err(|error| DriverError::Mls(error.to_string()))?;
         let invites = batch
             .invites()?
@@ -43,9 +48,9 @@ impl Driver {
             .into_iter()
             .map(|row| (row.queue_key().queue(), row))
             .collect();
-        let clock = Clock::start();
+        let now = around.now();
         let mut driver = Self {
-            turn: Turn::new(shell.store.clone(), batch.journal_end()?),
+            turn: Turn::new(store.clone(), batch.journal_end()?),
             conversations: BTreeMap::new(),
             by_group: BTreeMap::new(),
             by_queue: BTreeMap::new(),
@@ -58,21 +63,19 @@ impl Driver {
             relays: BTreeMap::new(),
             packages: Pace::default(),
             signals: BTreeMap::new(),
-            seen_sessions: seen_sessions(&batch, clock.now().unix_ms)?,
-            settings: shell.settings.clone(),
-            runtime: shell.runtime.clone(),
-            sender: shell.sender.clone(),
-            clock,
+            seen_sessions: seen_sessions(&batch, now.unix_ms)?,
+            settings,
             // Events of an earlier driver's links must not be taken for those of a new one.
-            next_attempt: u64::from(rand::random::<u32>()),
+            next_attempt: u64::from(u32::from_be_bytes(random(around.as_mut()))),
             broken: None,
-            prune_at: clock.now().instant,
+            prune_at: now.instant,
             ending: None,
             identity,
             device,
             cert,
             profile,
             mls,
+            around,
         };
         for row in batch.contacts()? {
             let session = driver.restore(&row, &batch)?;
@@ -94,12 +97,18 @@ impl Driver {
     }
 
     /// A session for a conversation that has none yet.
-    pub(super) fn new_session(&self, row: &ContactRow) -> Session {
+    pub(super) fn new_session(&mut self, row: &ContactRow) -> Session {
         let devices = DeviceAt {
             local: self.device.device(),
             remote: row.device,
         };
-        Session::new(Config::default(), devices, rand::random(), self.clock.now())
+        let now = self.around.now();
+        Session::new(Config::default(), devices, self.seed(), now)
+    }
+
+    /// For a session's own randomness.
+    fn seed(&mut self) -> u64 {
+        u64::from_be_bytes(random(self.around.as_mut()))
     }
 
     /// A conversation's session as it was left.
@@ -111,12 +120,13 @@ impl Driver {
             local: self.device.device(),
             remote: row.device,
         };
-        let now = self.clock.now();
-        let vault = ConversationVault::new(batch, &mut self.mls, row);
+        let now = self.around.now();
+        let seed = self.seed();
+        let vault = ConversationVault::new(batch, self.mls.as_mut(), row);
         Ok(Session::restore(
             Config::default(),
             devices,
-            rand::random(),
+            seed,
             &snapshot,
             &vault,
             now,

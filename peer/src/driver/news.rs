@@ -46,7 +46,7 @@ impl Driver {
 
     /// Presence or link may have changed.
     pub(super) fn tell_news(&mut self, no: ConversationNo) {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return;
         };
@@ -71,7 +71,7 @@ impl Driver {
     }
 
     pub(super) fn tell_due_news(&mut self) {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let due = self.conversations.iter();
         let due = due.filter(|(_, one)| one.news_due().is_some_and(|at| at <= now));
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();

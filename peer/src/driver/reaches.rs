@@ -42,7 +42,7 @@ impl Driver {
     }
 
     pub(super) fn apply_due_reaches(&mut self) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let due = self
             .conversations
             .iter()

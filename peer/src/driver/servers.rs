@@ -12,10 +12,8 @@ use tincan_protocol::{EnvelopeId, QueueId, StoreId};
 use super::pace::Pace;
 use super::sessions::Mailbox;
 use super::turn::After;
-use super::{Driver, DriverError};
-use crate::net::{
-    DepositTag, Lost, RelayCommand, RelayEvent, ServerHandle, SignalCommand, SignalEvent,
-};
+use super::{Driver, DriverError, Outlet};
+use crate::net::{DepositTag, Lost, RelayCommand, RelayEvent, SignalCommand, SignalEvent};
 use crate::store::{ContactState, ConversationNo};
 
 /// Key packages made in an hour: some twenty refills. A relay that says again and again that it has
@@ -28,7 +26,7 @@ const FORGOT_PER_HOUR: u32 = 20;
 
 /// A relay we are, or want to be, connected to.
 pub(super) struct RelayState {
-    pub(super) handle: ServerHandle<RelayCommand>,
+    pub(super) handle: Box<dyn Outlet<RelayCommand>>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     /// Names what it keeps.
@@ -49,14 +47,14 @@ pub(super) struct RelayState {
 
 /// A signaling server we are, or want to be, connected to.
 pub(super) struct SignalState {
-    pub(super) handle: ServerHandle<SignalCommand>,
+    pub(super) handle: Box<dyn Outlet<SignalCommand>>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     pub(super) turn: Option<TurnCredentials>,
 }
 
 impl RelayState {
-    pub(super) fn new(handle: ServerHandle<RelayCommand>) -> Self {
+    pub(super) fn new(handle: Box<dyn Outlet<RelayCommand>>) -> Self {
         Self {
             handle,
             up: false,
@@ -82,7 +80,7 @@ impl RelayState {
 }
 
 impl SignalState {
-    pub(super) const fn new(handle: ServerHandle<SignalCommand>) -> Self {
+    pub(super) fn new(handle: Box<dyn Outlet<SignalCommand>>) -> Self {
         Self {
             handle,
             up: false,
@@ -165,7 +163,7 @@ impl Driver {
     }
 
     fn relay_up(&mut self, server: &ServerUrl, store: StoreId) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         if let Some(relay) = self.relays.get_mut(server)
             && relay.store != Some(store)
         {
@@ -382,7 +380,7 @@ impl Driver {
         if *server != self.profile.relay || answered || (missing == 0 && last_resort) {
             return Ok(());
         }
-        let now = self.clock.now().instant;
+        let now = self.around.now().instant;
         let some = u32::try_from(missing).unwrap_or(u32::MAX).saturating_add(1);
         if !self.packages.take_hourly(now, some, PACKAGES_PER_HOUR) {
             tracing::warn!(%server, "the relay asks for too many key packages; none are made now");

@@ -5,7 +5,7 @@ use tincan_core::{
     DeliveryState, Event, Input as SessionInput, Now, OpenError, Opened, OutboxRow, Output,
     Session, Transmit, Vault, VaultError, WaitReason,
 };
-use tincan_mls::{GroupId, Mls};
+use tincan_mls::{GroupCrypto, GroupId};
 use tincan_protocol::content::Body;
 use tincan_protocol::envelope::Envelope;
 use tincan_protocol::origin::ServerUrl;
@@ -25,7 +25,7 @@ pub(super) struct Mailbox {
 /// What one session needs: its groups, and its rows in the open transaction.
 pub(super) struct ConversationVault<'a> {
     batch: &'a Batch,
-    mls: &'a mut Mls,
+    mls: &'a mut dyn GroupCrypto,
     no: ConversationNo,
     send_group: Option<GroupId>,
     groups: Vec<GroupId>,
@@ -34,7 +34,7 @@ pub(super) struct ConversationVault<'a> {
 }
 
 impl<'a> ConversationVault<'a> {
-    pub(super) fn new(batch: &'a Batch, mls: &'a mut Mls, row: &ContactRow) -> Self {
+    pub(super) fn new(batch: &'a Batch, mls: &'a mut dyn GroupCrypto, row: &ContactRow) -> Self {
         let (send_group, groups) = (row.send_group().cloned(), row.groups.clone());
         Self {
             batch,
@@ -62,7 +62,7 @@ impl Vault for ConversationVault<'_> {
         let Ok(Envelope::Message(message)) = Envelope::decode(envelope.clone()) else {
             return Err(OpenError::Invalid);
         };
-        match Mls::group_of(&message) {
+        match self.mls.group_of(&message) {
             Ok(group) if self.groups.contains(&group) => {}
             _ => return Err(OpenError::Invalid),
         }
@@ -182,12 +182,12 @@ impl Driver {
         mailbox: Option<Mailbox>,
         call: impl FnOnce(&mut Session, &mut dyn Vault, Now) -> Result<(), VaultError>,
     ) -> Result<(), DriverError> {
-        let now = self.clock.now();
+        let now = self.around.now();
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
         let batch = self.turn.batch()?;
-        let mut vault = ConversationVault::new(batch, &mut self.mls, &conversation.row);
+        let mut vault = ConversationVault::new(batch, self.mls.as_mut(), &conversation.row);
         call(&mut conversation.session, &mut vault, now)?;
         let opened = vault.opened.take();
         if opened.is_some() && opened == conversation.row.unconfirmed {

@@ -15,7 +15,7 @@ impl Driver {
             let link = match conversation.link.up() {
                 Some((handle, relayed)) => LinkStatus::Up {
                     relayed,
-                    round_trip: handle.stats().round_trip,
+                    round_trip: handle.round_trip(),
                 },
                 None if conversation.link.is_connecting() => LinkStatus::Connecting,
                 None => LinkStatus::None,

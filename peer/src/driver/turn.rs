@@ -7,7 +7,7 @@ use tincan_protocol::limits::STORED_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{self, Frame as _, peer_frame};
 
-use super::{Driver, DriverError, LAZY_COMMIT, Shell};
+use super::{Driver, DriverError, LAZY_COMMIT};
 use crate::net::RelayCommand;
 use crate::store::{Batch, ConversationNo, JournalEvent, Store, StoreError};
 
@@ -117,10 +117,10 @@ impl Turn {
 
 impl Driver {
     /// Commits if it is time, and lets out what waited for it.
-    pub(super) fn end_turn(&mut self, shell: &Shell) -> Result<(), DriverError> {
-        let now = self.clock.now().instant;
+    pub(super) fn end_turn(&mut self) -> Result<(), DriverError> {
+        let now = self.around.now().instant;
         if self.turn.is_due(now) {
-            self.commit(shell)?;
+            self.commit()?;
         } else if self.turn.batch.is_none() && self.turn.events.is_empty() {
             // Nothing was written, so nothing has to wait.
             self.let_out();
@@ -128,7 +128,7 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn commit(&mut self, shell: &Shell) -> Result<(), DriverError> {
+    pub(super) fn commit(&mut self) -> Result<(), DriverError> {
         let changes = self.mls.take_changes();
         let events = std::mem::take(&mut self.turn.events);
         let first = self.turn.next_cursor;
@@ -146,7 +146,8 @@ impl Driver {
         self.turn.due = None;
         self.turn.next_cursor += events.iter().map(JournalEvent::len).sum::<u64>();
         if !events.is_empty() {
-            shell.journal.send_replace(self.turn.journal_end());
+            let end = self.turn.journal_end();
+            self.around.journal_grew(end, &events);
         }
         self.let_out();
         Ok(())

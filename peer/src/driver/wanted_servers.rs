@@ -7,9 +7,9 @@ use tincan_protocol::SignalAddress;
 use tincan_protocol::keys::AddressKey;
 use tincan_protocol::origin::ServerUrl;
 
-use super::Driver;
 use super::servers::{RelayState, SignalState};
-use crate::net::{self, Dial, OwnQueue, RelayCommand, SignalCommand};
+use super::{Driver, Outlet};
+use crate::net::{Dial, OwnQueue, RelayCommand, SignalCommand};
 use crate::store::ContactState;
 
 /// Relays of others, and as many signaling servers of others, that are connected at a time. A
@@ -25,6 +25,8 @@ pub(super) struct Wanted {
     pub(super) surplus: BTreeSet<ServerUrl>,
     foreign: usize,
 }
+
+type PerServer<T> = BTreeMap<ServerUrl, Vec<T>>;
 
 impl Wanted {
     fn own(servers: impl IntoIterator<Item = ServerUrl>) -> Self {
@@ -116,8 +118,9 @@ impl Driver {
         }
     }
 
-    pub(super) fn dial_relay(&self, server: &ServerUrl) -> net::ServerHandle<RelayCommand> {
-        net::spawn_relay(self.dial(server), self.sender.clone(), &self.runtime)
+    pub(super) fn dial_relay(&mut self, server: &ServerUrl) -> Box<dyn Outlet<RelayCommand>> {
+        let dial = self.dial(server);
+        self.around.dial_relay(dial)
     }
 
     /// The mailboxes we have at a relay.
@@ -145,9 +148,29 @@ impl Driver {
 
     fn sync_signals(&mut self) {
         let wanted = self.wanted_signals().connected;
+        let (mut addresses, mut watched) = self.held_and_watched();
+        self.signals.retain(|server, _| wanted.contains(server));
+        for server in &wanted {
+            if !self.signals.contains_key(server) {
+                let dial = self.dial(server);
+                let handle = self.around.dial_signaling(dial);
+                self.signals
+                    .insert(server.clone(), SignalState::new(handle));
+            }
+            let Some(state) = self.signals.get(server) else {
+                continue;
+            };
+            let keys = addresses.remove(server).unwrap_or_default();
+            state.handle.send(SignalCommand::Addresses(keys));
+            let watch = watched.remove(server).unwrap_or_default();
+            state.handle.send(SignalCommand::Watch(watch));
+        }
+    }
+
+    /// At each server, which of our addresses are held, and whose presence matters.
+    fn held_and_watched(&self) -> (PerServer<AddressKey>, PerServer<SignalAddress>) {
         let own = &self.profile.signal_servers;
-        let mut addresses: BTreeMap<&ServerUrl, Vec<AddressKey>> = BTreeMap::new();
-        let mut watched: BTreeMap<&ServerUrl, Vec<SignalAddress>> = BTreeMap::new();
+        let (mut addresses, mut watched) = (PerServer::new(), PerServer::new());
         for conversation in self
             .conversations
             .values()
@@ -160,31 +183,19 @@ impl Driver {
                 .flat_map(|reach| &reach.signal_servers);
             let servers: BTreeSet<&ServerUrl> = own.iter().chain(theirs.clone()).collect();
             for server in servers {
-                addresses.entry(server).or_default().push(row.address_key());
+                addresses
+                    .entry(server.clone())
+                    .or_default()
+                    .push(row.address_key());
             }
             for server in theirs {
                 watched
-                    .entry(server)
+                    .entry(server.clone())
                     .or_default()
                     .extend(row.their_address());
             }
         }
-        self.signals.retain(|server, _| wanted.contains(server));
-        for server in &wanted {
-            if !self.signals.contains_key(server) {
-                let sender = self.sender.clone();
-                let handle = net::spawn_signal(self.dial(server), sender, &self.runtime);
-                self.signals
-                    .insert(server.clone(), SignalState::new(handle));
-            }
-            let Some(state) = self.signals.get(server) else {
-                continue;
-            };
-            let keys = addresses.remove(server).unwrap_or_default();
-            state.handle.send(SignalCommand::Addresses(keys));
-            let watch = watched.remove(server).unwrap_or_default();
-            state.handle.send(SignalCommand::Watch(watch));
-        }
+        (addresses, watched)
     }
 }
 

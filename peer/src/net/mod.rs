@@ -1,17 +1,24 @@
-//! The peer's connections to servers: one task per server, each hanging on a handle that ends it.
+//! The peer's connections: one task per server, each hanging on a handle that ends it, and the tasks of
+//! direct links.
 //!
-//! A task connects, proves what it must, passes what comes in to the driver, and when the
-//! connection is lost starts over after a jittered wait. It keeps no message: what was not answered
-//! is the session's to send again.
+//! What is said to a server, and what its words mean, is decided without a socket: [`RelayClient`]
+//! and [`SignalClient`]. Their task connects, passes what comes in to them and what they tell to the
+//! driver, and starts over after a jittered wait when the connection is lost. It keeps no message:
+//! what was not answered is the session's to send again.
 
+mod client;
 mod handle;
+mod link;
+mod network;
 mod reconnect;
 mod relay;
 mod server_address;
-mod signal;
+mod signaling;
 mod socket;
 
-pub(crate) use handle::{Dial, ServerHandle};
-pub(crate) use relay::{DepositTag, OwnQueue, RelayCommand, RelayEvent, spawn as spawn_relay};
-pub(crate) use signal::{SignalCommand, SignalEvent, spawn as spawn_signal};
-pub(crate) use socket::Lost;
+pub use client::{Client, ClientOutput, Frame};
+pub use handle::Dial;
+pub(crate) use network::Network;
+pub use relay::{DepositTag, OwnQueue, RelayClient, RelayCommand, RelayEvent};
+pub use signaling::{SignalClient, SignalCommand, SignalEvent};
+pub use socket::Lost;

@@ -4,12 +4,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
+use super::client::{Client, ClientOutput, Frame};
 use super::handle::Dial;
-use super::socket::{self, Lost, Socket};
-use crate::driver::{Input, InputSender};
+use super::socket::{self, DEAD_AFTER, Lost, PING_AFTER, Socket};
+use crate::driver::InputSender;
 
 /// First wait. Chosen: short, because most losses are a restart of the server.
 const FIRST: Duration = Duration::from_millis(250);
@@ -20,66 +24,140 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A connection that lived this long starts the waits over.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// What is spoken with a server, and what of it outlives a connection.
-pub(super) trait Service: Send {
-    type Command: Send;
-
-    /// The path below the server's URL.
-    const ENDPOINT: &'static str;
-    /// The longest message that either end may send, bytes.
-    const MESSAGE_MAX: usize;
-    /// Commands that may wait for the connection.
-    const COMMANDS: usize;
-
-    /// Speaks with the server until the connection is lost.
-    fn speak(
-        &mut self,
-        socket: Socket,
-        commands: &mut mpsc::Receiver<Self::Command>,
-        driver: &InputSender,
-    ) -> impl Future<Output = Lost> + Send;
-
-    /// Takes a command while there is no connection; what the driver must know of it at once.
-    fn handle_offline(&mut self, command: Self::Command) -> Option<Input>;
-
-    /// That there is no connection.
-    fn down(&self, lost: Lost) -> Input;
-}
+/// Nobody wants the connection any more.
+struct Unwanted;
 
 /// Connects again and again, until nobody wants it any more.
-pub(super) async fn keep_connected<S: Service>(
+pub(super) async fn keep_connected<C: Client>(
     dial: Dial,
-    mut service: S,
-    mut commands: mpsc::Receiver<S::Command>,
+    mut client: C,
+    mut commands: mpsc::Receiver<C::Command>,
     driver: InputSender,
 ) {
     let mut waits = Waits::default();
     loop {
         let began = Instant::now();
-        let lost = match socket::connect(&dial, S::ENDPOINT, S::MESSAGE_MAX).await {
-            Ok(socket) => service.speak(socket, &mut commands, &driver).await,
+        let lost = match socket::connect(&dial, C::ENDPOINT, C::MESSAGE_MAX).await {
+            Ok(socket) => speak(socket, &mut client, &mut commands, &driver).await,
             Err(lost) => lost,
         };
-        tracing::debug!(server = %dial.server, endpoint = S::ENDPOINT, %lost, "connection ended");
-        if driver.send(service.down(lost)).await.is_err() {
+        tracing::debug!(server = %dial.server, endpoint = C::ENDPOINT, %lost, "connection ended");
+        client.handle_lost(lost);
+        let wait = waits.next(began.elapsed());
+        if wait_offline(wait, &mut client, &mut commands, &driver)
+            .await
+            .is_err()
+        {
             return;
         }
-        let retry = tokio::time::sleep(waits.next(began.elapsed()));
-        tokio::pin!(retry);
-        loop {
-            tokio::select! {
-                () = &mut retry => break,
-                command = commands.recv() => {
-                    let Some(command) = command else { return };
-                    if let Some(input) = service.handle_offline(command)
-                        && driver.send(input).await.is_err()
-                    {
-                        return;
-                    }
-                }
+    }
+}
+
+/// Takes commands while there is no connection.
+async fn wait_offline<C: Client>(
+    wait: Duration,
+    client: &mut C,
+    commands: &mut mpsc::Receiver<C::Command>,
+    driver: &InputSender,
+) -> Result<(), Unwanted> {
+    let retry = tokio::time::sleep(wait);
+    tokio::pin!(retry);
+    loop {
+        while let Some(output) = client.poll_output() {
+            if let ClientOutput::Tell(input) = output {
+                driver.send(input).await.map_err(|_| Unwanted)?;
+            }
+        }
+        tokio::select! {
+            () = &mut retry => return Ok(()),
+            command = commands.recv() => {
+                let command = command.ok_or(Unwanted)?;
+                // Without a connection there is none that could be lost.
+                let _ = client.handle_command(command, Duration::ZERO);
             }
         }
     }
+}
+
+/// Speaks with the server until the connection is lost.
+async fn speak<C: Client>(
+    mut socket: Socket,
+    client: &mut C,
+    commands: &mut mpsc::Receiver<C::Command>,
+    driver: &InputSender,
+) -> Lost {
+    let began = Instant::now();
+    let mut heard = began;
+    let mut ping = tokio::time::interval(PING_AFTER);
+    client.handle_connected();
+    loop {
+        let wake = client.poll_timeout();
+        let wake_at = began + wake.unwrap_or(DEAD_AFTER);
+        let step = tokio::select! {
+            message = socket.next() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(message)) => handle_message(message, client, began.elapsed()),
+                    Some(Err(error)) => Err(Lost::new(error)),
+                    None => Err(Lost::new("the server closed the connection")),
+                }
+            }
+            command = commands.recv(), if client.takes_commands() => match command {
+                Some(command) => client.handle_command(command, began.elapsed()),
+                None => Err(Lost::new("no longer needed")),
+            },
+            () = tokio::time::sleep_until(wake_at), if wake.is_some() => {
+                client.handle_timeout(began.elapsed())
+            }
+            _ = ping.tick() => {
+                if heard.elapsed() > DEAD_AFTER {
+                    Err(Lost::new("the server is silent"))
+                } else {
+                    let sent = socket.send(Message::Ping(Bytes::new())).await;
+                    sent.map_err(Lost::new).and_then(|()| client.handle_timeout(began.elapsed()))
+                }
+            }
+        };
+        if let Err(lost) = step {
+            return lost;
+        }
+        if let Err(lost) = let_out(&mut socket, client, driver).await {
+            return lost;
+        }
+    }
+}
+
+fn handle_message<C: Client>(message: Message, client: &mut C, now: Duration) -> Result<(), Lost> {
+    match message {
+        Message::Text(text) => client.handle_frame(Frame::Text(text.as_str().to_owned()), now),
+        Message::Binary(bytes) => client.handle_frame(Frame::Binary(bytes), now),
+        Message::Close(_) => Err(Lost::new("the server closed the connection")),
+        _ => Ok(()),
+    }
+}
+
+/// Waits where the socket or the driver is busy: that closes the connection's window.
+async fn let_out<C: Client>(
+    socket: &mut Socket,
+    client: &mut C,
+    driver: &InputSender,
+) -> Result<(), Lost> {
+    while let Some(output) = client.poll_output() {
+        match output {
+            ClientOutput::Send(frame) => {
+                let message = match frame {
+                    Frame::Text(text) => Message::Text(text.into()),
+                    Frame::Binary(bytes) => Message::Binary(bytes),
+                };
+                socket.send(message).await.map_err(Lost::new)?;
+            }
+            ClientOutput::Tell(input) => {
+                let told = driver.send(input).await;
+                told.map_err(|_| Lost::new("shutting down"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Default)]

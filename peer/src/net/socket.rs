@@ -27,7 +27,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Why a connection could not be made or was lost, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Lost {
+pub enum Lost {
+    /// For people.
     #[error("{0}")]
     Connection(String),
     /// Somebody else's server where only own ones may be; see [`server_address`].
@@ -35,14 +36,18 @@ pub(crate) enum Lost {
         "{server} is not dialed: its address {ip} is {range}, which others could use to reach into your network; ask its owner for a server on the Internet"
     )]
     Special {
+        /// Which.
         server: ServerUrl,
+        /// Its address.
         ip: IpAddr,
+        /// What is special about it.
         range: &'static str,
     },
 }
 
 impl Lost {
-    pub(super) fn new(reason: impl std::fmt::Display) -> Self {
+    /// For any reason.
+    pub fn new(reason: impl std::fmt::Display) -> Self {
         Self::Connection(reason.to_string())
     }
 }

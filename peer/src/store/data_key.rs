@@ -109,7 +109,7 @@ impl DataKey {
         Self(Zeroizing::new(rand::random()))
     }
 
-    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 

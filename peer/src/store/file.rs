@@ -5,11 +5,11 @@
 //! closed in order need not be checked from one end to the other when it is opened the next time.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, StorageError};
+use redb::{Builder, Database, StorageBackend, StorageError};
 
 use super::StoreError;
 use crate::private;
@@ -18,8 +18,10 @@ use crate::private;
 /// hundred pages; the default (1 GiB) would let an idle program grow without need.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+type Opener = dyn Fn() -> Result<Database, StoreError> + Send + Sync;
+
 pub(super) struct DatabaseFile {
-    path: PathBuf,
+    opener: Box<Opener>,
     /// None while it is closed.
     open: RwLock<Option<Arc<Database>>>,
 }
@@ -30,17 +32,23 @@ impl DatabaseFile {
         let mut options = File::options();
         let options = options.read(true).write(true).create_new(true);
         let file = private::open(path, options).map_err(StorageError::Io)?;
-        Ok(Self::with(path, database(file)?))
+        Ok(Self::with(opener(path), database(FileBackend::new(file)?)?))
     }
 
     /// Opens what is there; an empty file is no database.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::with(path, open_file(path)?))
+        Self::open_with(opener(path))
     }
 
-    fn with(path: &Path, database: Database) -> Self {
+    /// Opens what `opener` finds, now and again.
+    pub(super) fn open_with(opener: Box<Opener>) -> Result<Self, StoreError> {
+        let database = opener()?;
+        Ok(Self::with(opener, database))
+    }
+
+    fn with(opener: Box<Opener>, database: Database) -> Self {
         Self {
-            path: path.to_owned(),
+            opener,
             open: RwLock::new(Some(Arc::new(database))),
         }
     }
@@ -60,9 +68,14 @@ impl DatabaseFile {
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         *open = None;
-        *open = Some(Arc::new(open_file(&self.path)?));
+        *open = Some(Arc::new((self.opener)()?));
         Ok(())
     }
+}
+
+fn opener(path: &Path) -> Box<Opener> {
+    let path = path.to_owned();
+    Box::new(move || open_file(&path))
 }
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
@@ -74,13 +87,14 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
             detail: "the file is empty".to_owned(),
         });
     }
-    database(file)
+    database(FileBackend::new(file)?)
 }
 
-fn database(file: File) -> Result<Database, StoreError> {
+/// With our settings, on any medium.
+pub(super) fn database(medium: impl StorageBackend) -> Result<Database, StoreError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
-    Ok(builder.create_with_backend(FileBackend::new(file)?)?)
+    Ok(builder.create_with_backend(medium)?)
 }
 
 #[cfg(test)]

@@ -10,39 +10,64 @@ use super::{Store, StoreError, contained};
 
 /// Something that happened, in its compact form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum JournalEvent {
-    /// Messages took their places: (place, seq).
+pub enum JournalEvent {
+    /// Messages took their places.
     Received {
+        /// The conversation.
         no: ConversationNo,
+        /// Place and seq of each.
         messages: Vec<(u64, u64)>,
     },
     /// Own messages have come further.
     State {
+        /// The conversation.
         no: ConversationNo,
+        /// First seq.
         first: u64,
+        /// Last seq.
         last: u64,
+        /// The name of the state.
         state: String,
+        /// Why they wait, if they do.
         reason: Option<String>,
     },
     /// Messages of the other side are missing.
     Gap {
+        /// The conversation.
         no: ConversationNo,
+        /// First seq.
         first: u64,
+        /// Last seq.
         last: u64,
     },
     /// Somebody asks to be a contact.
-    Request { no: ConversationNo },
+    Request {
+        /// The conversation it would be.
+        no: ConversationNo,
+    },
     /// Somebody became a contact.
-    Accepted { no: ConversationNo },
+    Accepted {
+        /// The conversation.
+        no: ConversationNo,
+    },
     /// A direct link opened or closed.
     Link {
+        /// The conversation.
         no: ConversationNo,
+        /// Whether it opened.
         up: bool,
+        /// Whether it goes through TURN.
         relayed: bool,
+        /// Why it closed.
         reason: Option<String>,
     },
     /// A contact came or went.
-    Presence { identity: IdentityId, online: bool },
+    Presence {
+        /// Who.
+        identity: IdentityId,
+        /// Whether they are there.
+        online: bool,
+    },
 }
 
 impl JournalEvent {

@@ -24,7 +24,7 @@ mod timeline;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{DatabaseError, ReadTransaction, ReadableDatabase, StorageError};
+use redb::{DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,14 +33,15 @@ pub(crate) use contain::{before_abort, contained};
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
-pub(crate) use journal::JournalEvent;
+pub use journal::JournalEvent;
 pub use keyring::KeyringError;
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
     SentIndex, UnknownKept,
 };
 use sealer::Sealer;
-pub(crate) use tables::{ConversationNo, Who};
+pub use tables::ConversationNo;
+pub(crate) use tables::Who;
 pub(crate) use timeline::TimelineRow;
 
 /// Version of the tables; a newer one is refused, an older one would be migrated here.
@@ -112,6 +113,15 @@ impl Store {
     /// Opens the database at `path`.
     pub(crate) fn open(path: &Path, key: &DataKey) -> Result<Self, StoreError> {
         Self::with(contained(|| DatabaseFile::open(path))?, key)
+    }
+
+    /// Opens or makes the database on a medium that is not a file, now and again.
+    pub(crate) fn open_on<M: StorageBackend>(
+        medium: impl Fn() -> M + Send + Sync + 'static,
+        key: &DataKey,
+    ) -> Result<Self, StoreError> {
+        let opener = Box::new(move || file::database(medium()));
+        Self::with(contained(|| DatabaseFile::open_with(opener))?, key)
     }
 
     fn with(file: DatabaseFile, key: &DataKey) -> Result<Self, StoreError> {

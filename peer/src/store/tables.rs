@@ -66,7 +66,7 @@ pub(super) const ALL: [Table; 16] = [
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
-pub(crate) struct ConversationNo(pub(crate) u32);
+pub struct ConversationNo(pub(crate) u32);
 
 /// Whose message: ours or the other side's.
 #[derive(

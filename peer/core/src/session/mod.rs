@@ -316,6 +316,12 @@ impl Session {
         self.failed.contains(seq).then_some(DeliveryState::Failed)
     }
 
+    /// Whether a message of the other side is stored here, shown or not.
+    #[must_use]
+    pub fn has_received(&self, seq: u64) -> bool {
+        self.inbox.received.contains(seq)
+    }
+
     /// Why the oldest undelivered envelope in the window waits, with its first and last seq.
     #[must_use]
     pub fn waiting(&self) -> Option<(u64, u64, WaitReason)> {

@@ -16,8 +16,9 @@ use crate::driver::commands::{AddRequest, Reply};
 use crate::driver::conversation::Conversation;
 use crate::driver::servers::RelayState;
 use crate::driver::sessions::Mailbox;
-use crate::driver::{Driver, INPUTS, Input, Settings, Shell};
-use crate::home::Home;
+use crate::driver::{Driver, Settings};
+use crate::home::{Home, HomeLock};
+use crate::net::Network;
 use crate::peer::Peer;
 use crate::store::{
     ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store,
@@ -25,8 +26,8 @@ use crate::store::{
 
 pub(super) struct Bench {
     pub(super) driver: Driver,
-    shell: Shell,
-    _inputs: mpsc::Receiver<Input>,
+    store: Store,
+    _lock: HomeLock,
     folder: TempDir,
 }
 
@@ -55,7 +56,7 @@ impl Bench {
 
     /// Gives the profile's folder away.
     pub(super) fn close(self) -> TempDir {
-        self.shell.store.close();
+        self.store.close();
         self.folder
     }
 
@@ -91,22 +92,10 @@ impl Bench {
             .read(&KeySource::Plain)
             .unwrap();
         let store = Store::open(&home.database(), &key).unwrap();
-        let (sender, inputs) = mpsc::channel(INPUTS);
-        let shell = Shell {
-            store,
-            settings: Settings {
-                ice: IcePolicy::All,
-                offline: true,
-            },
-            runtime: Handle::current(),
-            sender,
-            journal: watch::channel(0).0,
-            _lock: home.lock().unwrap(),
-        };
         Self {
-            driver: Driver::load(&shell).unwrap(),
-            shell,
-            _inputs: inputs,
+            driver: load(&store),
+            _lock: home.lock().unwrap(),
+            store,
             folder,
         }
     }
@@ -114,18 +103,18 @@ impl Bench {
     /// Ends the turn.
     pub(super) fn commit(&mut self) {
         self.driver.flush_sessions().unwrap();
-        self.driver.commit(&self.shell).unwrap();
+        self.driver.commit().unwrap();
     }
 
     /// Only what is durable is known afterwards.
     pub(super) fn restart(&mut self) {
         self.commit();
-        self.driver = Driver::load(&self.shell).unwrap();
+        self.driver = load(&self.store);
     }
 
     /// Everything that has happened.
     pub(super) fn journal(&self) -> Vec<JournalEvent> {
-        let rows = self.shell.store.journal(0, usize::MAX - 1).unwrap();
+        let rows = self.store.journal(0, usize::MAX - 1).unwrap();
         rows.into_iter().map(|(_, event)| event).collect()
     }
 
@@ -210,6 +199,17 @@ impl Bench {
         self.driver.session_input(no, input).unwrap();
         self.commit();
     }
+}
+
+/// A driver that is offline; what its connections would tell is heard by nobody.
+fn load(store: &Store) -> Driver {
+    let settings = Settings {
+        ice: IcePolicy::All,
+        offline: true,
+    };
+    let (driver, _) = mpsc::channel(1);
+    let network = Network::new(Handle::current(), driver, watch::channel(0).0);
+    Driver::load(store, settings, Box::new(network)).unwrap()
 }
 
 /// Ann and bob are contacts.

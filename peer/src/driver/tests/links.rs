@@ -1,21 +1,21 @@
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tincan_link::{LinkConfig, LinkEvent, LinkHandle, Parties};
+use tincan_link::LinkEvent;
 use tincan_protocol::link::{
     LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedDescription, Statement,
 };
 use tincan_protocol::signal::TurnCredentials;
 use tincan_protocol::wire::{self, GroupState, Hello, peer_frame};
 use tincan_protocol::{LinkSessionId, sealed_box};
-use tokio::sync::mpsc;
 
 use super::bench::{Bench, ann_and_bob};
+use crate::driver::Link;
 use crate::driver::link_signals::OFFERS_PER_MINUTE;
 use crate::driver::link_slot::SlotState;
 use crate::driver::links::REFUSED_PER_MINUTE;
 use crate::driver::servers::SignalState;
-use crate::net;
 use crate::store::JournalEvent;
 
 /// An offer of `from` to `to`, as its device signs it.
@@ -32,7 +32,7 @@ fn offer(from: &Bench, to: &Bench, session: u8) -> LinkSignal {
         to_identity: to.driver.identity,
         to_device: to.driver.device.device(),
         nonce: [0; 32],
-        issued_ms: from.driver.clock.now().unix_ms,
+        issued_ms: from.driver.around.now().unix_ms,
         proto_major: PROTO_MAJOR,
         proto_minor: PROTO_MINOR,
         fingerprint: [0xab; 32],
@@ -63,19 +63,22 @@ pub(super) fn knock(at: &mut Bench, from: &Bench, session: u8) {
     signal(at, &offer);
 }
 
-/// A link to the first contact that leads nowhere.
-async fn handle(at: &Bench) -> LinkHandle {
-    let mut config = LinkConfig::default();
-    config.loopback = true;
-    let parties = Parties {
-        identity: at.driver.identity,
-        cert: at.driver.cert.clone(),
-        key: at.driver.device.clone(),
-        remote: (at.row().identity, at.row().device),
-    };
-    let now_ms = at.driver.clock.now().unix_ms;
-    let link = LinkHandle::offer(config, parties, Vec::new(), now_ms).await;
-    link.unwrap().0
+/// A link that leads nowhere.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Link for Nowhere {
+    fn handle_signal(&self, _signal: LinkSignal) {}
+
+    fn send(&self, _frame: Bytes) -> bool {
+        true
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        None
+    }
+
+    fn close(&self, _reason: &str) {}
 }
 
 fn set_slot(at: &mut Bench, state: SlotState) {
@@ -112,11 +115,9 @@ async fn regression_a_flood_of_offers_makes_no_more_attempts_than_the_pace_allow
 #[tokio::test(flavor = "multi_thread")]
 async fn regression_a_link_that_is_replaced_is_told_as_down() {
     let (mut ann, bob) = ann_and_bob();
-    let (frames, _queue) = mpsc::channel(8);
     let state = SlotState::Up {
         attempt: 1,
-        handle: handle(&ann).await,
-        frames,
+        handle: Box::new(Nowhere),
         relayed: false,
     };
     set_slot(&mut ann, state);
@@ -146,7 +147,7 @@ async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_wa
         let state = SlotState::Connecting {
             attempt,
             offering: true,
-            handle: handle(&ann).await,
+            handle: Box::new(Nowhere),
         };
         set_slot(&mut ann, state);
         let hello = Hello {
@@ -160,7 +161,10 @@ async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_wa
         ann.driver.handle_link(no, attempt, up).unwrap();
         let link = &ann.contact().link;
         assert!(matches!(link.state, SlotState::Idle));
-        let wait = link.retry_at.unwrap().since(ann.driver.clock.now().instant);
+        let wait = link
+            .retry_at
+            .unwrap()
+            .since(ann.driver.around.now().instant);
         // At least half of a second that doubles, but for the time that has passed here.
         let least = Duration::from_millis(400 << (attempt - 1));
         assert!(wait >= least, "attempt {attempt}: {wait:?}");
@@ -177,11 +181,7 @@ async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_serv
         (other, "turn:somebody-else"),
     ] {
         let dial = ann.driver.dial(&server);
-        let handle = net::spawn_signal(
-            dial,
-            ann.driver.sender.clone(),
-            &tokio::runtime::Handle::current(),
-        );
+        let handle = ann.driver.around.dial_signaling(dial);
         let mut state = SignalState::new(handle);
         state.turn = Some(TurnCredentials {
             urls: vec![url.to_owned()],
@@ -200,25 +200,20 @@ async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_serv
     assert_eq!(urls, ["turn:ann", "turn:bob"]);
 }
 
-/// A link to the first contact that is open, with the frames that go into it.
-async fn open(at: &mut Bench, relayed: bool) -> mpsc::Receiver<bytes::Bytes> {
+/// A link to the first contact opens.
+fn open(at: &mut Bench, relayed: bool) {
     let no = at.no();
     let state = SlotState::Connecting {
         attempt: 1,
         offering: true,
-        handle: handle(at).await,
+        handle: Box::new(Nowhere),
     };
     set_slot(at, state);
     let hello = Hello::default();
     let up = LinkEvent::Up { hello, relayed };
     at.driver.handle_link(no, 1, up).unwrap();
-    let (frames, queue) = mpsc::channel(512);
     let conversation = at.driver.conversations.get_mut(&no).unwrap();
-    if let SlotState::Up { frames: to, .. } = &mut conversation.link.state {
-        *to = frames;
-    }
     conversation.online = true;
-    queue
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,20 +223,20 @@ async fn a_link_through_turn_is_tried_directly_later_and_ever_more_rarely() {
     let (mut offering, mut waiting) = if ann_offers { (ann, bob) } else { (bob, ann) };
     let mut waits = Vec::new();
     for relayed in [true, true, false, true] {
-        let _frames = open(&mut offering, relayed).await;
-        let now = offering.driver.clock.now().instant;
+        open(&mut offering, relayed);
+        let now = offering.driver.around.now().instant;
         let due = offering.driver.link_due(offering.contact());
         waits.push(due.map(|at| at.since(now).as_secs_f64().round() as u64));
     }
     assert_eq!(waits, [Some(10), Some(40), None, Some(10)]);
-    let _frames = open(&mut waiting, true).await;
+    open(&mut waiting, true);
     assert_eq!(waiting.driver.link_due(waiting.contact()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn regression_a_link_that_brings_only_garbage_is_closed() {
     let (mut ann, _bob) = ann_and_bob();
-    let _frames = open(&mut ann, false).await;
+    open(&mut ann, false);
     let no = ann.no();
     for n in 0..=REFUSED_PER_MINUTE {
         assert!(ann.contact().link.up().is_some(), "after {n}");

@@ -66,7 +66,7 @@ async fn a_mailbox_that_no_relay_can_still_have_is_forgotten() {
     let mut ann = Bench::new("ann");
     let queue = ann.invite(1).body().queue;
     ann.driver.end_invite(&queue).unwrap();
-    let now_ms = ann.driver.clock.now().unix_ms;
+    let now_ms = ann.driver.around.now().unix_ms;
     let days = |days: u64| now_ms + days * 24 * 3600 * 1000;
     ann.driver.prune_ended_queues(days(29)).unwrap();
     assert_eq!(ann.driver.ended_queues.len(), 1);

@@ -1,0 +1,278 @@
+//! The conversation with one signaling server: the own addresses there, others' presence, sealed
+//! signals.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tincan_protocol::SignalAddress;
+use tincan_protocol::keys::AddressKey;
+use tincan_protocol::limits::{LOGIN_PROOFS_MAX, SIGNAL_MESSAGE_MAX};
+use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::signal::{self, ClientMessage, Nonce, Opaque, ServerMessage, TurnCredentials};
+
+use super::{SignalCommand, SignalEvent};
+use crate::driver::Input;
+use crate::net::client::{Client, ClientOutput, Frame};
+use crate::net::socket::Lost;
+
+/// Commands that may wait for the connection; signals beyond it are dropped, and a link attempt
+/// that misses one starts over.
+const COMMANDS: usize = 1024;
+
+/// TURN credentials are renewed when half of their life is over.
+const TURN_RENEWAL: f64 = 0.5;
+
+/// What a server may claim as the life of its credentials, seconds: shorter would be a flood of
+/// renewals, longer is no credential of ours.
+const TURN_LIFE_MIN_S: u64 = 60;
+const TURN_LIFE_MAX_S: u64 = 86_400;
+
+/// See the module.
+#[derive(Debug)]
+pub struct SignalClient {
+    server: ServerUrl,
+    wanted: Wanted,
+    connection: Option<Connection>,
+    outputs: VecDeque<ClientOutput>,
+}
+
+/// What should hold at the server, on this connection and the next.
+#[derive(Debug, Default)]
+struct Wanted {
+    addresses: Vec<AddressKey>,
+    watched: Vec<SignalAddress>,
+}
+
+/// What ends with the connection.
+#[derive(Debug, Default)]
+struct Connection {
+    /// The server's challenge.
+    nonce: Option<Nonce>,
+    held: Vec<SignalAddress>,
+    watched: Vec<SignalAddress>,
+    renew_turn_at: Option<Duration>,
+    /// When it was last called.
+    now: Duration,
+}
+
+impl SignalClient {
+    /// Without a connection.
+    #[must_use]
+    pub fn new(server: ServerUrl) -> Self {
+        Self {
+            server,
+            wanted: Wanted::default(),
+            connection: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    fn log_in(&mut self) -> Result<(), Lost> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        for message in connection.login(&self.wanted.addresses, &self.server) {
+            self.send(&message)?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self) -> Result<(), Lost> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        for message in connection.watches(&self.wanted.watched) {
+            self.send(&message)?;
+        }
+        Ok(())
+    }
+
+    fn handle_message(&mut self, message: ServerMessage) -> Result<(), Lost> {
+        match message {
+            ServerMessage::Challenge { nonce, version } => {
+                if version != signal::SIGNAL_VERSION {
+                    return Err(Lost::new(format_args!(
+                        "the server speaks signaling version {version}"
+                    )));
+                }
+                if let Some(connection) = &mut self.connection {
+                    connection.nonce = Some(nonce);
+                }
+                if self.wanted.addresses.is_empty() {
+                    // There is nobody to be there for yet, so no welcome will come.
+                    self.tell(SignalEvent::Up);
+                }
+                return self.log_in();
+            }
+            ServerMessage::Welcome { turn, .. } => {
+                self.take_turn(turn);
+                self.tell(SignalEvent::Up);
+                // Only who is logged in may watch.
+                return self.watch();
+            }
+            ServerMessage::Turn { turn } => self.take_turn(turn),
+            ServerMessage::Signal { to, from, body } => {
+                let body = body.0;
+                self.tell(SignalEvent::Signal { to, from, body });
+            }
+            ServerMessage::Presence { address, online } => {
+                self.tell(SignalEvent::Presence { address, online });
+            }
+            ServerMessage::Displaced { address } => {
+                tracing::warn!(server = %self.server, ?address, "address taken over by another login");
+            }
+            ServerMessage::Error { code, text, .. } => {
+                tracing::warn!(server = %self.server, ?code, text, "server refused");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_turn(&mut self, turn: Option<TurnCredentials>) {
+        let life = turn
+            .as_ref()
+            .map(|turn| Duration::from_secs(turn.ttl_s.clamp(TURN_LIFE_MIN_S, TURN_LIFE_MAX_S)));
+        if let Some(connection) = &mut self.connection {
+            connection.renew_turn_at = life.map(|life| connection.now + life.mul_f64(TURN_RENEWAL));
+        }
+        self.tell(SignalEvent::Turn(turn));
+    }
+
+    fn send(&mut self, message: &ClientMessage) -> Result<(), Lost> {
+        let text = signal::encode(message).map_err(Lost::new)?;
+        self.outputs
+            .push_back(ClientOutput::Send(Frame::Text(text)));
+        Ok(())
+    }
+
+    fn tell(&mut self, event: SignalEvent) {
+        let input = Input::Signal(self.server.clone(), event);
+        self.outputs.push_back(ClientOutput::Tell(input));
+    }
+}
+
+impl Client for SignalClient {
+    type Command = SignalCommand;
+
+    const ENDPOINT: &'static str = "signal";
+    const MESSAGE_MAX: usize = SIGNAL_MESSAGE_MAX;
+    const COMMANDS: usize = COMMANDS;
+
+    fn handle_connected(&mut self) {
+        self.connection = Some(Connection::default());
+    }
+
+    fn takes_commands(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_none_or(|open| open.nonce.is_some())
+    }
+
+    fn handle_command(&mut self, command: SignalCommand, now: Duration) -> Result<(), Lost> {
+        if let Some(connection) = &mut self.connection {
+            connection.now = now;
+        }
+        match command {
+            SignalCommand::Addresses(addresses) => {
+                self.wanted.addresses = addresses;
+                self.log_in()
+            }
+            SignalCommand::Watch(watched) => {
+                self.wanted.watched = watched;
+                self.watch()
+            }
+            SignalCommand::Send { .. } if self.connection.is_none() => Ok(()),
+            SignalCommand::Send { to, from, body } => {
+                let body = Opaque(body);
+                self.send(&ClientMessage::Signal { to, from, body })
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, frame: Frame, now: Duration) -> Result<(), Lost> {
+        let (Some(connection), Frame::Text(text)) = (&mut self.connection, frame) else {
+            return Ok(());
+        };
+        connection.now = now;
+        self.handle_message(signal::decode(&text).map_err(Lost::new)?)
+    }
+
+    fn handle_timeout(&mut self, now: Duration) -> Result<(), Lost> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        if connection.renew_turn_at.is_some_and(|at| at <= now) {
+            connection.renew_turn_at = None;
+            return self.send(&ClientMessage::Turn);
+        }
+        match connection.nonce {
+            Some(_) => self.send(&ClientMessage::Ping),
+            None => Ok(()),
+        }
+    }
+
+    fn handle_lost(&mut self, lost: Lost) {
+        self.connection = None;
+        self.tell(SignalEvent::Down(lost));
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.connection.as_ref()?.renew_turn_at
+    }
+
+    fn poll_output(&mut self) -> Option<ClientOutput> {
+        self.outputs.pop_front()
+    }
+}
+
+impl Connection {
+    /// Proves the addresses that are not held yet, and gives up those that are not wanted any more.
+    fn login(&mut self, wanted: &[AddressKey], server: &ServerUrl) -> Vec<ClientMessage> {
+        let Some(nonce) = self.nonce else {
+            return Vec::new();
+        };
+        let origin = server.origin();
+        let addresses: Vec<SignalAddress> = wanted.iter().map(AddressKey::address).collect();
+        let unwanted = self
+            .held
+            .extract_if(.., |address| !addresses.contains(address));
+        let mut messages: Vec<ClientMessage> = unwanted
+            .map(|address| ClientMessage::Logout { address })
+            .collect();
+        let new = wanted
+            .iter()
+            .filter(|key| !self.held.contains(&key.address()));
+        let proofs: Vec<_> = new
+            .map(|key| signal::prove_login(key, &nonce, &origin))
+            .collect();
+        for chunk in proofs.chunks(LOGIN_PROOFS_MAX) {
+            self.held.extend(chunk.iter().map(|proof| proof.address));
+            let addresses = chunk.to_vec();
+            messages.push(ClientMessage::Login { addresses });
+        }
+        messages
+    }
+
+    /// Nothing before the server's first word: it is said again with the welcome.
+    fn watches(&mut self, wanted: &[SignalAddress]) -> Vec<ClientMessage> {
+        if self.nonce.is_none() {
+            return Vec::new();
+        }
+        let only_in = |one: &[SignalAddress], other: &[SignalAddress]| -> Vec<SignalAddress> {
+            let only = one.iter().filter(|address| !other.contains(address));
+            only.copied().collect()
+        };
+        let old = only_in(&self.watched, wanted);
+        let new = only_in(wanted, &self.watched);
+        self.watched = wanted.to_vec();
+        let mut messages = Vec::new();
+        if !old.is_empty() {
+            messages.push(ClientMessage::Unwatch { addresses: old });
+        }
+        if !new.is_empty() {
+            messages.push(ClientMessage::Watch { addresses: new });
+        }
+        messages
+    }
+}

@@ -1,0 +1,244 @@
+//! What a simulated peer has around it: a clock that the world sets, seeded chance, and a list of what
+//! it does to the world, in order.
+//!
+//! Nothing happens inside: the world looks at the list after the turn. What a process does after its
+//! fuse has burnt is not on it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use tincan_core::{Instant, Now};
+use tincan_mls::{GroupCrypto, LoadError, Mls};
+use tincan_peer::simulation::{
+    ConversationNo, Dial, JournalEvent, Link, LinkStart, Outlet, RelayCommand, SignalCommand,
+    Surroundings,
+};
+use tincan_protocol::cert::DeviceCert;
+use tincan_protocol::keys::DeviceKey;
+use tincan_protocol::link::LinkSignal;
+
+use crate::fuse::Fuse;
+use crate::stand_in::StandIn;
+use crate::witness::Witness;
+
+/// A connection that a peer wants, until it hangs up.
+pub(crate) type DialId = u64;
+
+/// Something that a peer does to the world.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    DialRelay(DialId, Dial),
+    DialSignaling(DialId, Dial),
+    HangUp(DialId),
+    Relay(DialId, RelayCommand),
+    Signal(DialId, SignalCommand),
+    StartLink(ConversationNo, u64, LinkStart),
+    LinkSignal(u64, LinkSignal),
+    LinkFrame(u64, Bytes),
+    LinkClose(u64, String),
+    Journal(u64, Vec<JournalEvent>),
+}
+
+/// Which encryption a schedule has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crypto {
+    Mls,
+    StandIn,
+}
+
+#[derive(Debug)]
+struct Shared {
+    now: Now,
+    rng: SmallRng,
+    next_dial: DialId,
+    effects: Vec<Effect>,
+}
+
+/// One peer's surroundings; clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    peer: usize,
+    crypto: Crypto,
+    witness: Witness,
+    fuse: Fuse,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Around {
+    pub(crate) fn new(peer: usize, crypto: Crypto, witness: Witness, seed: u64) -> Self {
+        let now = Now {
+            instant: Instant::from_micros(1),
+            unix_ms: 0,
+        };
+        Self {
+            peer,
+            crypto,
+            witness,
+            fuse: Fuse::new(),
+            shared: Arc::new(Mutex::new(Shared {
+                now,
+                rng: SmallRng::seed_from_u64(seed),
+                next_dial: 1,
+                effects: Vec::new(),
+            })),
+        }
+    }
+
+    /// The same surroundings for the next process.
+    pub(crate) fn reborn(&self) -> Self {
+        self.shared().effects.clear();
+        Self {
+            fuse: Fuse::new(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn fuse(&self) -> &Fuse {
+        &self.fuse
+    }
+
+    pub(crate) fn set_time(&self, now: Now) {
+        self.shared().now = now;
+    }
+
+    pub(crate) fn time(&self) -> Now {
+        self.shared().now
+    }
+
+    pub(crate) fn take_effects(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.shared().effects)
+    }
+
+    pub(crate) fn fill(&self, bytes: &mut [u8]) {
+        self.shared().rng.fill_bytes(bytes);
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap()
+    }
+
+    /// Counts as something that others can see.
+    fn does(&self, effect: Effect) {
+        if self.fuse.spend() {
+            self.shared().effects.push(effect);
+        }
+    }
+
+    fn dials(&self) -> DialId {
+        let mut shared = self.shared();
+        shared.next_dial += 1;
+        shared.next_dial
+    }
+
+    /// The connection to the world that a link's end has.
+    pub(crate) fn link_end(&self, attempt: u64) -> Box<dyn Link> {
+        Box::new(LinkEnd {
+            around: self.clone(),
+            attempt,
+        })
+    }
+}
+
+impl Surroundings for Around {
+    fn now(&self) -> Now {
+        self.time()
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) {
+        self.fill(bytes);
+    }
+
+    fn load_groups(
+        &mut self,
+        key: DeviceKey,
+        cert: DeviceCert,
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<Box<dyn GroupCrypto>, LoadError> {
+        let inner: Box<dyn GroupCrypto> = match self.crypto {
+            Crypto::Mls => Box::new(Mls::load(key, cert, rows)?),
+            Crypto::StandIn => {
+                let seed = self.shared().rng.random();
+                Box::new(StandIn::load(&cert, rows, seed))
+            }
+        };
+        Ok(self.witness.watch(self.peer, inner))
+    }
+
+    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
+        let id = self.dials();
+        self.does(Effect::DialRelay(id, dial));
+        Box::new(ServerEnd {
+            around: self.clone(),
+            dial: id,
+            effect: Effect::Relay,
+        })
+    }
+
+    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>> {
+        let id = self.dials();
+        self.does(Effect::DialSignaling(id, dial));
+        Box::new(ServerEnd {
+            around: self.clone(),
+            dial: id,
+            effect: Effect::Signal,
+        })
+    }
+
+    fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart) {
+        self.does(Effect::StartLink(no, attempt, start));
+    }
+
+    fn journal_grew(&mut self, end: u64, new: &[JournalEvent]) {
+        // What is durable is so whether or not anybody hears of it: this is no operation of its own.
+        let effect = Effect::Journal(end, new.to_vec());
+        self.shared().effects.push(effect);
+    }
+}
+
+struct ServerEnd<C> {
+    around: Around,
+    dial: DialId,
+    effect: fn(DialId, C) -> Effect,
+}
+
+impl<C: Send> Outlet<C> for ServerEnd<C> {
+    fn send(&self, command: C) -> bool {
+        self.around.does((self.effect)(self.dial, command));
+        true
+    }
+}
+
+impl<C> Drop for ServerEnd<C> {
+    fn drop(&mut self) {
+        self.around.does(Effect::HangUp(self.dial));
+    }
+}
+
+#[derive(Debug)]
+struct LinkEnd {
+    around: Around,
+    attempt: u64,
+}
+
+impl Link for LinkEnd {
+    fn handle_signal(&self, signal: LinkSignal) {
+        self.around.does(Effect::LinkSignal(self.attempt, signal));
+    }
+
+    fn send(&self, frame: Bytes) -> bool {
+        self.around.does(Effect::LinkFrame(self.attempt, frame));
+        true
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        None
+    }
+
+    fn close(&self, reason: &str) {
+        let reason = reason.to_owned();
+        self.around.does(Effect::LinkClose(self.attempt, reason));
+    }
+}

@@ -1,0 +1,237 @@
+//! A disk in memory that loses what was not synced: each write on its own, whole or torn.
+//!
+//! A process has it through a [`Medium`], which does nothing any more once the process is dead. What
+//! was written and not synced is kept beside the contents, so that a crash can take it back.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use tincan_peer::simulation::StorageBackend;
+
+use crate::fuse::Fuse;
+
+/// What a disk writes whole or not at all, bytes.
+const SECTOR: usize = 512;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk(Arc<Mutex<State>>);
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    unsynced: Vec<Change>,
+    /// Whether it takes anything more.
+    is_full: bool,
+    /// The process that may use it.
+    owner: u64,
+}
+
+/// A change that a crash may take back.
+#[derive(Clone, Debug)]
+enum Change {
+    Len {
+        old: usize,
+        new: usize,
+        /// What stood behind the new end.
+        tail: Vec<u8>,
+    },
+    Write {
+        offset: usize,
+        old: Vec<u8>,
+        new: Vec<u8>,
+    },
+}
+
+impl Disk {
+    /// The disk as a new process has it; an earlier one's hold on it ends.
+    pub(crate) fn mount(&self, fuse: &Fuse) -> Medium {
+        let mut state = self.state();
+        state.owner += 1;
+        Medium {
+            disk: self.clone(),
+            owner: state.owner,
+            fuse: fuse.clone(),
+        }
+    }
+
+    /// The power goes: of what was not synced each write has reached the disk, or a part of it, or
+    /// nothing.
+    pub(crate) fn crash(&self, rng: &mut SmallRng) {
+        let mut state = self.state();
+        state.owner += 1;
+        let changes = std::mem::take(&mut state.unsynced);
+        for change in changes.iter().rev() {
+            state.undo(change);
+        }
+        for change in changes {
+            match rng.random_range(0..4u8) {
+                0 => {}
+                1 => state.redo_torn(change, rng),
+                _ => state.redo(&change),
+            }
+        }
+    }
+
+    /// A disk with the same on it.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.state().is_full = is_full;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.state().is_full
+    }
+
+    /// Whether a crash would lose nothing but a change of the file's length, which redb does not wait
+    /// for.
+    pub(crate) fn is_synced(&self) -> bool {
+        let state = self.state();
+        let mut changes = state.unsynced.iter();
+        changes.all(|change| matches!(change, Change::Len { .. }))
+    }
+
+    /// Whether these bytes stand somewhere on it.
+    pub(crate) fn contains(&self, needle: &[u8]) -> bool {
+        memmem(&self.state().bytes, needle)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+pub(crate) fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
+    let first = needle[0];
+    let mut rest = haystack;
+    while let Some(at) = rest.iter().position(|byte| *byte == first) {
+        rest = &rest[at..];
+        if rest.starts_with(needle) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
+
+impl State {
+    fn set_len(&mut self, new: usize) {
+        let old = self.bytes.len();
+        let tail = self.bytes.get(new..).unwrap_or_default().to_vec();
+        self.bytes.resize(new, 0);
+        self.unsynced.push(Change::Len { old, new, tail });
+    }
+
+    fn undo(&mut self, change: &Change) {
+        match change {
+            Change::Len { old, new, tail } => {
+                self.bytes.resize(*old, 0);
+                if new < old {
+                    self.put(*new, tail);
+                }
+            }
+            Change::Write { offset, old, .. } => self.put(*offset, old),
+        }
+    }
+
+    fn redo(&mut self, change: &Change) {
+        match change {
+            Change::Len { new, .. } => self.bytes.resize(*new, 0),
+            Change::Write { offset, new, .. } => self.put(*offset, new),
+        }
+    }
+
+    fn redo_torn(&mut self, change: Change, rng: &mut SmallRng) {
+        match change {
+            Change::Len { .. } => self.redo(&change),
+            Change::Write { offset, new, .. } => {
+                for (n, sector) in new.chunks(SECTOR).enumerate() {
+                    if rng.random() {
+                        self.put(offset + n * SECTOR, sector);
+                    }
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[offset..end].copy_from_slice(bytes);
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Medium {
+    disk: Disk,
+    owner: u64,
+    fuse: Fuse,
+}
+
+impl Medium {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.disk.state();
+        if state.owner != self.owner || self.fuse.is_burnt() {
+            return Err(io::Error::other("this process is dead"));
+        }
+        Ok(state)
+    }
+
+    fn state_for_change(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state()?;
+        if !self.fuse.spend() {
+            return Err(io::Error::other("this process has just died"));
+        }
+        if state.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(state)
+    }
+}
+
+impl StorageBackend for Medium {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state()?.bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state()?;
+        let start = usize::try_from(offset).unwrap();
+        let found = state.bytes.get(start..start + out.len());
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.state_for_change()?;
+        state.set_len(usize::try_from(len).unwrap());
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.state_for_change()?;
+        state.unsynced.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.state_for_change()?;
+        let offset = usize::try_from(offset).unwrap();
+        let end = offset + data.len();
+        if state.bytes.len() < end {
+            state.set_len(end);
+        }
+        let old = state.bytes[offset..end].to_vec();
+        state.bytes[offset..end].copy_from_slice(data);
+        let new = data.to_vec();
+        state.unsynced.push(Change::Write { offset, old, new });
+        Ok(())
+    }
+}

@@ -1,0 +1,313 @@
+//! A peer's machine: its disk, its clock, the process on it, and the process's connections.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tincan_core::{Instant, Now};
+use tincan_link::IcePolicy;
+use tincan_peer::simulation::{
+    Beginning, Client as _, ClientOutput, Frame, Input, Lost, Node, RelayClient, RelayCommand,
+    Settings, SignalClient, SignalCommand,
+};
+use tincan_protocol::IdentityId;
+use tincan_protocol::origin::ServerUrl;
+
+use crate::around::{Around, DialId};
+use crate::disk::Disk;
+
+/// When every world begins, Unix milliseconds.
+pub(crate) const BEGIN_MS: u64 = 1_900_000_000_000;
+
+const DATA_KEY: [u8; 32] = [7; 32];
+
+/// First and longest wait before a server is dialed again.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// How often a connection is looked at, and when a silent one is given up: as real ones.
+const TICK: Duration = Duration::from_secs(15);
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// Before the state is loaded again after the store has failed.
+const RELOAD: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) identity: IdentityId,
+    pub(crate) disk: Disk,
+    pub(crate) around: Around,
+    pub(crate) node: Option<Node>,
+    pub(crate) inbox: VecDeque<Input>,
+    pub(crate) clients: BTreeMap<DialId, Slot>,
+    /// Its store has failed; it begins again then.
+    pub(crate) reload_at: Option<Duration>,
+    /// Its clock goes that much too fast, millionths.
+    drift: i64,
+    /// Its wall clock was set by that much, milliseconds.
+    jump: i64,
+}
+
+/// A connection that the process wants.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) server: Server,
+    pub(crate) client: AnyClient,
+    pub(crate) connection: Option<u64>,
+    /// Commands that wait for the server's first word.
+    held: VecDeque<AnyCommand>,
+    /// When it was made, heard of last, is looked at next, or is made again.
+    began: Duration,
+    heard: Duration,
+    pub(crate) wake_at: Duration,
+    failures: u32,
+}
+
+/// A server's kind and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Server {
+    Relay(usize),
+    Signaling(usize),
+}
+
+impl Server {
+    pub(crate) fn url(self) -> ServerUrl {
+        let url = match self {
+            Self::Relay(n) => format!("http://r{n}.example"),
+            Self::Signaling(n) => format!("http://s{n}.example"),
+        };
+        url.parse().unwrap()
+    }
+
+    pub(crate) fn of(url: &ServerUrl) -> Self {
+        let (host, _) = url.host_and_port();
+        let number = host[1..2].parse().unwrap();
+        match &host[..1] {
+            "r" => Self::Relay(number),
+            _ => Self::Signaling(number),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum AnyClient {
+    Relay(Box<RelayClient>),
+    Signal(Box<SignalClient>),
+}
+
+#[derive(Debug)]
+pub(crate) enum AnyCommand {
+    Relay(RelayCommand),
+    Signal(SignalCommand),
+}
+
+/// Calls the client, whichever it is.
+macro_rules! each {
+    ($client:expr, $it:ident => $call:expr) => {
+        match $client {
+            AnyClient::Relay($it) => $call,
+            AnyClient::Signal($it) => $call,
+        }
+    };
+}
+
+impl AnyClient {
+    fn handle_command(&mut self, command: AnyCommand, now: Duration) -> Result<(), Lost> {
+        match (self, command) {
+            (Self::Relay(client), AnyCommand::Relay(command)) => {
+                client.handle_command(command, now)
+            }
+            (Self::Signal(client), AnyCommand::Signal(command)) => {
+                client.handle_command(command, now)
+            }
+            (client, command) => panic!("{client:?}: {command:?}"),
+        }
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(url: &ServerUrl, now: Duration) -> Self {
+        let server = Server::of(url);
+        let client = match server {
+            Server::Relay(_) => AnyClient::Relay(Box::new(RelayClient::new(url.clone()))),
+            Server::Signaling(_) => AnyClient::Signal(Box::new(SignalClient::new(url.clone()))),
+        };
+        Self {
+            server,
+            client,
+            connection: None,
+            held: VecDeque::new(),
+            began: now,
+            heard: now,
+            wake_at: now,
+            failures: 0,
+        }
+    }
+
+    pub(crate) fn connected(&mut self, connection: u64, now: Duration) {
+        (self.began, self.heard) = (now, now);
+        self.wake_at = now + TICK;
+        self.connection = Some(connection);
+        each!(&mut self.client, client => client.handle_connected());
+    }
+
+    pub(crate) fn lost(&mut self, reason: &str, now: Duration) {
+        if self.connection.take().is_some() && now - self.began > Duration::from_secs(10) {
+            self.failures = 0;
+        }
+        let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(16));
+        self.failures += 1;
+        self.wake_at = now + wait.min(RETRY_LONGEST);
+        each!(&mut self.client, client => client.handle_lost(Lost::new(reason)));
+        // Without a connection there is none that could be lost.
+        let _ = self.take_held(now);
+    }
+
+    pub(crate) fn handle_command(
+        &mut self,
+        command: AnyCommand,
+        now: Duration,
+    ) -> Result<(), Lost> {
+        self.held.push_back(command);
+        self.take_held(now)
+    }
+
+    /// Commands wait for the server's first word, as they do in the queue of a real connection.
+    fn take_held(&mut self, now: Duration) -> Result<(), Lost> {
+        while each!(&self.client, client => client.takes_commands()) {
+            let Some(command) = self.held.pop_front() else {
+                break;
+            };
+            self.client.handle_command(command, now - self.began)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn handle_frame(&mut self, frame: Frame, now: Duration) -> Result<(), Lost> {
+        self.heard = now;
+        let since = now - self.began;
+        each!(&mut self.client, client => client.handle_frame(frame, since))?;
+        self.take_held(now)
+    }
+
+    /// Now and then. `hears`: what the server sends would arrive.
+    pub(crate) fn handle_tick(&mut self, hears: bool, now: Duration) -> Result<(), Lost> {
+        self.wake_at = now + TICK;
+        if hears {
+            self.heard = now;
+        } else if now - self.heard > DEAD_AFTER {
+            return Err(Lost::new("the server is silent"));
+        }
+        let since = now - self.began;
+        each!(&mut self.client, client => client.handle_timeout(since))
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<ClientOutput> {
+        each!(&mut self.client, client => client.poll_output())
+    }
+}
+
+impl Machine {
+    /// A machine with a new profile on it.
+    pub(crate) fn new(peer: usize, relay: usize, around: Around) -> Self {
+        let disk = Disk::default();
+        let beginning = Beginning {
+            name: format!("peer{peer}"),
+            signal_servers: vec![Server::Signaling(0).url()],
+            relay: Server::Relay(relay).url(),
+            data_key: DATA_KEY,
+            now_ms: BEGIN_MS,
+        };
+        let (medium, source) = (disk.clone(), around.clone());
+        let fuse = around.fuse().clone();
+        let identity = Node::make(move || medium.mount(&fuse), &beginning, &mut |bytes| {
+            source.fill(bytes)
+        })
+        .unwrap();
+        Self::with(identity, disk, around)
+    }
+
+    pub(crate) fn with(identity: IdentityId, disk: Disk, around: Around) -> Self {
+        Self {
+            identity,
+            disk,
+            around,
+            node: None,
+            inbox: VecDeque::new(),
+            clients: BTreeMap::new(),
+            reload_at: None,
+            drift: 0,
+            jump: 0,
+        }
+    }
+
+    pub(crate) fn set_drift(&mut self, millionths: i64) {
+        self.drift = millionths;
+    }
+
+    pub(crate) fn jump(&mut self, ms: i64) {
+        self.jump += ms;
+    }
+
+    /// What its clocks say.
+    pub(crate) fn clock(&self, now: Duration) -> Now {
+        let micros = i128::try_from(now.as_micros()).unwrap();
+        let own = micros + micros * i128::from(self.drift) / 1_000_000;
+        let unix_ms = i128::from(BEGIN_MS) + own / 1_000 + i128::from(self.jump);
+        Now {
+            instant: Instant::from_micros(u64::try_from(own + 1).unwrap()),
+            unix_ms: u64::try_from(unix_ms).unwrap(),
+        }
+    }
+
+    /// When the process wants a turn.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let deadline = self.node.as_ref()?.deadline();
+        let own = i128::from(deadline.as_micros()) - 1;
+        let micros = own * 1_000_000 / (1_000_000 + i128::from(self.drift)) + 1;
+        Some(Duration::from_micros(
+            u64::try_from(micros.max(0)).unwrap_or(u64::MAX),
+        ))
+    }
+
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let instant = self.clock(now).instant;
+        self.node
+            .as_ref()
+            .is_some_and(|node| node.deadline() <= instant)
+    }
+
+    /// A process begins on what the disk holds. Returns why not, if not.
+    pub(crate) fn start(&mut self, now: Duration) -> Result<(), String> {
+        self.around = self.around.reborn();
+        self.around.set_time(self.clock(now));
+        (self.reload_at, self.node) = (None, None);
+        let (disk, fuse) = (self.disk.clone(), self.around.fuse().clone());
+        let settings = Settings {
+            ice: IcePolicy::All,
+            offline: false,
+        };
+        let around = Box::new(self.around.clone());
+        match Node::start(move || disk.mount(&fuse), DATA_KEY, settings, around) {
+            Ok(node) => {
+                self.node = Some(node);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The process ends, with what it had in memory.
+    pub(crate) fn stop(&mut self) {
+        self.around.fuse().burn();
+        self.node = None;
+        self.inbox.clear();
+        self.clients.clear();
+        self.reload_at = None;
+    }
+
+    /// The store has failed: as in the driver's shell, the state is loaded again after a while.
+    pub(crate) fn fail(&mut self, now: Duration) {
+        self.stop();
+        self.reload_at = Some(now + RELOAD);
+    }
+}

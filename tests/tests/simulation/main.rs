@@ -1,0 +1,105 @@
+//! The simulated world: three peers with their real driver, core and store, the real insides of two
+//! relays and a signaling server, and everything around them simulated: disks that lose what was not
+//! synced, links and connections that delay, break and go silent, clocks that drift and are set,
+//! processes that die between any two things they do.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`world`] | the machines, the network, time; what a step does |
+//! | [`step`] | what can happen, and how schedules are made of it |
+//! | [`runner`] | running schedules, and shortening those that fail |
+//! | [`model`] | what must be true, and the invariants (`ARCHITECTURE.md`) after each step |
+//! | [`machine`] | a peer's machine; [`around`] what its process does to the world |
+//! | [`relay`], [`signaling`] | the servers |
+//! | [`links`] | direct links |
+//! | [`disk`], [`fuse`] | a disk that forgets, a process that dies in the middle |
+//! | [`stand_in`], [`witness`] | cheap encryption with MLS's semantics; what is in an envelope |
+//! | [`acquaint`] | how they become contacts |
+//!
+//! `TINCAN_SCHEDULES` is how many schedules are run (default 1,000), `TINCAN_STEPS` how long they are
+//! (default 10,000), `TINCAN_SEED` where the seeds begin (default 0): the seed that a failure names,
+//! with one schedule, is that failure again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "the harness of a test: what fails here is a failed test"
+)]
+
+mod acquaint;
+mod around;
+mod disk;
+mod fuse;
+mod links;
+mod machine;
+mod model;
+mod relay;
+mod runner;
+mod signaling;
+mod stand_in;
+mod step;
+mod witness;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use acquaint::acquainted;
+use around::Crypto;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+/// Runs schedules on both cores, each in one thread.
+fn run(crypto: Crypto, seeds: u64, steps: u64) {
+    let first = number("TINCAN_SEED", 0);
+    let next = AtomicU64::new(first);
+    let texts = AtomicU64::new(0);
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let work = || {
+            let world = acquainted(crypto, 1);
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + seeds {
+                    return;
+                }
+                let outcome = runner::check(&world, seed, usize::try_from(steps).unwrap());
+                texts.fetch_add(outcome.texts as u64, Ordering::Relaxed);
+            }
+        };
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
+    let (texts, took) = (texts.into_inner(), begin.elapsed());
+    eprintln!("{crypto:?}: {seeds} schedules of {steps} steps, {texts} texts, {took:.1?}");
+    assert!(texts > 0, "nobody has said anything");
+}
+
+#[test]
+fn whatever_happens_the_invariants_hold() {
+    let schedules = number("TINCAN_SCHEDULES", 1_000);
+    run(Crypto::StandIn, schedules, number("TINCAN_STEPS", 10_000));
+}
+
+#[test]
+fn whatever_happens_the_invariants_hold_with_real_mls() {
+    let schedules = number("TINCAN_SCHEDULES", 1_000).div_ceil(50);
+    run(Crypto::Mls, schedules, number("TINCAN_STEPS", 10_000) / 5);
+}
+
+#[test]
+fn the_same_seed_is_the_same_story() {
+    let world = acquainted(Crypto::StandIn, 1);
+    let (_, steps) = runner::schedule(5, 2_000);
+    let story = || {
+        let mut world = world.copy(5);
+        steps.iter().for_each(|step| world.step(*step));
+        world.fingerprint()
+    };
+    assert_eq!(story(), story());
+}

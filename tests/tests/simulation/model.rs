@@ -1,0 +1,379 @@
+//! The reference model: what everybody was told, and what therefore has to be true.
+//!
+//! The numbers in the messages of failures are those of the invariants in `ARCHITECTURE.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use tincan_peer::SendError;
+use tincan_peer::simulation::{ConversationNo, HistoryEntry, JournalEvent, Node};
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::Body;
+use tincan_protocol::{EnvelopeId, IdentityId, MsgId};
+use tokio::sync::oneshot;
+
+use crate::witness::{Witness, message_id};
+
+/// What every text begins with, and what must not be found in any frame or on any disk.
+pub(crate) const CANARY: &str = "canary-";
+
+type Answer = Result<Vec<MsgId>, SendError>;
+
+/// A conversation as one of the two has it.
+type Side = (usize, ConversationNo);
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    witness: Witness,
+    identities: Vec<IdentityId>,
+    texts: BTreeMap<MsgId, Text>,
+    /// Sends without an answer yet.
+    open: Vec<(usize, MsgId, oneshot::Receiver<Answer>)>,
+    /// Contents that have left their device.
+    left: BTreeMap<(Side, u64), [u8; 32]>,
+    told: BTreeMap<Side, Told>,
+    /// Where each peer's journal ends.
+    journal: Vec<u64>,
+    /// Claims of each peer that its next process must be able to keep.
+    claims: Vec<Claims>,
+}
+
+#[derive(Debug)]
+struct Text {
+    from: usize,
+    to: usize,
+    text: String,
+    /// The sender's user was told that it is durable.
+    is_acked: bool,
+}
+
+/// What one side of a conversation was told.
+#[derive(Debug, Default)]
+struct Told {
+    /// The last message of the other side that was shown in order.
+    shown_up_to: u64,
+    shown: SeqSet,
+    gaps: SeqSet,
+    /// How far own messages have come: 1 sent, 2 delivered, 3 read.
+    states: BTreeMap<u64, u8>,
+    failed: SeqSet,
+}
+
+/// What a peer has claimed since its last process began.
+#[derive(Debug, Default)]
+struct Claims {
+    /// Messages of the other side that it has called stored.
+    stored: BTreeSet<(ConversationNo, u64)>,
+    /// Own contents that have left.
+    left: BTreeSet<(ConversationNo, u64)>,
+    /// Own texts that were called durable.
+    acked: BTreeSet<MsgId>,
+}
+
+impl Model {
+    pub(crate) fn new(witness: Witness, identities: Vec<IdentityId>) -> Self {
+        let peers = identities.len();
+        Self {
+            witness,
+            identities,
+            texts: BTreeMap::new(),
+            open: Vec::new(),
+            left: BTreeMap::new(),
+            told: BTreeMap::new(),
+            journal: vec![0; peers],
+            claims: (0..peers).map(|_| Claims::default()).collect(),
+        }
+    }
+
+    pub(crate) fn sent(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// A user sends a text.
+    pub(crate) fn sends(
+        &mut self,
+        (from, to): (usize, usize),
+        (id, text): (MsgId, String),
+        answer: oneshot::Receiver<Answer>,
+    ) {
+        let is_acked = false;
+        let text = Text {
+            from,
+            to,
+            text,
+            is_acked,
+        };
+        self.texts.insert(id, text);
+        self.open.push((from, id, answer));
+    }
+
+    /// Callers look at their answers.
+    pub(crate) fn hear_answers(&mut self) {
+        let Self {
+            open,
+            texts,
+            claims,
+            ..
+        } = self;
+        open.retain_mut(|(from, id, answer)| match answer.try_recv() {
+            Ok(Ok(_)) => {
+                texts.get_mut(id).unwrap().is_acked = true;
+                claims[*from].acked.insert(*id);
+                false
+            }
+            Ok(Err(error)) => panic!("a send is refused: {error}"),
+            Err(oneshot::error::TryRecvError::Empty) => true,
+            // Nobody knows what became of it.
+            Err(oneshot::error::TryRecvError::Closed) => false,
+        });
+    }
+
+    /// An envelope leaves its device.
+    pub(crate) fn leaves(&mut self, peer: usize, no: ConversationNo, envelope: &Bytes) {
+        let id = message_id(envelope.clone()).expect("an envelope");
+        // Sealed in an earlier world: what it holds is not known.
+        let Some((by, inside)) = self.witness.sealed(&id) else {
+            return;
+        };
+        assert_eq!(by, peer, "somebody else's envelope");
+        for inside in inside {
+            let known = self.left.insert(((peer, no), inside.seq), inside.hash);
+            assert!(
+                known.is_none_or(|hash| hash == inside.hash),
+                "7: peer {peer} gives seq {} to two contents",
+                inside.seq
+            );
+            self.claims[peer].left.insert((no, inside.seq));
+        }
+    }
+
+    /// A peer calls an envelope of the other side stored.
+    pub(crate) fn stores(
+        &mut self,
+        peer: usize,
+        (no, with): (ConversationNo, IdentityId),
+        id: EnvelopeId,
+        node: &Node,
+    ) {
+        // What it could not open it has asked for again.
+        if !self.witness.has_opened(peer, id) {
+            return;
+        }
+        let Some((by, inside)) = self.witness.sealed(&id) else {
+            return;
+        };
+        if self.identities[by] != with {
+            return;
+        }
+        for inside in inside {
+            let seq = inside.seq;
+            assert!(
+                node.has_received(no, seq),
+                "2: peer {peer} calls {seq} stored and does not have it"
+            );
+            self.claims[peer].stored.insert((no, seq));
+        }
+    }
+
+    /// A peer's journal has grown. `has`: whether the other side of a conversation has a message.
+    pub(crate) fn journal(
+        &mut self,
+        peer: usize,
+        end: u64,
+        events: &[JournalEvent],
+        has: impl Fn(ConversationNo, u64) -> Option<bool>,
+    ) {
+        assert!(
+            end >= self.journal[peer],
+            "1: the journal of peer {peer} ends at {end}, it was at {}",
+            self.journal[peer]
+        );
+        self.journal[peer] = end;
+        for event in events {
+            match event {
+                JournalEvent::Received { no, messages } => {
+                    for &(_, seq) in messages {
+                        self.told.entry((peer, *no)).or_default().shows(seq);
+                    }
+                }
+                JournalEvent::Gap { no, first, last } => {
+                    let told = self.told.entry((peer, *no)).or_default();
+                    told.gaps.insert_range(*first, *last);
+                    told.shown_up_to = told.shown_up_to.max(*last);
+                }
+                JournalEvent::State {
+                    no,
+                    first,
+                    last,
+                    state,
+                    ..
+                } => {
+                    for seq in *first..=*last {
+                        if matches!(state.as_str(), "delivered" | "read") {
+                            let has = has(*no, seq);
+                            assert!(has != Some(false), "8: {seq} of peer {peer} is not there");
+                        }
+                        let told = self.told.entry((peer, *no)).or_default();
+                        told.comes_to(seq, state);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn journal_end(&self, peer: usize) -> u64 {
+        self.journal[peer]
+    }
+
+    /// A new process of a peer has begun: what the old one has said must hold.
+    pub(crate) fn begins(&mut self, peer: usize, node: &Node) {
+        self.hear_answers();
+        let claims = std::mem::take(&mut self.claims[peer]);
+        for (no, seq) in claims.stored {
+            assert!(
+                node.has_received(no, seq),
+                "2: peer {peer} has called {seq} stored and lost it"
+            );
+        }
+        for &(no, seq) in &claims.left {
+            let there = node.sent_ids(no, seq, seq).unwrap();
+            assert!(
+                !there.is_empty(),
+                "1: seq {seq} has left peer {peer} before it was durable"
+            );
+        }
+        if claims.acked.is_empty() {
+            return;
+        }
+        let mut there = BTreeSet::new();
+        for conversation in node.conversations() {
+            let history = node.history(conversation.no).unwrap();
+            there.extend(history.iter().filter(|one| one.is_ours).map(id));
+        }
+        for id in claims.acked {
+            assert!(
+                there.contains(&id),
+                "peer {peer} has lost {:?}, which it had called durable",
+                self.texts[&id].text
+            );
+        }
+    }
+
+    /// At the end, when everything has come to rest.
+    pub(crate) fn complete(&self, nodes: &[&Node]) {
+        for (from, sender) in nodes.iter().enumerate() {
+            for conversation in sender.conversations() {
+                let to = self.peer(&conversation.with);
+                let back = nodes[to].conversations();
+                let back = back.iter().find(|one| one.with == self.identities[from]);
+                let theirs = sender.history(conversation.no).unwrap();
+                let back = back.map(|back| nodes[to].history(back.no).unwrap());
+                self.compare(
+                    (from, conversation.no),
+                    to,
+                    &theirs,
+                    &back.unwrap_or_default(),
+                );
+            }
+        }
+        for (id, text) in &self.texts {
+            let history = nodes[text.from].conversations();
+            let histories = history
+                .iter()
+                .map(|conversation| nodes[text.from].history(conversation.no).unwrap());
+            let there = histories.flatten().any(|one| one.content.msg_id == *id);
+            assert!(
+                there || !text.is_acked,
+                "{:?} is lost at its sender",
+                text.text
+            );
+        }
+    }
+
+    /// What one has sent is what the other one has, in this order, once.
+    fn compare(&self, side: Side, to: usize, sender: &[HistoryEntry], receiver: &[HistoryEntry]) {
+        let from = side.0;
+        let failed = self.told.get(&side).map(|told| &told.failed);
+        let sent: Vec<_> = sender.iter().filter(|one| one.is_ours).map(parts).collect();
+        let got: Vec<_> = receiver
+            .iter()
+            .filter(|one| !one.is_ours)
+            .map(parts)
+            .collect();
+        let ids: BTreeSet<_> = got.iter().map(|one| one.1).collect();
+        assert_eq!(
+            ids.len(),
+            got.len(),
+            "3: {to} has something of {from} twice"
+        );
+        assert!(
+            got.is_sorted_by_key(|one| one.0) && sent.is_sorted_by_key(|one| one.0),
+            "5: {from} to {to}: out of order"
+        );
+        let missing = sent.iter().filter(|one| !ids.contains(&one.1));
+        let missing: Vec<_> = missing
+            .filter(|one| failed.is_none_or(|failed| !failed.contains(one.0)))
+            .collect();
+        assert!(missing.is_empty(), "4: {to} lacks of {from}: {missing:?}");
+        let sent: BTreeMap<_, _> = sent.iter().map(|one| (one.1, one)).collect();
+        for one in &got {
+            assert_eq!(
+                sent.get(&one.1),
+                Some(&one),
+                "{to} has what {from} did not send"
+            );
+            if let (Some(known), Some(text)) = (self.texts.get(&one.1), &one.2) {
+                assert_eq!((&known.text, known.from, known.to), (text, from, to));
+            }
+        }
+    }
+
+    fn peer(&self, identity: &IdentityId) -> usize {
+        let found = self.identities.iter().position(|one| one == identity);
+        found.expect("somebody of this world")
+    }
+}
+
+fn id(entry: &HistoryEntry) -> MsgId {
+    entry.content.msg_id
+}
+
+fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {
+    let text = match &entry.content.body {
+        Body::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    (entry.content.seq, entry.content.msg_id, text)
+}
+
+impl Told {
+    fn shows(&mut self, seq: u64) {
+        assert!(self.shown.insert(seq), "3: {seq} is shown twice");
+        if seq > self.shown_up_to {
+            self.shown_up_to = seq;
+        } else {
+            assert!(
+                self.gaps.contains(seq),
+                "5: {seq} is shown after {} without a gap",
+                self.shown_up_to
+            );
+        }
+    }
+
+    fn comes_to(&mut self, seq: u64, state: &str) {
+        let rank = match state {
+            "sent" => 1,
+            "delivered" => 2,
+            "read" => 3,
+            "failed" => {
+                self.failed.insert(seq);
+                return;
+            }
+            // Only says why it waits.
+            _ => return,
+        };
+        let before = self.states.insert(seq, rank).unwrap_or(0);
+        assert!(before <= rank, "6: {seq} goes back to {state}");
+    }
+}
