@@ -262,33 +262,35 @@ impl Model {
 
     /// At the end, when everything has come to rest.
     pub(crate) fn complete(&self, nodes: &[&Node]) {
-        for (from, sender) in nodes.iter().enumerate() {
-            for conversation in sender.conversations() {
-                let to = self.peer(&conversation.with);
-                let back = nodes[to].conversations();
-                let back = back.iter().find(|one| one.with == self.identities[from]);
-                let theirs = sender.history(conversation.no).unwrap();
-                let back = back.map(|back| nodes[to].history(back.no).unwrap());
-                self.compare(
-                    (from, conversation.no),
-                    to,
-                    &theirs,
-                    &back.unwrap_or_default(),
-                );
+        let histories: Vec<BTreeMap<usize, Conversation>> =
+            nodes.iter().map(|node| self.histories(node)).collect();
+        let nothing = Vec::new();
+        for (from, conversations) in histories.iter().enumerate() {
+            for (&to, conversation) in conversations {
+                let back = histories[to].get(&from);
+                let back = back.map_or(&nothing, |back| &back.history);
+                self.compare((from, conversation.no), to, &conversation.history, back);
+            }
+            let own = conversations.values().flat_map(|one| &one.history);
+            let there: BTreeSet<MsgId> = own.filter(|one| one.is_ours).map(id).collect();
+            let texts = self.texts.iter();
+            let acked = texts.filter(|(_, text)| text.from == from && text.is_acked);
+            for (id, text) in acked {
+                assert!(there.contains(id), "{:?} is lost at its sender", text.text);
             }
         }
-        for (id, text) in &self.texts {
-            let history = nodes[text.from].conversations();
-            let histories = history
-                .iter()
-                .map(|conversation| nodes[text.from].history(conversation.no).unwrap());
-            let there = histories.flatten().any(|one| one.content.msg_id == *id);
-            assert!(
-                there || !text.is_acked,
-                "{:?} is lost at its sender",
-                text.text
-            );
-        }
+    }
+
+    /// Everything that a peer has, by the other side.
+    fn histories(&self, node: &Node) -> BTreeMap<usize, Conversation> {
+        let all = node.conversations().into_iter().map(|view| {
+            let conversation = Conversation {
+                no: view.no,
+                history: node.history(view.no).unwrap(),
+            };
+            (self.peer(&view.with), conversation)
+        });
+        all.collect()
     }
 
     /// What one has sent is what the other one has, in this order, once.
@@ -333,6 +335,12 @@ impl Model {
         let found = self.identities.iter().position(|one| one == identity);
         found.expect("somebody of this world")
     }
+}
+
+/// What one side has of a conversation.
+struct Conversation {
+    no: ConversationNo,
+    history: Vec<HistoryEntry>,
 }
 
 fn id(entry: &HistoryEntry) -> MsgId {
