@@ -12,6 +12,7 @@ use tincan_protocol::content::Body;
 use tincan_protocol::{EnvelopeId, IdentityId, MsgId};
 use tokio::sync::oneshot;
 
+use crate::tally::Tally;
 use crate::witness::{Witness, message_id};
 
 /// What every text begins with, and what must not be found in any frame or on any disk.
@@ -54,6 +55,8 @@ struct Told {
     shown_up_to: u64,
     shown: SeqSet,
     gaps: SeqSet,
+    /// Messages that were shown after their gap.
+    late: u64,
     /// How far own messages have come: 1 sent, 2 delivered, 3 read.
     states: BTreeMap<u64, u8>,
     failed: SeqSet,
@@ -85,8 +88,19 @@ impl Model {
         }
     }
 
-    pub(crate) fn sent(&self) -> usize {
-        self.texts.len()
+    /// What users have met.
+    pub(crate) fn count(&self, tally: &mut Tally) {
+        tally.texts = self.texts.len() as u64;
+        for told in self.told.values() {
+            tally.gaps += told.gaps.range_count() as u64;
+            tally.late += told.late;
+            tally.failed += told
+                .failed
+                .ranges()
+                .map(|(first, last)| last - first + 1)
+                .sum::<u64>();
+            tally.read += told.states.values().filter(|rank| **rank == 3).count() as u64;
+        }
     }
 
     /// A user sends a text.
@@ -361,6 +375,7 @@ impl Told {
         if seq > self.shown_up_to {
             self.shown_up_to = seq;
         } else {
+            self.late += 1;
             assert!(
                 self.gaps.contains(seq),
                 "5: {seq} is shown after {} without a gap",

@@ -9,6 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
 use crate::step::{FLAVOURS, Flavour, Step};
+use crate::tally::Tally;
 use crate::world::World;
 
 /// Runs that shortening may take. Each is at most as long as the failing one.
@@ -22,14 +23,8 @@ pub(crate) fn schedule(seed: u64, steps: usize) -> (Flavour, Vec<Step>) {
     (flavour, steps)
 }
 
-/// What a schedule came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) texts: usize,
-}
-
 /// Runs steps in a copy of a world, then lets it come to rest and compares.
-pub(crate) fn run(begin: &World, seed: u64, steps: &[Step]) -> Result<Outcome, String> {
+pub(crate) fn run(begin: &World, seed: u64, steps: &[Step]) -> Result<Tally, String> {
     quietly(|| {
         let mut world = begin.copy(seed);
         for step in steps {
@@ -37,17 +32,17 @@ pub(crate) fn run(begin: &World, seed: u64, steps: &[Step]) -> Result<Outcome, S
         }
         world.settle();
         world.check_complete();
-        Outcome {
-            texts: world.model.sent(),
-        }
+        let mut tally = world.tally;
+        world.model.count(&mut tally);
+        tally
     })
 }
 
 /// Runs a schedule; if it fails, panics with its seed and as few steps as were found to fail as well.
-pub(crate) fn check(begin: &World, seed: u64, steps: usize) -> Outcome {
+pub(crate) fn check(begin: &World, seed: u64, steps: usize) -> Tally {
     let (flavour, steps) = schedule(seed, steps);
     match run(begin, seed, &steps) {
-        Ok(outcome) => outcome,
+        Ok(tally) => tally,
         Err(why) => {
             let (short, why_short) = shrink(begin, seed, steps, &why);
             let last: Vec<String> = short.iter().map(|step| format!("    {step:?},")).collect();

@@ -119,7 +119,7 @@ const CALM: Flavour = Flavour {
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// From quiet to cruel.
-pub(crate) const FLAVOURS: [Flavour; 6] = [
+pub(crate) const FLAVOURS: [Flavour; 7] = [
     CALM,
     Flavour {
         name: "crashes",
@@ -146,6 +146,16 @@ pub(crate) const FLAVOURS: [Flavour; 6] = [
         crashes: 4,
         fills: 6,
         forgets: 1,
+        ..CALM
+    },
+    Flavour {
+        name: "calendar",
+        waits: 50,
+        crashes: 3,
+        partitions: 6,
+        clocks: 6,
+        longest_wait: 60_000,
+        largest_jump: 20 * DAY_MS,
         ..CALM
     },
     Flavour {

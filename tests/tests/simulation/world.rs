@@ -22,6 +22,7 @@ use crate::model::{CANARY, Model};
 use crate::relay::{self, Relay};
 use crate::signaling::{self, Signaling};
 use crate::step::Step;
+use crate::tally::Tally;
 use crate::witness::{Witness, message_id};
 
 /// Everybody talks with everybody.
@@ -90,6 +91,7 @@ pub(crate) struct World {
     ready: Vec<Ready>,
     crypto: Crypto,
     next_text: u64,
+    pub(crate) tally: Tally,
 }
 
 impl World {
@@ -154,6 +156,7 @@ impl World {
             ready: Vec::new(),
             crypto,
             next_text: 1,
+            tally: Tally::default(),
         }
     }
 
@@ -190,6 +193,7 @@ impl World {
                 let open = self.links.open();
                 if let Some(&id) = open.get(usize::from(which) % open.len().max(1)) {
                     let rng = &mut self.rng;
+                    self.tally.broken_links += 1;
                     if silently {
                         self.links.silence(id, self.now);
                     } else {
@@ -215,6 +219,7 @@ impl World {
             }
             Step::Forget { which } => {
                 let relay = usize::from(which) % RELAYS;
+                self.tally.lost_relays += 1;
                 self.relays[relay].forget();
                 self.server_gone(Server::Relay(relay));
             }
@@ -446,6 +451,7 @@ impl World {
             }
             return;
         }
+        self.tally.transitions += 1;
         match self.ready[which % self.ready.len()] {
             Ready::Turn(peer) => self.turn(peer, some),
             Ready::Reload(peer) => self.start(peer),
@@ -508,6 +514,7 @@ impl World {
         self.take_effects(peer);
         let machine = &mut self.machines[peer];
         if machine.around.fuse().is_burnt() {
+            self.tally.peers_killed_in_a_turn += 1;
             return self.crash(peer);
         }
         match result {
@@ -515,6 +522,7 @@ impl World {
             Ok(true) => panic!("peer {peer} has ended"),
             Err(error) => {
                 assert!(machine.disk.is_full(), "peer {peer}: {error}");
+                self.tally.full_disks += 1;
                 self.links.forget(peer, self.now);
                 self.machines[peer].fail(self.now);
                 self.hang_up_all(peer);
@@ -854,6 +862,7 @@ impl World {
             self.to_client(id, frame);
         }
         if self.relays[relay].fuse().is_burnt() && self.relays[relay].is_alive() {
+            self.tally.relays_killed_at_work += 1;
             self.crash_relay(relay);
         }
     }

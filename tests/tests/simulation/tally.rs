@@ -1,0 +1,42 @@
+//! What has happened in a schedule: a search that never meets something proves nothing about it.
+
+use std::ops::AddAssign;
+
+/// Counts, over one schedule or many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Things that went on.
+    pub(crate) transitions: u64,
+    pub(crate) texts: u64,
+    /// Processes that died between two operations of one turn.
+    pub(crate) peers_killed_in_a_turn: u64,
+    pub(crate) relays_killed_at_work: u64,
+    pub(crate) lost_relays: u64,
+    /// Turns that failed because the disk was full.
+    pub(crate) full_disks: u64,
+    pub(crate) broken_links: u64,
+    /// Gaps that somebody was shown.
+    pub(crate) gaps: u64,
+    /// Messages that came after their gap.
+    pub(crate) late: u64,
+    /// Messages that were given up.
+    pub(crate) failed: u64,
+    /// Messages whose sender was told that they are read.
+    pub(crate) read: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.transitions += other.transitions;
+        self.texts += other.texts;
+        self.peers_killed_in_a_turn += other.peers_killed_in_a_turn;
+        self.relays_killed_at_work += other.relays_killed_at_work;
+        self.lost_relays += other.lost_relays;
+        self.full_disks += other.full_disks;
+        self.broken_links += other.broken_links;
+        self.gaps += other.gaps;
+        self.late += other.late;
+        self.failed += other.failed;
+        self.read += other.read;
+    }
+}
