@@ -33,9 +33,9 @@ pub(crate) enum Effect {
     DialRelay(DialId, Dial),
     DialSignaling(DialId, Dial),
     HangUp(DialId),
-    Relay(DialId, RelayCommand),
+    Relay(DialId, Box<RelayCommand>),
     Signal(DialId, SignalCommand),
-    StartLink(ConversationNo, u64, LinkStart),
+    StartLink(ConversationNo, u64, Box<LinkStart>),
     LinkSignal(u64, LinkSignal),
     LinkFrame(u64, Bytes),
     LinkClose(u64, String),
@@ -173,7 +173,7 @@ impl Surroundings for Around {
         Box::new(ServerEnd {
             around: self.clone(),
             dial: id,
-            effect: Effect::Relay,
+            effect: |dial, command| Effect::Relay(dial, Box::new(command)),
         })
     }
 
@@ -188,7 +188,7 @@ impl Surroundings for Around {
     }
 
     fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart) {
-        self.does(Effect::StartLink(no, attempt, start));
+        self.does(Effect::StartLink(no, attempt, Box::new(start)));
     }
 
     fn journal_grew(&mut self, end: u64, new: &[JournalEvent]) {

@@ -96,7 +96,7 @@ pub(crate) enum AnyClient {
 
 #[derive(Debug)]
 pub(crate) enum AnyCommand {
-    Relay(RelayCommand),
+    Relay(Box<RelayCommand>),
     Signal(SignalCommand),
 }
 
@@ -111,16 +111,17 @@ macro_rules! each {
 }
 
 impl AnyClient {
-    fn handle_command(&mut self, command: AnyCommand, now: Duration) -> Result<(), Lost> {
-        match (self, command) {
+    fn handle_command(&mut self, command: AnyCommand, now: Duration) -> Result<(), String> {
+        let result = match (self, command) {
             (Self::Relay(client), AnyCommand::Relay(command)) => {
-                client.handle_command(command, now)
+                client.handle_command(*command, now)
             }
             (Self::Signal(client), AnyCommand::Signal(command)) => {
                 client.handle_command(command, now)
             }
             (client, command) => panic!("{client:?}: {command:?}"),
-        }
+        };
+        result.map_err(|lost| lost.to_string())
     }
 }
 
@@ -166,13 +167,13 @@ impl Slot {
         &mut self,
         command: AnyCommand,
         now: Duration,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), String> {
         self.held.push_back(command);
         self.take_held(now)
     }
 
     /// Commands wait for the server's first word, as they do in the queue of a real connection.
-    fn take_held(&mut self, now: Duration) -> Result<(), Lost> {
+    fn take_held(&mut self, now: Duration) -> Result<(), String> {
         while each!(&self.client, client => client.takes_commands()) {
             let Some(command) = self.held.pop_front() else {
                 break;
@@ -182,23 +183,25 @@ impl Slot {
         Ok(())
     }
 
-    pub(crate) fn handle_frame(&mut self, frame: Frame, now: Duration) -> Result<(), Lost> {
+    pub(crate) fn handle_frame(&mut self, frame: Frame, now: Duration) -> Result<(), String> {
         self.heard = now;
         let since = now - self.began;
-        each!(&mut self.client, client => client.handle_frame(frame, since))?;
+        let result = each!(&mut self.client, client => client.handle_frame(frame, since));
+        result.map_err(|lost| lost.to_string())?;
         self.take_held(now)
     }
 
     /// Now and then. `hears`: what the server sends would arrive.
-    pub(crate) fn handle_tick(&mut self, hears: bool, now: Duration) -> Result<(), Lost> {
+    pub(crate) fn handle_tick(&mut self, hears: bool, now: Duration) -> Result<(), String> {
         self.wake_at = now + TICK;
         if hears {
             self.heard = now;
         } else if now - self.heard > DEAD_AFTER {
-            return Err(Lost::new("the server is silent"));
+            return Err("the server is silent".to_owned());
         }
         let since = now - self.began;
-        each!(&mut self.client, client => client.handle_timeout(since))
+        let result = each!(&mut self.client, client => client.handle_timeout(since));
+        result.map_err(|lost| lost.to_string())
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<ClientOutput> {

@@ -51,6 +51,10 @@ use std::time::Instant;
 use acquaint::acquainted;
 use around::Crypto;
 use tally::Tally;
+use world::World;
+
+/// In one of so many schedules nobody knows anybody at the beginning.
+const STRANGERS: u64 = 5;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
@@ -64,13 +68,18 @@ fn run(crypto: Crypto, seeds: u64, steps: u64) -> Tally {
     let begin = Instant::now();
     std::thread::scope(|scope| {
         let work = || {
-            let world = acquainted(crypto, 1);
+            let (strangers, friends) = (World::new(crypto, 1), acquainted(crypto, 1));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= first + seeds {
                     return;
                 }
-                let tally = runner::check(&world, seed, usize::try_from(steps).unwrap());
+                let begin = if seed.is_multiple_of(STRANGERS) {
+                    &strangers
+                } else {
+                    &friends
+                };
+                let tally = runner::check(begin, seed, usize::try_from(steps).unwrap());
                 *total.lock().unwrap() += tally;
             }
         };

@@ -33,6 +33,8 @@ pub(crate) struct Model {
     /// Contents that have left their device.
     left: BTreeMap<(Side, u64), [u8; 32]>,
     told: BTreeMap<Side, Told>,
+    /// Who was told that their request is on its way, and to whom.
+    friends: BTreeSet<(usize, usize)>,
     /// Where each peer's journal ends.
     journal: Vec<u64>,
     /// Claims of each peer that its next process must be able to keep.
@@ -83,6 +85,7 @@ impl Model {
             open: Vec::new(),
             left: BTreeMap::new(),
             told: BTreeMap::new(),
+            friends: BTreeSet::new(),
             journal: vec![0; peers],
             claims: (0..peers).map(|_| Claims::default()).collect(),
         }
@@ -140,6 +143,11 @@ impl Model {
             // Nobody knows what became of it.
             Err(oneshot::error::TryRecvError::Closed) => false,
         });
+    }
+
+    /// A guest was told that their request is on its way.
+    pub(crate) fn befriend(&mut self, guest: usize, host: usize) {
+        self.friends.insert((guest, host));
     }
 
     /// An envelope leaves its device.
@@ -278,6 +286,13 @@ impl Model {
     pub(crate) fn complete(&self, nodes: &[&Node]) {
         let histories: Vec<BTreeMap<usize, Conversation>> =
             nodes.iter().map(|node| self.histories(node)).collect();
+        for (guest, host) in &self.friends {
+            let met = histories[*guest].contains_key(host) && histories[*host].contains_key(guest);
+            assert!(
+                met,
+                "4: {guest} was told that their request is on its way to {host}"
+            );
+        }
         let nothing = Vec::new();
         for (from, conversations) in histories.iter().enumerate() {
             for (&to, conversation) in conversations {

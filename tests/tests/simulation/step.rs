@@ -28,6 +28,11 @@ pub(crate) enum Step {
         to: u8,
         texts: u8,
     },
+    /// A user invites another one, who uses the invite.
+    Introduce {
+        host: u8,
+        guest: u8,
+    },
     /// A user reads what is there.
     Read {
         who: u8,
@@ -260,6 +265,13 @@ impl Flavour {
         if falls(self.forgets) && rng.random_bool(0.1) {
             return Step::Forget {
                 which: rng.random(),
+            };
+        }
+        // Among those who know each other it is refused, at little cost.
+        if rng.random_bool(0.002) {
+            return Step::Introduce {
+                host: rng.random(),
+                guest: rng.random(),
             };
         }
         if rng.random_bool(0.02) {

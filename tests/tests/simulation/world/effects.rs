@@ -1,0 +1,141 @@
+//! What a peer does to the world in its turn, looked at by the model.
+
+use bytes::Bytes;
+use rand::RngExt as _;
+use tincan_peer::simulation::{ConversationNo, JournalEvent, Node, RelayCommand};
+use tincan_protocol::EnvelopeId;
+use tincan_protocol::wire::{Frame as _, PeerFrame, peer_frame};
+
+use super::network::look_for_canary;
+use super::{Cut, World};
+use crate::around::Effect;
+use crate::machine::{AnyCommand, Slot};
+
+impl World {
+    pub(super) fn take_effects(&mut self, peer: usize) {
+        for effect in self.machines[peer].around.take_effects() {
+            self.apply(peer, effect);
+        }
+    }
+
+    pub(super) fn apply(&mut self, peer: usize, effect: Effect) {
+        match effect {
+            Effect::DialRelay(id, dial) | Effect::DialSignaling(id, dial) => {
+                let slot = Slot::new(&dial.server, self.now);
+                self.machines[peer].clients.insert(id, slot);
+            }
+            Effect::HangUp(id) => {
+                let slot = self.machines[peer].clients.remove(&id);
+                let connection = slot.and_then(|slot| slot.connection);
+                if let Some(connection) = connection.and_then(|id| self.connections.get_mut(&id)) {
+                    connection.client_gone = true;
+                    connection.down.clear();
+                }
+            }
+            Effect::Relay(id, command) => {
+                self.look_at(peer, &command);
+                self.command(peer, id, AnyCommand::Relay(command));
+            }
+            Effect::Signal(id, command) => self.command(peer, id, AnyCommand::Signal(command)),
+            Effect::StartLink(no, attempt, start) => {
+                let around = self.machines[peer].around.clone();
+                let inputs = self
+                    .links
+                    .start((peer, attempt), no, *start, &around, self.now);
+                self.machines[peer].inbox.extend(inputs);
+            }
+            Effect::LinkSignal(attempt, signal) => {
+                let now_ms = self.machines[peer].clock(self.now).unix_ms;
+                let relayed = self.rng.random_bool(0.2);
+                let cuts = &self.cuts;
+                self.links
+                    .handle_signal((peer, attempt), &signal, now_ms, relayed, |a, b| {
+                        !cuts.contains(&Cut::Peers(a.min(b), a.max(b)))
+                    });
+            }
+            Effect::LinkFrame(attempt, frame) => self.link_frame(peer, attempt, frame),
+            Effect::LinkClose(attempt, reason) => {
+                assert!(reason != "group states differ", "10: a group is forked");
+                self.links.close((peer, attempt), &reason);
+            }
+            Effect::Journal(end, events) => self.journal(peer, end, &events),
+        }
+    }
+
+    pub(super) fn journal(&mut self, peer: usize, end: u64, events: &[JournalEvent]) {
+        let machines = &self.machines;
+        let views = machines[peer].node.as_ref().map(Node::conversations);
+        let own = machines[peer].identity;
+        let has = |no: ConversationNo, seq: u64| {
+            let with = views.as_ref()?.iter().find(|view| view.no == no)?.with;
+            let other = machines.iter().find(|machine| machine.identity == with)?;
+            let node = other.node.as_ref()?;
+            let back = node
+                .conversations()
+                .into_iter()
+                .find(|view| view.with == own)?;
+            Some(node.has_received(back.no, seq))
+        };
+        self.model.journal(peer, end, events, has);
+    }
+
+    /// What a peer says to a relay.
+    pub(super) fn look_at(&mut self, peer: usize, command: &RelayCommand) {
+        match command {
+            RelayCommand::Deposit { tag, envelope, .. } => {
+                self.check_leaving(peer);
+                self.model.leaves(peer, tag.no, envelope);
+            }
+            RelayCommand::Ack { queue, index } => {
+                self.check_leaving(peer);
+                let delivered = self.mailboxes.entry((peer, *queue)).or_default();
+                let rest = delivered.split_off(&(index + 1));
+                let acked = std::mem::replace(delivered, rest);
+                self.stores(peer, acked.into_values().collect());
+            }
+            RelayCommand::Publish { .. } => self.check_leaving(peer),
+            _ => {}
+        }
+    }
+
+    /// Invariant 1, as the disk sees it.
+    pub(super) fn check_leaving(&self, peer: usize) {
+        let machine = &self.machines[peer];
+        // What it has done since in the same turn is behind it in the list.
+        assert!(
+            machine.disk.is_synced() || machine.around.fuse().is_burnt(),
+            "1: something leaves peer {peer} before the disk has everything"
+        );
+    }
+
+    /// A peer calls envelopes stored.
+    pub(super) fn stores(&mut self, peer: usize, ids: Vec<EnvelopeId>) {
+        let Some(node) = &self.machines[peer].node else {
+            return;
+        };
+        for id in ids {
+            for view in node.conversations() {
+                self.model.stores(peer, (view.no, view.with), id, node);
+            }
+        }
+    }
+
+    pub(super) fn link_frame(&mut self, peer: usize, attempt: u64, frame: Bytes) {
+        self.check_leaving(peer);
+        let no = self.links.conversation((peer, attempt));
+        let read = PeerFrame::read(frame.clone()).expect("own frame");
+        match (no, read.kind) {
+            (Some(no), Some(peer_frame::Kind::Put(put))) => {
+                self.model.leaves(peer, no, &put.envelope);
+            }
+            (Some(_), Some(peer_frame::Kind::Stored(stored))) => {
+                let ids = stored.env_ids.iter();
+                let ids = ids.filter_map(|id| EnvelopeId::try_from(id.as_slice()).ok());
+                self.stores(peer, ids.collect());
+            }
+            _ => {}
+        }
+        look_for_canary(&frame);
+        self.links.send((peer, attempt), frame);
+    }
+}

@@ -1,0 +1,125 @@
+//! Processes that begin, run and die.
+
+use rand::RngExt as _;
+use tincan_peer::simulation::Input;
+
+use super::{PEERS, World};
+use crate::machine::Server;
+
+impl World {
+    pub(crate) fn start_all(&mut self) {
+        if !self.signaling.is_alive() {
+            self.signaling.start();
+        }
+        for relay in &mut self.relays {
+            if !relay.is_alive() {
+                relay.start(self.now);
+            }
+        }
+        for peer in 0..PEERS {
+            let machine = &self.machines[peer];
+            if machine.node.is_none() && machine.reload_at.is_none() {
+                self.start(peer);
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, peer: usize) {
+        let machine = &mut self.machines[peer];
+        match machine.start(self.now) {
+            Ok(()) => {
+                let node = machine.node.as_ref().unwrap();
+                self.model.begins(peer, node);
+                self.read_journal(peer);
+                self.take_effects(peer);
+            }
+            Err(_) if machine.around.fuse().is_burnt() => self.crash(peer),
+            Err(error) => {
+                assert!(
+                    machine.disk.is_full(),
+                    "peer {peer} does not start: {error}"
+                );
+                machine.fail(self.now);
+            }
+        }
+    }
+
+    /// What became durable in the last moment of an earlier process.
+    pub(super) fn read_journal(&mut self, peer: usize) {
+        let after = self.model.journal_end(peer);
+        let node = self.machines[peer].node.as_ref().unwrap();
+        for (_, event) in node.journal(after).unwrap() {
+            self.journal(peer, after, &[event]);
+        }
+    }
+
+    pub(super) fn crash(&mut self, peer: usize) {
+        self.machines[peer].stop();
+        let disk = &self.machines[peer].disk;
+        disk.crash(&mut self.rng);
+        self.links.forget(peer, self.now);
+        let rng = &mut self.rng;
+        for connection in self.connections.values_mut() {
+            if connection.peer == peer && !connection.client_gone {
+                connection.client_gone = true;
+                connection.down.clear();
+                let kept = rng.random_range(0..=connection.up.len());
+                connection.up.truncate(kept);
+            }
+        }
+    }
+
+    pub(super) fn crash_relay(&mut self, relay: usize) {
+        self.relays[relay].crash();
+        self.server_gone(Server::Relay(relay));
+    }
+
+    pub(super) fn server_gone(&mut self, server: Server) {
+        let rng = &mut self.rng;
+        for connection in self.connections.values_mut() {
+            if connection.server == server && !connection.server_gone {
+                connection.server_gone = true;
+                connection.up.clear();
+                let kept = rng.random_range(0..=connection.down.len());
+                connection.down.truncate(kept);
+            }
+        }
+    }
+
+    pub(super) fn turn(&mut self, peer: usize, some: usize) {
+        let machine = &mut self.machines[peer];
+        machine.around.set_time(machine.clock(self.now));
+        let some = machine.inbox.len().min(some);
+        let inputs: Vec<Input> = machine.inbox.drain(..some).collect();
+        let Some(node) = &mut machine.node else {
+            return;
+        };
+        let result = node.turn(inputs);
+        self.take_effects(peer);
+        let machine = &mut self.machines[peer];
+        if machine.around.fuse().is_burnt() {
+            self.tally.peers_killed_in_a_turn += 1;
+            return self.crash(peer);
+        }
+        match result {
+            Ok(false) => {}
+            Ok(true) => panic!("peer {peer} has ended"),
+            Err(error) => {
+                assert!(machine.disk.is_full(), "peer {peer}: {error}");
+                self.tally.full_disks += 1;
+                self.links.forget(peer, self.now);
+                self.machines[peer].fail(self.now);
+                self.hang_up_all(peer);
+            }
+        }
+    }
+
+    pub(super) fn hang_up_all(&mut self, peer: usize) {
+        for connection in self.connections.values_mut() {
+            if connection.peer == peer {
+                connection.client_gone = true;
+                connection.down.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The end: everything works, until nothing is on its way any more; then all is compared.
+
+use std::time::Duration;
+
+use tincan_peer::ContactStanding;
+use tincan_peer::simulation::Node;
+
+use super::{PEERS, World};
+use crate::model::CANARY;
+
+/// How long everything has, when it works, to come to rest: longer than any wait of the protocol
+/// between two tries.
+const REST: Duration = Duration::from_secs(48 * 3600);
+
+/// And how many steps.
+const REST_STEPS: usize = 400_000;
+
+impl World {
+    /// Everything works from now on, until nothing is on its way any more.
+    pub(crate) fn settle(&mut self) {
+        self.cuts.clear();
+        for machine in &self.machines {
+            machine.disk.set_full(false);
+        }
+        for relay in &self.relays {
+            relay.disk.set_full(false);
+        }
+        let end = self.now + REST;
+        for n in 0..REST_STEPS {
+            if n % 64 == 0 {
+                self.start_all();
+                if self.is_at_rest() {
+                    return;
+                }
+            }
+            self.pass(n);
+            if self.now > end {
+                break;
+            }
+        }
+        panic!("4: it never comes to rest: {}", self.report());
+    }
+
+    /// Something goes on, whatever is next.
+    pub(crate) fn pass(&mut self, n: usize) {
+        self.now += Duration::from_micros(200);
+        self.go(n, 8);
+        self.hear_answers();
+    }
+
+    /// Where the story stands, in few words: equal stories have equal ones.
+    pub(crate) fn fingerprint(&self) -> String {
+        let journals = (0..PEERS).map(|peer| self.model.journal_end(peer));
+        format!(
+            "{:?} {:?} {} {:?}",
+            self.now,
+            journals.collect::<Vec<_>>(),
+            self.next_connection,
+            self.links.open()
+        )
+    }
+
+    /// Nobody waits for anything: all is delivered, and said to be so.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.machines.iter().all(|machine| {
+            machine.inbox.is_empty()
+                && machine.node.as_ref().is_some_and(|node| {
+                    let all = node.conversations();
+                    all.iter().all(|one| {
+                        one.standing == Some(ContactStanding::Accepted)
+                            && !one.is_waiting
+                            && node.undelivered(one.no).unwrap().is_empty()
+                    })
+                })
+        })
+    }
+
+    pub(super) fn report(&self) -> String {
+        let machines = self.machines.iter().enumerate().map(|(peer, machine)| {
+            let Some(node) = &machine.node else {
+                return format!("peer {peer} is dead");
+            };
+            let all = node.conversations().into_iter().map(|one| {
+                let undelivered = node.undelivered(one.no).unwrap();
+                format!("{one:?} undelivered {undelivered:?}")
+            });
+            format!("peer {peer}: {}", all.collect::<Vec<_>>().join("; "))
+        });
+        machines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// What must be true at the end.
+    pub(crate) fn check_complete(&self) {
+        let nodes = self
+            .machines
+            .iter()
+            .map(|machine| machine.node.as_ref().unwrap());
+        let nodes: Vec<&Node> = nodes.collect();
+        self.model.complete(&nodes);
+        let canary = CANARY.as_bytes();
+        let disks = self.machines.iter().map(|machine| &machine.disk);
+        for disk in disks.chain(self.relays.iter().map(|relay| &relay.disk)) {
+            assert!(
+                !disk.contains(canary),
+                "12: a text stands on a disk in clear"
+            );
+        }
+    }
+}
