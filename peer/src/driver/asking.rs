@@ -6,16 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use tincan_core::Instant;
 use tincan_mls::GroupId;
-use tincan_protocol::content::{Body, ContactAccept, ContactRequest, Content};
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
 use tincan_protocol::envelope::{Envelope, Request};
+use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
-use tincan_protocol::{DeviceId, IdentityId, MsgId};
+use tincan_protocol::{DeviceId, IdentityId};
 
 use super::commands::{AddRequest, Reply};
 use super::{Driver, DriverError};
 use crate::error::AddError;
 use crate::net::RelayCommand;
-use crate::store::{ContactState, ConversationNo, JournalEvent, RequestStage};
+use crate::store::{ContactRow, ContactState, ConversationNo, JournalEvent, RequestStage};
 
 /// A relay that does not hand out a key package within this time is not there.
 const ADD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,16 +36,9 @@ pub(super) struct PendingAdd {
 pub(super) struct PendingAsk {
     identity: IdentityId,
     reply: Reply<Result<IdentityId, AddError>>,
+    /// The connection has been lost since: the relay may have taken it without our knowing.
+    pub(super) in_doubt: bool,
     pub(super) deadline: Instant,
-}
-
-/// What there was before somebody is asked anew.
-#[derive(Default)]
-struct Withdrawn {
-    /// What we called them.
-    name: Option<String>,
-    /// Messages, with their ids.
-    texts: Vec<(MsgId, String)>,
 }
 
 impl PendingAdd {
@@ -200,6 +194,7 @@ impl Driver {
                 let ask = PendingAsk {
                     identity,
                     reply,
+                    in_doubt: false,
                     deadline,
                 };
                 self.pending_asks.insert(no, ask);
@@ -211,7 +206,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Writes the contact and its first message.
+    /// Writes the contact and its first message; or, if they were asked before and have not answered,
+    /// asks again in the conversation that there is.
     fn ask(
         &mut self,
         request: AddRequest,
@@ -229,21 +225,16 @@ impl Driver {
             envelope: None,
             deposited: false,
         };
-        let before = self.withdraw(&identity)?;
-        let name = request.name.as_deref().or(before.name.as_deref());
-        let name = name.unwrap_or(&invite.name);
-        let state = ContactState::Requesting(stage);
-        let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
-        let no = row.no;
-        row.unconfirmed = Some(group);
-        self.put_row(row.clone())?;
-        let (name, reach) = (self.profile.name.clone(), self.reach(&row));
-        let content = ContactRequest {
-            name,
-            text: request.text,
-            reach,
+        let asked = self.find(&identity).map(|known| known.row.clone());
+        let no = match asked {
+            Some(row) if row.device == device => self.ask_again(row, stage, group, request)?,
+            other => {
+                if let Some(row) = other {
+                    self.forget(row.no)?;
+                }
+                self.ask_first(identity, device, stage, group, request)?
+            }
         };
-        self.send_body(no, Body::ContactRequest(content))?;
         // The first envelope of the session is the request.
         let batch = self.turn.batch()?;
         let envelope = batch.outbox(no, 0)?.first().map(|(_, meta)| meta.id);
@@ -254,37 +245,68 @@ impl Driver {
             let row = conversation.row.clone();
             self.turn.batch()?.put_contact(&row)?;
         }
-        for (id, text) in before.texts {
-            self.number(no, id, Body::Text(text))?;
-        }
         self.with_session(no, None, tincan_core::Session::flush)?;
         self.relay_path(no)?;
         Ok(no)
     }
 
-    /// Ends a request to somebody that is still open, if there is one. What was sent meanwhile goes out
-    /// with the new one, under the same ids.
-    fn withdraw(&mut self, identity: &IdentityId) -> Result<Withdrawn, DriverError> {
-        let Some(row) = self.find(identity).map(|known| known.row.clone()) else {
-            return Ok(Withdrawn::default());
+    fn ask_first(
+        &mut self,
+        identity: IdentityId,
+        device: DeviceId,
+        stage: RequestStage,
+        group: GroupId,
+        request: AddRequest,
+    ) -> Result<ConversationNo, DriverError> {
+        let name = request.name.as_deref();
+        let name = name.unwrap_or(&request.invite.body().name);
+        let state = ContactState::Requesting(stage);
+        let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
+        let no = row.no;
+        row.unconfirmed.push(group);
+        self.put_row(row.clone())?;
+        let content = ContactRequest {
+            name: self.profile.name.clone(),
+            text: request.text,
+            reach: self.reach(&row),
         };
-        let batch = self.turn.batch()?;
-        let mut texts = Vec::new();
-        for (first, meta) in batch.outbox(row.no, 0)? {
-            for bytes in batch.sent_contents(row.no, first, meta.last)? {
-                if let Ok(content) = Content::decode(&bytes)
-                    && let Body::Text(text) = content.body
-                {
-                    texts.push((content.msg_id, text));
-                }
-            }
-        }
-        if let Some(ask) = self.pending_asks.remove(&row.no) {
+        self.send_body(no, Body::ContactRequest(content))?;
+        Ok(no)
+    }
+
+    /// They may have the first request and be about to answer it, or never have heard of it: so the
+    /// conversation, its numbers and its mailbox stay what they are, and all that was said so far is
+    /// said in the new group as well.
+    fn ask_again(
+        &mut self,
+        mut row: ContactRow,
+        stage: RequestStage,
+        group: GroupId,
+        request: AddRequest,
+    ) -> Result<ConversationNo, DriverError> {
+        let no = row.no;
+        if let Some(ask) = self.pending_asks.remove(&no) {
             self.answer(ask.reply, Err(AddError::KnownAlready));
         }
-        self.forget(row.no)?;
-        let name = Some(row.name);
-        Ok(Withdrawn { name, texts })
+        while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {
+            let oldest = row.unconfirmed.remove(0);
+            row.groups.retain(|known| *known != oldest);
+            self.by_group.remove(&oldest);
+            self.leave(&oldest);
+        }
+        self.by_group.insert(group.clone(), no);
+        row.groups.push(group.clone());
+        row.unconfirmed.push(group);
+        if let Some(name) = &request.name {
+            row.name = self.free_name(name, Some(no));
+        }
+        row.state = ContactState::Requesting(stage);
+        self.put_row(row)?;
+        self.with_session(no, None, tincan_core::Session::begin_anew)?;
+        if !request.text.is_empty() {
+            self.send_body(no, Body::Text(request.text))?;
+        }
+        Ok(no)
     }
 
     /// The relay has a conversation's request: whoever asked for it learns that it is on its way.
@@ -295,14 +317,14 @@ impl Driver {
     }
 
     /// The relay does not take a conversation's request. If there is nothing else in the conversation
-    /// yet, it is as if it had never been.
+    /// yet, and the request cannot have got there before, it is as if it had never been.
     pub(super) fn request_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
         if let Some(ask) = self.pending_asks.remove(&no) {
-            let sent = self
+            let fresh = self
                 .conversations
                 .get(&no)
-                .map(|known| known.session.next_seq() - 1);
-            if sent == Some(1) {
+                .is_some_and(|known| known.session.next_seq() == 2 && known.row.groups.len() == 1);
+            if fresh && !ask.in_doubt {
                 self.forget(no)?;
             }
             self.answer(ask.reply, Err(AddError::UsedUp));

@@ -39,7 +39,7 @@ impl Driver {
             name: self.free_name(name, None),
             state,
             groups,
-            unconfirmed: None,
+            unconfirmed: Vec::new(),
             queue_seed: random(self.around.as_mut()),
             write_token: WriteToken::from_bytes(random(self.around.as_mut())),
             address_seed: random(self.around.as_mut()),

@@ -214,6 +214,9 @@ impl Driver {
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
             if self.relay_towards(no).as_ref() == Some(server) {
+                if let Some(ask) = self.pending_asks.get_mut(&no) {
+                    ask.in_doubt = true;
+                }
                 if up {
                     self.towards_up(no, store)?;
                 } else {

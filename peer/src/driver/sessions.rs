@@ -189,9 +189,13 @@ impl Driver {
         let batch = self.turn.batch()?;
         let mut vault = ConversationVault::new(batch, self.mls.as_mut(), &conversation.row);
         call(&mut conversation.session, &mut vault, now)?;
-        let opened = vault.opened.take();
-        if opened.is_some() && opened == conversation.row.unconfirmed {
-            conversation.row.unconfirmed = None;
+        if let Some(opened) = vault.opened.take()
+            && conversation.row.unconfirmed.contains(&opened)
+        {
+            conversation
+                .row
+                .unconfirmed
+                .retain(|group| *group != opened);
             batch.put_contact(&conversation.row)?;
         }
         let (mut rows, mut leaving) = (Vec::new(), Vec::new());

@@ -49,9 +49,9 @@ pub(crate) struct ContactRow {
     /// MLS groups of this conversation; messages go to the lowest.
     #[serde(with = "group_ids")]
     pub(crate) groups: Vec<GroupId>,
-    /// The group that we made, as long as nothing shows that they are in it.
-    #[serde(with = "group_id", default)]
-    pub(crate) unconfirmed: Option<GroupId>,
+    /// Groups that we made, as long as nothing shows that they are in them; the newest last.
+    #[serde(with = "group_ids", default)]
+    pub(crate) unconfirmed: Vec<GroupId>,
     /// Our mailbox for this conversation.
     pub(crate) queue_seed: Seed,
     pub(crate) write_token: WriteToken,
@@ -201,8 +201,8 @@ impl ContactRow {
         let confirmed = self
             .groups
             .iter()
-            .filter(|group| self.unconfirmed.as_ref() != Some(group));
-        confirmed.min().or(self.unconfirmed.as_ref())
+            .filter(|group| !self.unconfirmed.contains(group));
+        confirmed.min().or(self.unconfirmed.last())
     }
 
     /// The last that they have told of how they are reached.
@@ -246,26 +246,6 @@ mod group_ids {
         ids.iter()
             .map(|id| GroupId::from_bytes(id).map_err(serde::de::Error::custom))
             .collect()
-    }
-}
-
-mod group_id {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use tincan_mls::GroupId;
-
-    pub(super) fn serialize<S: Serializer>(
-        id: &Option<GroupId>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        id.as_ref().map(GroupId::as_bytes).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<GroupId>, D::Error> {
-        let id = Option::<Vec<u8>>::deserialize(deserializer)?;
-        id.map(|id| GroupId::from_bytes(&id).map_err(serde::de::Error::custom))
-            .transpose()
     }
 }
 

@@ -11,7 +11,7 @@ use tincan_protocol::content::Body;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, MsgId};
 
-use crate::config::Config;
+use crate::config::{Config, RESEND_ENVELOPES};
 use crate::control::Control;
 use crate::inbox::{Inbox, Mailbox};
 use crate::input::Input;
@@ -220,6 +220,21 @@ impl Session {
         self.load(vault)?;
         self.announce(now.instant);
         self.seal_control(vault, now)?;
+        self.transmit(now.instant);
+        Ok(())
+    }
+
+    /// The other side may know nothing of what was sent so far, and is met anew under other keys: what
+    /// is not delivered goes to their relay again, the first [`RESEND_ENVELOPES`] of it sealed again.
+    /// What comes behind them and cannot be opened, they ask for.
+    ///
+    /// # Errors
+    /// [`VaultError`] if the store fails.
+    pub fn begin_anew(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
+        self.relay_forgot();
+        for (first, last) in vault.created_before(u64::MAX, RESEND_ENVELOPES)? {
+            self.reseal(first, last, vault)?;
+        }
         self.transmit(now.instant);
         Ok(())
     }

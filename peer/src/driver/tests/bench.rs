@@ -193,7 +193,7 @@ impl Bench {
         rows.into_iter().map(|row| row.envelope).collect()
     }
 
-    fn take(&mut self, envelope: Bytes) {
+    pub(super) fn take(&mut self, envelope: Bytes) {
         let (no, via) = (self.no(), Via::Link);
         let input = SessionInput::Envelope { via, envelope };
         self.driver.session_input(no, input).unwrap();

@@ -24,3 +24,42 @@ async fn regression_nobody_is_dialed_or_answered_before_acceptance() {
     assert!(dialed(&ann));
     assert!(ann.contact().link.attempt().is_some());
 }
+
+#[tokio::test]
+async fn regression_who_asks_again_is_answered_though_the_first_request_had_arrived() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let (first, second) = (ann.invite(1), ann.invite(1));
+    let request = bob.ask(&mut ann, &first);
+    ann.take_request(&first, 1, request);
+    let mailbox = bob.mailbox();
+    let request = bob.ask(&mut ann, &second);
+    ann.take_request(&second, 1, request);
+    // What ann has written goes where bob still reads, and he can open it.
+    let theirs = ann.row().their_reach.as_ref().map(|reach| reach.queue);
+    assert_eq!(theirs, Some(mailbox));
+    assert_eq!(bob.mailbox(), mailbox);
+    for envelope in ann.outbox() {
+        bob.take(envelope);
+    }
+    assert!(ann.contact().is_accepted() && bob.contact().is_accepted());
+    assert_eq!(ann.row().groups, bob.row().groups);
+}
+
+#[tokio::test]
+async fn who_was_rejected_asks_again_with_everything_that_was_said() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(3);
+    let request = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    let who = bob.driver.identity;
+    ann.driver.decide(&who, false).unwrap().unwrap();
+    ann.commit();
+    let request = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 2, request);
+    ann.driver.decide(&who, true).unwrap().unwrap();
+    ann.commit();
+    for envelope in ann.outbox() {
+        bob.take(envelope);
+    }
+    assert!(ann.contact().is_accepted() && bob.contact().is_accepted());
+}
