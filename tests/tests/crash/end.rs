@@ -79,6 +79,12 @@ async fn all_there(town: &Town, clients: &mut [Client]) -> Result<Result<(), Str
             )));
         }
     }
+    for writer in &town.writers {
+        if let Some(id) = not_delivered(town, writer)? {
+            let (from, to) = (writer.from, writer.to);
+            return Ok(Err(format!("{from} does not know that {id} is at {to}")));
+        }
+    }
     for (client, name) in clients.iter_mut().zip(PEOPLE) {
         let status = client.call("status", json!({})).await?;
         let contacts = status["contacts"].as_array().into_iter().flatten();
@@ -101,6 +107,15 @@ fn missing(town: &Town, writer: &Writer) -> Result<Vec<Sent>> {
         .map(|(id, _)| id.as_str())
         .collect();
     Ok(writer.with_ledger(|ledger| ledger.missing(&there).into_iter().cloned().collect()))
+}
+
+/// The first message that has arrived and whose sender was not told so: receipts come a little later.
+fn not_delivered(town: &Town, writer: &Writer) -> Result<Option<String>> {
+    let there: Vec<Sent> = town.news_of(writer.to)?.told().from(writer.from).to_vec();
+    let told = town.news_of(writer.from)?.told();
+    let delivered: BTreeSet<&str> = told.states.reached("delivered").collect();
+    let mut there = there.into_iter().map(|(id, _)| id);
+    Ok(there.find(|id| !delivered.contains(id.as_str())))
 }
 
 /// One direction: the events and both histories are as the ledger says, and all was delivered.
