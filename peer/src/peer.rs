@@ -21,7 +21,7 @@ use crate::event::Events;
 use crate::home::Home;
 use crate::message::{Contact, RequestFrom};
 use crate::status::StatusReport;
-use crate::store::{ContactRow, ContactState, ProfileRow, Store};
+use crate::store::{ContactRow, ContactState, ProfileRow, Store, StoreError};
 
 /// How often a driver that loses its store while it ends is asked to end again.
 const SHUTDOWN_ATTEMPTS: usize = 3;
@@ -308,7 +308,7 @@ impl Peer {
     /// Events up to this cursor have been dealt with: [`Peer::events`] begins behind it from now on.
     ///
     /// # Errors
-    /// [`ReadError::ShutDown`].
+    /// [`ReadError`].
     pub async fn confirm(&self, cursor: u64) -> Result<(), ReadError> {
         self.set_cursor(CONFIRMED, cursor).await
     }
@@ -338,7 +338,7 @@ impl Peer {
     /// Sets a named place in the journal. Returns when it is durable.
     ///
     /// # Errors
-    /// [`ReadError::ShutDown`].
+    /// [`ReadError`].
     pub async fn set_cursor(&self, name: &str, cursor: u64) -> Result<(), ReadError> {
         let name = name.to_owned();
         self.ask(|reply| Command::SetCursor {
@@ -347,17 +347,17 @@ impl Peer {
             reply,
         })
         .await
-        .ok_or(ReadError::ShutDown)
+        .ok_or_else(|| self.unanswered())
     }
 
     /// How things are now.
     ///
     /// # Errors
-    /// [`ReadError::ShutDown`].
+    /// [`ReadError`].
     pub async fn status(&self) -> Result<StatusReport, ReadError> {
         self.ask(|reply| Command::Status { reply })
             .await
-            .ok_or(ReadError::ShutDown)
+            .ok_or_else(|| self.unanswered())
     }
 
     /// Says goodbye to all links and closes the profile. What was confirmed before is durable
@@ -378,6 +378,22 @@ impl Peer {
             // to end. Or it has ended.
         }
         Err(ShutdownError)
+    }
+
+    /// Whether the disk of its folder had no room for what was to be written last. It is tried again
+    /// by itself.
+    pub(crate) fn disk_is_full(&self) -> bool {
+        self.inner.store.disk_is_full()
+    }
+
+    /// Why the driver has not answered.
+    fn unanswered(&self) -> ReadError {
+        if self.has_ended() {
+            ReadError::ShutDown
+        } else {
+            // The store failed, and is loaded again.
+            ReadError::Store(StoreError::Closed)
+        }
     }
 
     /// Whether nothing can be asked of it any more.

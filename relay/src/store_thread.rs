@@ -41,8 +41,12 @@ impl StoreThread {
         thread::Builder::new()
             .name("relay-store".to_owned())
             .spawn(move || {
+                let mut turns = Turns {
+                    store: store.as_mut(),
+                    is_failing: false,
+                };
                 while let Some(batch) = incoming.blocking_recv() {
-                    if run(store.as_mut(), batch, &outgoing).is_err() {
+                    if turns.run(batch, &outgoing).is_err() {
                         break;
                     }
                 }
@@ -74,54 +78,72 @@ impl StoreThread {
 /// The driver is gone.
 struct Gone;
 
-fn run(store: &mut dyn Store, batch: Batch, outgoing: &mpsc::Sender<Outcomes>) -> Result<(), Gone> {
-    let now_ms = unix_ms();
-    let (mut tickets, mut writes, mut reads) = (Vec::new(), Vec::new(), Vec::new());
-    for (ticket, operation) in batch {
-        match operation {
-            Operation::Write(write) => {
-                tickets.push(ticket);
-                writes.push(write);
-            }
-            Operation::Read(read) => reads.push((ticket, store.read(&read).map(Outcome::Page))),
-            Operation::Scan { from, queues } => {
-                reads.push((ticket, store.scan(from, queues, now_ms).map(Outcome::Scan)));
-            }
-        }
-    }
-    let send = |outcomes, is_last| {
-        outgoing
-            .blocking_send(Outcomes { outcomes, is_last })
-            .map_err(|_| Gone)
-    };
-    if writes.is_empty() {
-        return send(reads, true);
-    }
-    if !reads.is_empty() {
-        send(reads, false)?;
-    }
-    send(commit(store, tickets, &writes, now_ms), true)
+/// The store, turn after turn.
+struct Turns<'a> {
+    store: &'a mut dyn Store,
+    /// The last commit failed. That is said once: on a full disk every client's every attempt does.
+    is_failing: bool,
 }
 
-fn commit(
-    store: &mut dyn Store,
-    tickets: Vec<Ticket>,
-    writes: &[Write],
-    now_ms: u64,
-) -> Vec<(Ticket, Result<Outcome, StoreError>)> {
-    match store.commit(writes, now_ms) {
-        Ok(written) => {
-            let outcomes = written
-                .into_iter()
-                .map(|written| Ok(Outcome::Written(written)));
-            tickets.into_iter().zip(outcomes).collect()
+impl Turns<'_> {
+    fn run(&mut self, batch: Batch, outgoing: &mpsc::Sender<Outcomes>) -> Result<(), Gone> {
+        let now_ms = unix_ms();
+        let (mut tickets, mut writes, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        for (ticket, operation) in batch {
+            match operation {
+                Operation::Write(write) => {
+                    tickets.push(ticket);
+                    writes.push(write);
+                }
+                Operation::Read(read) => {
+                    reads.push((ticket, self.store.read(&read).map(Outcome::Page)));
+                }
+                Operation::Scan { from, queues } => {
+                    let scan = self.store.scan(from, queues, now_ms);
+                    reads.push((ticket, scan.map(Outcome::Scan)));
+                }
+            }
         }
-        Err(error) => {
-            tracing::error!(%error, writes = writes.len(), "commit failed");
-            tickets
-                .into_iter()
-                .map(|ticket| (ticket, Err(error.clone())))
-                .collect()
+        let send = |outcomes, is_last| {
+            outgoing
+                .blocking_send(Outcomes { outcomes, is_last })
+                .map_err(|_| Gone)
+        };
+        if writes.is_empty() {
+            return send(reads, true);
+        }
+        if !reads.is_empty() {
+            send(reads, false)?;
+        }
+        send(self.commit(tickets, &writes, now_ms), true)
+    }
+
+    fn commit(
+        &mut self,
+        tickets: Vec<Ticket>,
+        writes: &[Write],
+        now_ms: u64,
+    ) -> Vec<(Ticket, Result<Outcome, StoreError>)> {
+        match self.store.commit(writes, now_ms) {
+            Ok(written) => {
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the store works again");
+                }
+                let outcomes = written
+                    .into_iter()
+                    .map(|written| Ok(Outcome::Written(written)));
+                tickets.into_iter().zip(outcomes).collect()
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::error!(%error, "nothing can be stored");
+                }
+                tracing::debug!(%error, writes = writes.len(), "commit failed");
+                tickets
+                    .into_iter()
+                    .map(|ticket| (ticket, Err(error.clone())))
+                    .collect()
+            }
         }
     }
 }

@@ -5,19 +5,19 @@
 
 mod binaries;
 mod journal;
-mod life;
 mod peer;
 mod process;
 mod server;
 mod states;
 mod typed;
+mod usage;
 mod world;
 
 pub use binaries::{Binary, build};
 pub use journal::Journal;
-pub use life::{Entry, Fate, Ledger, live};
 pub use peer::{Answer, Daemon, Profile, link_of, wait_for_link};
 pub use process::Process;
-pub use server::{RelayServer, ServerOptions, SignalServer};
+pub use server::{RelayServer, ServerOptions, SignalServer, quiet_address};
 pub use states::{States, exchange, ids, numbered, send_each};
+pub use usage::{Usage, thread_is_at_work};
 pub use world::{World, acquaint, invite};

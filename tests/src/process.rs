@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -64,6 +64,22 @@ impl Process {
         Ok(text)
     }
 
+    /// Its stdout, for somebody who reads it from another thread.
+    ///
+    /// # Errors
+    /// If it was taken before.
+    pub fn take_stdout(&mut self) -> Result<BufReader<ChildStdout>> {
+        self.stdout.take().context("stdout is taken")
+    }
+
+    /// Whether it has ended, and how.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -85,12 +101,21 @@ impl Process {
     /// # Errors
     /// If it does not end in time.
     pub fn terminate(&mut self) -> Result<Option<i32>> {
+        self.ask_to_end()?;
+        self.wait(END)
+    }
+
+    /// SIGTERM alone.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn ask_to_end(&mut self) -> Result<()> {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
             && self.child.try_wait()?.is_none()
         {
             kill_process(pid, Signal::TERM)?;
         }
-        self.wait(END)
+        Ok(())
     }
 
     /// Waits for its end. Returns the exit code.

@@ -1,12 +1,20 @@
 //! The servers, as real processes on loopback.
 
+use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::binaries::Binary;
 use crate::process::Process;
+
+/// Above the ports of well-known services, below those of connections that go out.
+const QUIET_PORTS: Range<u16> = 20_000..32_000;
+
+/// Of finding a free port.
+const ATTEMPTS: usize = 100;
 
 /// How a signaling server is started.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +45,8 @@ impl SignalServer {
     pub fn start(folder: &Path, options: ServerOptions) -> Result<Self> {
         let data = folder.to_owned();
         std::fs::create_dir_all(&data)?;
-        let (process, url) = Self::spawn(&data, &options)?;
+        let mut process = Self::spawn(&data, &options)?;
+        let url = listening(&mut process)?;
         Ok(Self {
             process,
             url,
@@ -46,7 +55,7 @@ impl SignalServer {
         })
     }
 
-    fn spawn(data: &Path, options: &ServerOptions) -> Result<(Process, String)> {
+    fn spawn(data: &Path, options: &ServerOptions) -> Result<Process> {
         let mut command = Command::new(Binary::SignalServer.path()?);
         let listen = options.listen.as_deref().unwrap_or("127.0.0.1:0");
         command.args(["-v", "--dev", "--listen", listen]);
@@ -54,9 +63,7 @@ impl SignalServer {
             command.arg("--relay").arg("--data").arg(data.join("relay"));
         }
         command.args(&options.args);
-        let mut process = Process::start(&mut command, &data.join("server.log"))?;
-        let url = listening(&mut process)?;
-        Ok((process, url))
+        Process::start(&mut command, &data.join("server.log"))
     }
 
     /// Its URL.
@@ -81,12 +88,22 @@ impl SignalServer {
     /// # Errors
     /// If it does not come up.
     pub fn restart(&mut self) -> Result<()> {
+        self.begin_restart()?;
+        listening(&mut self.process)?;
+        Ok(())
+    }
+
+    /// The same without waiting until it listens.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn begin_restart(&mut self) -> Result<()> {
         let address = self.url.strip_prefix("http://").context("url")?.to_owned();
         let options = ServerOptions {
             listen: Some(address),
             ..self.options.clone()
         };
-        (self.process, _) = Self::spawn(&self.data, &options)?;
+        self.process = Self::spawn(&self.data, &options)?;
         Ok(())
     }
 }
@@ -105,8 +122,17 @@ impl RelayServer {
     /// # Errors
     /// If it does not come up.
     pub fn start(folder: &Path) -> Result<Self> {
+        Self::start_at(folder, "127.0.0.1:0")
+    }
+
+    /// Starts one at this address and waits until it listens.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_at(folder: &Path, listen: &str) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let (process, url) = Self::spawn(folder, "127.0.0.1:0")?;
+        let mut process = Self::spawn(folder, listen)?;
+        let url = listening(&mut process)?;
         Ok(Self {
             process,
             url,
@@ -114,20 +140,24 @@ impl RelayServer {
         })
     }
 
-    fn spawn(data: &Path, listen: &str) -> Result<(Process, String)> {
+    fn spawn(data: &Path, listen: &str) -> Result<Process> {
         let mut command = Command::new(Binary::Relay.path()?);
         command
             .args(["-v", "--listen", listen, "--data"])
             .arg(data.join("relay"));
-        let mut process = Process::start(&mut command, &data.join("relay.log"))?;
-        let url = listening(&mut process)?;
-        Ok((process, url))
+        Process::start(&mut command, &data.join("relay.log"))
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The process.
@@ -140,8 +170,18 @@ impl RelayServer {
     /// # Errors
     /// If it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        let address = self.url.strip_prefix("http://").context("url")?.to_owned();
-        (self.process, _) = Self::spawn(&self.data, &address)?;
+        self.begin_restart()?;
+        listening(&mut self.process)?;
+        Ok(())
+    }
+
+    /// The same without waiting until it listens.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn begin_restart(&mut self) -> Result<()> {
+        let address = self.url.strip_prefix("http://").context("url")?;
+        self.process = Self::spawn(&self.data, address)?;
         Ok(())
     }
 
@@ -154,6 +194,21 @@ impl RelayServer {
         std::fs::remove_dir_all(self.data.join("relay"))?;
         self.restart()
     }
+}
+
+/// An address on loopback for a server that is down now and then: no connection that goes out takes its
+/// port meanwhile, because those have higher ones (Linux: `ip_local_port_range` begins at 32768).
+///
+/// # Errors
+/// If no port is free.
+pub fn quiet_address() -> Result<String> {
+    for _ in 0..ATTEMPTS {
+        let address = format!("127.0.0.1:{}", rand::random_range(QUIET_PORTS));
+        if TcpListener::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port within {QUIET_PORTS:?}")
 }
 
 fn listening(process: &mut Process) -> Result<String> {

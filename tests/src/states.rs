@@ -66,6 +66,14 @@ impl States {
         })
     }
 
+    /// All that have come at least so far.
+    pub fn reached(&self, state: &str) -> impl Iterator<Item = &str> {
+        let least = rank(state);
+        let reached = self.told.iter();
+        let reached = reached.filter(move |(_, told)| told.iter().any(|told| rank(told) >= least));
+        reached.map(|(id, _)| id.as_str())
+    }
+
     /// What was told of a message.
     #[must_use]
     pub fn of(&self, id: &str) -> &[String] {

@@ -16,6 +16,9 @@ use super::output::Output;
 use super::session::{FIRST_LOOK, Network, Session, Stay};
 use crate::rpc::RpcError;
 
+/// On a full disk it is looked so often whether there is room.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long one call waits for news.
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -41,6 +44,7 @@ pub(super) async fn run(global: &Global, args: Listen, output: &Output) -> Resul
 async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result<(), RpcError> {
     let deadline = args.timeout.map(|limit| Instant::now() + limit);
     let mut listener = Listener::begin(session, args.from.as_deref()).await?;
+    let room = Room { deadline, output };
     greet(session, args, output).await?;
     let mut look = output.is_watched().then(|| Instant::now() + FIRST_LOOK);
     let mut left = args.count.unwrap_or(u64::MAX);
@@ -55,7 +59,7 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
         let wait = until_first([deadline, look]);
         let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let params = json!({"after": listener.cursor, "timeout_ms": timeout_ms});
-        let next = session.call("events.next", params).await?;
+        let next = room.wait_for(session, "events.next", params).await?;
         let wanted = listener.wanted(session, &next).await?;
         let printed = print(&wanted, &mut left, output)?;
         // The last one printed, if there is to be no more; else everything that was looked at.
@@ -64,7 +68,7 @@ async fn listen(session: &mut Session, args: &Listen, output: &Output) -> Result
         } else {
             next["cursor"].as_u64()
         };
-        listener.reached(session, reached, printed).await?;
+        listener.reached(session, &room, reached, printed).await?;
     }
     Ok(())
 }
@@ -163,6 +167,7 @@ impl Listener {
     async fn reached(
         &mut self,
         session: &mut Session,
+        room: &Room<'_>,
         reached: Option<u64>,
         printed: &[&Value],
     ) -> Result<(), RpcError> {
@@ -170,9 +175,8 @@ impl Listener {
             return Ok(());
         };
         let place = self.from.as_deref().map_or(ALL.to_owned(), place_of);
-        session
-            .call("cursor.set", json!({"name": place, "cursor": reached}))
-            .await?;
+        let params = json!({"name": place, "cursor": reached});
+        room.wait_for(session, "cursor.set", params).await?;
         self.cursor = reached;
         let mut shown: BTreeMap<String, u64> = BTreeMap::new();
         for message in printed.iter().filter(|event| event["type"] == "message") {
@@ -180,11 +184,44 @@ impl Listener {
             *seq = (*seq).max(message["seq"].as_u64().unwrap_or_default());
         }
         for (contact, seq) in shown {
-            session
-                .call("read", json!({"from": contact, "seq": seq}))
-                .await?;
+            let params = json!({"from": contact, "seq": seq});
+            room.wait_for(session, "read", params).await?;
         }
         Ok(())
+    }
+}
+
+/// What a full disk does not let it do now is done when there is room.
+struct Room<'a> {
+    /// Of the whole command.
+    deadline: Option<Instant>,
+    output: &'a Output,
+}
+
+impl Room<'_> {
+    /// Calls a method, again and again while the disk is full, and says so once.
+    async fn wait_for(
+        &self,
+        session: &mut Session,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, RpcError> {
+        let mut is_told = false;
+        loop {
+            let error = match session.call(method, params.clone()).await {
+                Err(error) if error.is_disk_full() => error,
+                result => return result,
+            };
+            let again = Instant::now() + ROOM_AGAIN;
+            if self.deadline.is_some_and(|deadline| deadline <= again) {
+                return Err(error);
+            }
+            if !is_told {
+                is_told = true;
+                self.output.note(&format!("note: {error}; {}", error.help));
+            }
+            tokio::time::sleep_until(again).await;
+        }
     }
 }
 

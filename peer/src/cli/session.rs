@@ -12,7 +12,9 @@ use super::args::{Global, Ice};
 use super::commands::{items, text};
 use super::output::Output;
 use crate::rpc::{Client, ConnectError, LOOK_AGAIN, RpcError, SERVING_SOON, Server};
-use crate::{DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer};
+use crate::{
+    DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer, StoreError,
+};
 
 /// A command whose profile nobody runs stays this long, so that what it has written leaves at once
 /// where that is possible. What cannot leave goes out when the profile runs again.
@@ -229,6 +231,10 @@ impl Opening {
                 Ok(Some(Here { peer, server }))
             }
             Err(OpenError::InUse) => Ok(None),
+            Err(OpenError::Store(StoreError::DiskFull)) => Err(RpcError::disk_full(
+                "the profile cannot be opened",
+                self.home.path(),
+            )),
             Err(error) => Err(open_error(error)),
         }
     }

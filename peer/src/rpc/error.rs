@@ -1,5 +1,8 @@
 //! Errors as programs and people get them: a code to branch on, a sentence, and what to do.
 
+use std::fmt;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError};
@@ -9,7 +12,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
-    /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`, `ended`.
+    /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`, `ended`, `disk_full`.
     pub code: String,
     /// What is wrong.
     pub message: String,
@@ -64,6 +67,20 @@ impl RpcError {
         self.code == ENDED
     }
 
+    /// It failed because the disk of the profile's folder is full. Whoever runs the profile goes on by
+    /// itself when there is room.
+    #[must_use]
+    pub fn disk_full(message: impl fmt::Display, folder: &Path) -> Self {
+        let message = format!("{message}: the disk of {} is full", folder.display());
+        Self::new(DISK_FULL, message, ROOM)
+    }
+
+    /// Whether it is one that [`RpcError::disk_full`] makes.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.code == DISK_FULL
+    }
+
     /// Whether it is about something that does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code == NOT_FOUND
@@ -92,6 +109,9 @@ impl RpcError {
 
 const NOT_FOUND: &str = "not_found";
 const ENDED: &str = "ended";
+const DISK_FULL: &str = "disk_full";
+
+const ROOM: &str = "free disk space there; nothing that was confirmed is lost, and a process that runs this profile goes on by itself";
 
 const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
 const SAVE: &str =

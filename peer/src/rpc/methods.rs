@@ -51,6 +51,18 @@ pub const METHODS: [&str; 15] = [
 /// # Errors
 /// [`RpcError`]; code `usage` for an unknown method or wrong parameters.
 pub async fn call(peer: &Peer, method: &str, params: Value) -> Result<Value, RpcError> {
+    let result = call_method(peer, method, params).await;
+    result.map_err(|error| {
+        // Whatever could not be done: that is why, and what there is to do about it.
+        if error.code == "failed" && peer.disk_is_full() {
+            RpcError::disk_full(error, peer.home().path())
+        } else {
+            error
+        }
+    })
+}
+
+async fn call_method(peer: &Peer, method: &str, params: Value) -> Result<Value, RpcError> {
     match method {
         "id" => Ok(id(peer)),
         "invite" => invite(peer, parse(params)?).await,

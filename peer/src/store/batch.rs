@@ -55,7 +55,10 @@ impl Batch {
 
     /// Makes everything durable.
     pub(crate) fn commit(self) -> Result<(), StoreError> {
-        Ok(self.txn.commit()?)
+        let Self { store, txn } = self;
+        store.file.noted(txn.commit().map_err(StoreError::from))?;
+        store.file.has_room();
+        Ok(())
     }
 
     /// Makes missing tables; returns the schema version that the file has.

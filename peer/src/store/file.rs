@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
@@ -24,6 +25,8 @@ pub(super) struct DatabaseFile {
     opener: Box<Opener>,
     /// None while it is closed.
     open: RwLock<Option<Arc<Database>>>,
+    /// The last attempt to write found no room.
+    is_full: AtomicBool,
 }
 
 impl DatabaseFile {
@@ -50,12 +53,23 @@ impl DatabaseFile {
         Self {
             opener,
             open: RwLock::new(Some(Arc::new(database))),
+            is_full: AtomicBool::new(false),
         }
     }
 
     pub(super) fn get(&self) -> Result<Arc<Database>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         open.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Whether there was no room for the last thing that was to be written.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Something was written.
+    pub(super) fn has_room(&self) {
+        self.is_full.store(false, Ordering::Relaxed);
     }
 
     /// Closes it, as soon as the last transaction has ended.
@@ -68,8 +82,17 @@ impl DatabaseFile {
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         *open = None;
-        *open = Some(Arc::new((self.opener)()?));
+        *open = Some(Arc::new(self.noted((self.opener)())?));
         Ok(())
+    }
+
+    /// Keeps in mind whether what writes to the file has found no room for it: those who find it closed
+    /// meanwhile want to know why.
+    pub(super) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::DiskFull) = written {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
+        written
     }
 }
 

@@ -143,6 +143,11 @@ impl Store {
         contained(|| self.file.reopen())
     }
 
+    /// Whether the disk had no room for what was to be written last.
+    pub(crate) fn disk_is_full(&self) -> bool {
+        self.file.is_full()
+    }
+
     /// Begins a batch. Waits for an earlier one to end.
     pub(crate) fn begin(&self) -> Result<Batch, StoreError> {
         Batch::begin(self)

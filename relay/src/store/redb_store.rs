@@ -84,6 +84,8 @@ type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send;
 
 /// The embedded store: one redb file.
 pub struct RedbStore {
+    /// For messages.
+    path: PathBuf,
     opener: Box<Opener>,
     limits: RelayLimits,
     id: StoreId,
@@ -130,6 +132,7 @@ impl RedbStore {
             });
         }
         let mut store = Self {
+            path: path.to_owned(),
             opener: Box::new(opener),
             limits,
             id: StoreId::from_bytes([0; 16]),
@@ -183,6 +186,16 @@ impl RedbStore {
 
     /// Runs something on the database, opened anew if the last operation failed.
     fn with_database<T>(
+        &mut self,
+        run: impl FnOnce(&Database, &RelayLimits) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = self.with_unnamed_database(run);
+        result.map_err(|StoreError { reason }| StoreError {
+            reason: format!("{}: {reason}", self.path.display()),
+        })
+    }
+
+    fn with_unnamed_database<T>(
         &mut self,
         run: impl FnOnce(&Database, &RelayLimits) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

@@ -154,11 +154,21 @@ impl QueueRow {
     }
 }
 
+/// What the operator of the relay reads in its log, behind the name of the file.
+fn reason(error: redb::Error) -> String {
+    match error {
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            "its disk is full; free some space there, and the relay goes on by itself".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 macro_rules! store_error_from {
     ($($error:ty),*) => {$(
         impl From<$error> for StoreError {
             fn from(error: $error) -> Self {
-                Self { reason: error.to_string() }
+                Self { reason: reason(error.into()) }
             }
         }
     )*};

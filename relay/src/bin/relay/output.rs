@@ -5,6 +5,7 @@
     reason = "the one place that prints"
 )]
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -34,6 +35,7 @@ pub(crate) fn log_to_stderr(is_verbose: bool) {
         .with_target("tincan_relay", level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         // A log that cannot be written must not end the relay.
         .log_internal_errors(false);
     tracing_subscriber::registry()

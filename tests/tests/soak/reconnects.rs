@@ -1,0 +1,206 @@
+//! Two who connect again and again: what a connection took is given back when it ends.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    Daemon, Profile, RelayServer, ServerOptions, SignalServer, Usage, acquaint, exchange,
+    quiet_address, wait_for_link,
+};
+use serde_json::{Value, json};
+
+use crate::series::{FEW, MEMORY_KIB, Series};
+use crate::{out, print, variable};
+
+const RECONNECTS: usize = 15;
+
+/// Of so many reconnects one is that to the servers, the others are those of the two to each other. In
+/// the short form there is none: each takes [`STABLE`] and more.
+const SERVERS_OF: usize = 10;
+
+/// Fewer samples than this say nothing.
+const SAMPLES: usize = 9;
+
+/// A connection to a server that lives shorter is made again ever more slowly
+/// (`peer/src/net/reconnect.rs`).
+const STABLE: Duration = Duration::from_millis(10_500);
+
+/// A link or a server is back within this time: the attempt itself, and the wait after some that
+/// failed.
+const BACK: Duration = Duration::from_secs(60);
+
+/// Of the four processes in this order, as far as they live on.
+const COLUMNS: [&str; 12] = [
+    "ann_anon_kib",
+    "ann_descriptors",
+    "ann_threads",
+    "bob_anon_kib",
+    "bob_descriptors",
+    "bob_threads",
+    "relay_anon_kib",
+    "relay_descriptors",
+    "relay_threads",
+    "signal_anon_kib",
+    "signal_descriptors",
+    "signal_threads",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_a_connection_that_has_ended() -> Result<()> {
+    let count = variable("SOAK_RECONNECTS", RECONNECTS)?;
+    let of_servers = if count / SERVERS_OF < SAMPLES {
+        0
+    } else {
+        count / SERVERS_OF
+    };
+    let mut pair = Pair::connect().await?;
+
+    let mut series = Series::new(&COLUMNS);
+    let began = Instant::now();
+    for number in 0..count - of_servers {
+        pair.bob_comes_back(number)
+            .await
+            .with_context(|| format!("bob, time {number}"))?;
+        series.push(pair.sample()?)?;
+    }
+    print(&format!(
+        "{} links anew in {:.0} s",
+        count - of_servers,
+        began.elapsed().as_secs_f64()
+    ));
+    if let Some(file) = out("reconnects.csv")? {
+        series.write(&file)?;
+    }
+    check(&series, &["ann", "relay", "signal"])?;
+    if of_servers == 0 {
+        return Ok(());
+    }
+
+    let mut series = Series::new(&COLUMNS);
+    let began = Instant::now();
+    for number in 0..of_servers {
+        pair.servers_come_back()
+            .await
+            .with_context(|| format!("servers, time {number}"))?;
+        series.push(pair.sample()?)?;
+    }
+    print(&format!(
+        "{of_servers} times both servers anew in {:.0} s",
+        began.elapsed().as_secs_f64()
+    ));
+    if let Some(file) = out("reconnects-servers.csv")? {
+        series.write(&file)?;
+    }
+    check(&series, &["ann", "bob"])
+}
+
+fn check(series: &Series, who: &[&str]) -> Result<()> {
+    for who in who {
+        for (what, bound) in [
+            ("anon_kib", MEMORY_KIB),
+            ("descriptors", FEW),
+            ("threads", FEW),
+        ] {
+            let name = format!("{who}_{what}");
+            let (middle, last) = series.check_flat(&name, bound)?;
+            print(&format!(
+                "{name}: {middle} in the middle third, {last} in the last"
+            ));
+        }
+    }
+    Ok(())
+}
+
+struct Pair {
+    ann: Daemon,
+    bob: Daemon,
+    relay: RelayServer,
+    signal: SignalServer,
+    _folder: tempfile::TempDir,
+}
+
+impl Pair {
+    async fn connect() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let options = ServerOptions {
+            listen: Some(quiet_address()?),
+            without_relay: true,
+            ..ServerOptions::default()
+        };
+        let signal = SignalServer::start(&folder.path().join("signal"), options)?;
+        let relay = RelayServer::start_at(&folder.path().join("relay"), &quiet_address()?)?;
+        let home = |name: &str| folder.path().join(name);
+        let [ann, bob] =
+            ["ann", "bob"].map(|name| Profile::init(&home(name), name, signal.url(), relay.url()));
+        let (ann, bob) = (ann?, bob?);
+        acquaint(&ann, &bob)?;
+        Ok(Self {
+            ann: ann.daemon().await?,
+            bob: bob.daemon().await?,
+            relay,
+            signal,
+            _folder: folder,
+        })
+    }
+
+    /// He dies or ends, in turn, and is linked again.
+    async fn bob_comes_back(&mut self, number: usize) -> Result<()> {
+        if number.is_multiple_of(2) {
+            self.bob.kill()?;
+        } else {
+            ensure!(self.bob.process.terminate()? == Some(0), "bob does not end");
+        }
+        self.bob = self.bob.profile().clone().daemon().await?;
+        wait_for_link(&mut self.bob, "ann", "direct", BACK).await?;
+        wait_for_link(&mut self.ann, "bob", "direct", BACK).await?;
+        let text = format!("after {number}");
+        exchange(&self.ann, &self.bob, &[text], BACK).await
+    }
+
+    async fn servers_come_back(&mut self) -> Result<()> {
+        tokio::time::sleep(STABLE).await;
+        self.relay.process().kill()?;
+        self.signal.process().kill()?;
+        for daemon in [&mut self.ann, &mut self.bob] {
+            reaches_servers(daemon, false).await?;
+        }
+        self.relay.restart()?;
+        self.signal.restart()?;
+        for daemon in [&mut self.ann, &mut self.bob] {
+            reaches_servers(daemon, true).await?;
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self) -> Result<Vec<u64>> {
+        let processes = [
+            self.ann.process.id(),
+            self.bob.process.id(),
+            self.relay.process().id(),
+            self.signal.process().id(),
+        ];
+        let mut row = Vec::new();
+        for process in processes {
+            let usage = Usage::of(process)?;
+            row.extend([usage.anon_kib, usage.descriptors, usage.threads]);
+        }
+        Ok(row)
+    }
+}
+
+/// Waits until both servers are connected, or neither is.
+async fn reaches_servers(daemon: &mut Daemon, up: bool) -> Result<()> {
+    let deadline = Instant::now() + BACK;
+    loop {
+        let status = daemon.call("status", json!({"outbox": false})).await?;
+        let servers: Vec<&Value> = ["signal_servers", "relays"]
+            .into_iter()
+            .flat_map(|kind| status[kind].as_array().into_iter().flatten())
+            .collect();
+        if servers.iter().all(|server| server["up"] == up) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "up is not {up}: {status}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,93 @@
+//! Somebody whose profile is run by `peer listen`, and whose lines are checked as they come.
+
+use std::io::BufRead as _;
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Process, Profile};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
+
+/// Bytes of a text: a short message.
+pub(crate) const TEXT: usize = 200;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Talker {
+    pub(crate) profile: Profile,
+    pub(crate) process: Process,
+    /// How many messages it has printed.
+    printed: watch::Receiver<usize>,
+    reader: Option<JoinHandle<Result<()>>>,
+}
+
+impl Talker {
+    /// Starts to listen.
+    pub(crate) fn start(profile: &Profile) -> Result<Self> {
+        let mut command = profile.command(&["-v", "listen"])?;
+        let mut process = Process::start(&mut command, &profile.home().join("listen.log"))?;
+        let mut stdout = process.take_stdout()?;
+        let (sender, printed) = watch::channel(0);
+        let reader = std::thread::spawn(move || {
+            let mut line = String::new();
+            while stdout.read_line(&mut line)? > 0 {
+                let message: Value = serde_json::from_str(&line)?;
+                let number = *sender.borrow();
+                let expected = text(number);
+                ensure!(
+                    message["text"] == *expected,
+                    "instead of message {number} it prints {line}"
+                );
+                sender.send_replace(number + 1);
+                line.clear();
+            }
+            Ok(())
+        });
+        Ok(Self {
+            profile: profile.clone(),
+            process,
+            printed,
+            reader: Some(reader),
+        })
+    }
+
+    /// Sends the messages with these numbers through a `peer send`, until all are stored elsewhere.
+    pub(crate) async fn send(&self, to: &str, numbers: std::ops::Range<usize>) -> Result<()> {
+        let (profile, to) = (self.profile.clone(), to.to_owned());
+        let sending = move || {
+            let lines: Vec<String> = numbers.map(text).collect();
+            let args = ["send", &to, "-", "--wait", "sent", "--timeout", "300s"];
+            profile.answer_to(&args, lines.join("\n"))
+        };
+        let answer = tokio::task::spawn_blocking(sending).await??;
+        ensure!(
+            answer.code == Some(0),
+            "send ends with {:?}: {:?} {}",
+            answer.code,
+            answer.objects.last(),
+            answer.stderr
+        );
+        Ok(())
+    }
+
+    /// Waits until it has printed so many messages, all of them in their order.
+    pub(crate) async fn has_printed(&mut self, count: usize, limit: Duration) -> Result<()> {
+        let printed = self.printed.wait_for(|printed| *printed >= count);
+        let in_time = timeout(limit, printed).await.map(|result| result.is_ok());
+        if in_time == Ok(true) {
+            return Ok(());
+        }
+        let printed = *self.printed.borrow();
+        if in_time == Ok(false) {
+            let reader = self.reader.take().context("the reader is gone")?;
+            reader.join().ok().context("the reader panicked")??;
+        }
+        anyhow::bail!("of {count} messages {printed} were printed")
+    }
+}
+
+/// The text of a message.
+fn text(number: usize) -> String {
+    format!("{:.<TEXT$}", format!("{number} "))
+}
