@@ -5,6 +5,7 @@
 //! is the session's to send again.
 
 mod handle;
+mod own_address;
 mod reconnect;
 mod relay;
 mod server_address;

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::handle::Dial;
-use super::socket::{self, Lost, Socket};
+use super::own_address;
+use super::socket::{self, Connected, Lost, Socket};
 use crate::driver::{Input, InputSender};
 
 /// First wait. Chosen: short, because most losses are a restart of the server.
@@ -31,7 +32,7 @@ pub(super) trait Service: Send {
     /// Commands that may wait for the connection.
     const COMMANDS: usize;
 
-    /// Speaks with the server until the connection is lost.
+    /// Speaks with the server until the connection is lost, or is known to be: then this is dropped.
     fn speak(
         &mut self,
         socket: Socket,
@@ -57,7 +58,10 @@ pub(super) async fn keep_connected<S: Service>(
     loop {
         let began = Instant::now();
         let lost = match socket::connect(&dial, S::ENDPOINT, S::MESSAGE_MAX).await {
-            Ok(socket) => service.speak(socket, &mut commands, &driver).await,
+            Ok(Connected { socket, own }) => tokio::select! {
+                lost = service.speak(socket, &mut commands, &driver) => lost,
+                () = own_address::gone(own) => Lost::new("this machine has another address now"),
+            },
             Err(lost) => lost,
         };
         tracing::debug!(server = %dial.server, endpoint = S::ENDPOINT, %lost, "connection ended");
@@ -65,10 +69,15 @@ pub(super) async fn keep_connected<S: Service>(
             return;
         }
         let retry = tokio::time::sleep(waits.next(began.elapsed()));
-        tokio::pin!(retry);
+        let changed = own_address::changed();
+        tokio::pin!(retry, changed);
         loop {
             tokio::select! {
                 () = &mut retry => break,
+                () = &mut changed => {
+                    waits = Waits::default();
+                    break;
+                }
                 command = commands.recv() => {
                     let Some(command) = command else { return };
                     if let Some(input) = service.handle_offline(command)
