@@ -6,6 +6,7 @@
 mod binaries;
 mod journal;
 mod life;
+pub mod network;
 mod peer;
 mod process;
 mod server;
