@@ -5,6 +5,7 @@
 
 mod binaries;
 mod journal;
+pub mod network;
 mod peer;
 mod process;
 mod server;

@@ -11,6 +11,7 @@ use tincan_peer::rpc::Client;
 use tokio::time::Instant;
 
 use crate::binaries::Binary;
+use crate::network::command_in;
 use crate::process::Process;
 
 /// The keyring of whoever runs the tests is not theirs to use.
@@ -22,6 +23,7 @@ pub struct Profile {
     home: PathBuf,
     args: Vec<String>,
     bus: String,
+    namespace: Option<String>,
 }
 
 /// What a command printed and how it ended.
@@ -43,6 +45,7 @@ impl Profile {
             home: home.to_owned(),
             args: Vec::new(),
             bus: NO_BUS.to_owned(),
+            namespace: None,
         }
     }
 
@@ -85,6 +88,15 @@ impl Profile {
         }
     }
 
+    /// The same profile, with all its commands in this network namespace.
+    #[must_use]
+    pub fn in_namespace(&self, name: &str) -> Self {
+        Self {
+            namespace: Some(name.to_owned()),
+            ..self.clone()
+        }
+    }
+
     /// Its folder.
     #[must_use]
     pub fn home(&self) -> &Path {
@@ -96,7 +108,7 @@ impl Profile {
     /// # Errors
     /// If the program is not built.
     pub fn command(&self, args: &[&str]) -> Result<Command> {
-        let mut command = Command::new(Binary::Peer.path()?);
+        let mut command = command_in(self.namespace.as_deref(), &Binary::Peer.path()?);
         command
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
             .arg("--home")

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::binaries::Binary;
+use crate::network::command_in;
 use crate::process::Process;
 
 /// Above the ports of well-known services, below those of connections that go out.
@@ -21,6 +22,9 @@ const ATTEMPTS: usize = 100;
 pub struct ServerOptions {
     /// `127.0.0.1:0` unless it shall be an earlier one's.
     pub listen: Option<String>,
+    /// The network namespace it runs in, as a public server there: with addresses of its own, and not
+    /// for development.
+    pub namespace: Option<String>,
     /// Without the relay.
     pub without_relay: bool,
     /// Further arguments.
@@ -56,9 +60,13 @@ impl SignalServer {
     }
 
     fn spawn(data: &Path, options: &ServerOptions) -> Result<Process> {
-        let mut command = Command::new(Binary::SignalServer.path()?);
+        let namespace = options.namespace.as_deref();
+        let mut command = command_in(namespace, &Binary::SignalServer.path()?);
         let listen = options.listen.as_deref().unwrap_or("127.0.0.1:0");
-        command.args(["-v", "--dev", "--listen", listen]);
+        command.args(["-v", "--listen", listen]);
+        if namespace.is_none() {
+            command.arg("--dev");
+        }
         if !options.without_relay {
             command.arg("--relay").arg("--data").arg(data.join("relay"));
         }

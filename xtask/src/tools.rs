@@ -24,6 +24,15 @@ const PACKAGES: &[Package] = &[
         name: "tcpdump",
         program: "tcpdump",
     },
+    // Networks of the tests' own, with NATs and with lines that fail.
+    Package {
+        name: "iproute2",
+        program: "ip",
+    },
+    Package {
+        name: "iptables",
+        program: "iptables",
+    },
     // A keyring for the peer's key, and the bus on which it answers.
     Package {
         name: "gnome-keyring",

@@ -10,6 +10,7 @@ mod client;
 mod handle;
 mod link;
 mod network;
+mod own_address;
 mod reconnect;
 mod relay;
 mod server_address;

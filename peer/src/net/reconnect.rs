@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, ClientOutput, Frame};
 use super::handle::Dial;
-use super::socket::{self, DEAD_AFTER, Lost, PING_AFTER, Socket};
+use super::own_address;
+use super::socket::{self, Connected, DEAD_AFTER, Lost, PING_AFTER, Socket};
 use crate::driver::InputSender;
 
 /// First wait. Chosen: short, because most losses are a restart of the server.
@@ -27,6 +28,12 @@ const STABLE: Duration = Duration::from_secs(10);
 /// Nobody wants the connection any more.
 struct Unwanted;
 
+/// How a wait has ended.
+enum Wait {
+    IsOver,
+    EndedByNewAddress,
+}
+
 /// Connects again and again, until nobody wants it any more.
 pub(super) async fn keep_connected<C: Client>(
     dial: Dial,
@@ -38,17 +45,19 @@ pub(super) async fn keep_connected<C: Client>(
     loop {
         let began = Instant::now();
         let lost = match socket::connect(&dial, C::ENDPOINT, C::MESSAGE_MAX).await {
-            Ok(socket) => speak(socket, &mut client, &mut commands, &driver).await,
+            Ok(Connected { socket, own }) => tokio::select! {
+                lost = speak(socket, &mut client, &mut commands, &driver) => lost,
+                () = own_address::gone(own) => Lost::new("this machine has another address now"),
+            },
             Err(lost) => lost,
         };
         tracing::debug!(server = %dial.server, endpoint = C::ENDPOINT, %lost, "connection ended");
         client.handle_lost(lost);
         let wait = waits.next(began.elapsed());
-        if wait_offline(wait, &mut client, &mut commands, &driver)
-            .await
-            .is_err()
-        {
-            return;
+        match wait_offline(wait, &mut client, &mut commands, &driver).await {
+            Ok(Wait::IsOver) => {}
+            Ok(Wait::EndedByNewAddress) => waits = Waits::default(),
+            Err(Unwanted) => return,
         }
     }
 }
@@ -59,9 +68,10 @@ async fn wait_offline<C: Client>(
     client: &mut C,
     commands: &mut mpsc::Receiver<C::Command>,
     driver: &InputSender,
-) -> Result<(), Unwanted> {
+) -> Result<Wait, Unwanted> {
     let retry = tokio::time::sleep(wait);
-    tokio::pin!(retry);
+    let changed = own_address::changed();
+    tokio::pin!(retry, changed);
     loop {
         while let Some(output) = client.poll_output() {
             if let ClientOutput::Tell(input) = output {
@@ -69,7 +79,8 @@ async fn wait_offline<C: Client>(
             }
         }
         tokio::select! {
-            () = &mut retry => return Ok(()),
+            () = &mut retry => return Ok(Wait::IsOver),
+            () = &mut changed => return Ok(Wait::EndedByNewAddress),
             command = commands.recv() => {
                 let command = command.ok_or(Unwanted)?;
                 // Without a connection there is none that could be lost.

@@ -1,6 +1,6 @@
 //! A WebSocket to a server, with the limits that both ends agree on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tincan_protocol::origin::ServerUrl;
@@ -52,12 +52,18 @@ impl Lost {
     }
 }
 
+/// A connection, and this end's address.
+pub(super) struct Connected {
+    pub(super) socket: Socket,
+    pub(super) own: SocketAddr,
+}
+
 /// Connects to `endpoint` below a server.
 pub(super) async fn connect(
     dial: &Dial,
     endpoint: &str,
     max_message: usize,
-) -> Result<Socket, Lost> {
+) -> Result<Connected, Lost> {
     let server = &dial.server;
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt(dial, endpoint, max_message)).await {
         Ok(result) => result,
@@ -66,7 +72,7 @@ pub(super) async fn connect(
 }
 
 /// Dials addresses, and says the name only in `Host` and to TLS.
-async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Socket, Lost> {
+async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Connected, Lost> {
     let server = &dial.server;
     let unreachable = |error: &dyn std::fmt::Display| {
         Lost::new(format_args!("{server} cannot be reached: {error}"))
@@ -78,6 +84,7 @@ async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Sock
     stream
         .set_nodelay(true)
         .map_err(|error| unreachable(&error))?;
+    let own = stream.local_addr().map_err(|error| unreachable(&error))?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(max_message))
@@ -85,5 +92,5 @@ async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Sock
     let url = server.websocket(endpoint);
     let opened = client_async_tls_with_config(url, stream, Some(config), None).await;
     let (socket, _) = opened.map_err(|error| unreachable(&error))?;
-    Ok(socket)
+    Ok(Connected { socket, own })
 }

@@ -1,0 +1,92 @@
+//! Lines that lose packets, and lines that are slow.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::network::Nat;
+
+use crate::is_left_out;
+use crate::path::has_closed;
+use crate::table::{self, Row, seconds};
+use crate::talk::Talk;
+
+/// What most people have on both sides.
+const HOMES: [Nat; 2] = [Nat::PortRestricted, Nat::PortRestricted];
+
+/// Messages of each side, on a line that loses some packets.
+const LOSSY: usize = 200;
+
+/// On a slow line: with their words, 500 kB of text a side.
+const SLOW: usize = 500;
+const SLOW_WORDS: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn two_packets_of_a_hundred_are_lost_and_no_message() -> Result<()> {
+    lossy("2 % of all packets are lost", 0.02).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn ten_packets_of_a_hundred_are_lost_and_no_message() -> Result<()> {
+    lossy("10 % of all packets are lost", 0.1).await
+}
+
+/// Everything is lossy, from the first packet of both on: to the servers, too.
+async fn lossy(name: &str, share: f64) -> Result<()> {
+    if is_left_out() {
+        return Ok(());
+    }
+    let mut talk = Talk::begin_on(HOMES, |bed| bed.lose(share)).await?;
+    let began = talk.began;
+    talk.say("at once", 20).await?;
+    let first = talk.heard("at once").await?.duration_since(began);
+    let (path, link) = talk.settled().await?;
+    talk.all_delivered().await?;
+    let burst = tokio::time::Instant::now();
+    talk.say("over the link", LOSSY).await?;
+    talk.all_delivered().await?;
+    let burst = burst.elapsed();
+    talk.end().await?;
+    let link = link.map(|at| at.duration_since(began)).unwrap_or_default();
+    let measured = format!(
+        "first message after {}, link after {}; {LOSSY} messages each way in {}",
+        seconds(first),
+        seconds(link),
+        seconds(burst)
+    );
+    table::settle(&[Row::new(&[name], &path.to_string(), &[measured])])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn a_line_of_a_megabit_fills_up_and_nothing_is_lost() -> Result<()> {
+    if is_left_out() {
+        return Ok(());
+    }
+    let mut talk = Talk::begin_on(HOMES, |bed| bed.sides[0].limit("1mbit")).await?;
+    talk.say("at once", 20).await?;
+    let (path, _) = talk.settled().await?;
+    talk.all_delivered().await?;
+    let began = tokio::time::Instant::now();
+    talk.say(&"word ".repeat(SLOW_WORDS / 5), SLOW).await?;
+    talk.all_delivered().await?;
+    let took = began.elapsed();
+    let closed = [&talk.ann, &talk.bob].map(|party| has_closed(&party.since(began)));
+    talk.end().await?;
+    let held = if closed == [false; 2] {
+        "held"
+    } else {
+        "did not hold"
+    };
+    let measured = format!(
+        "{SLOW} messages of {SLOW_WORDS} bytes each way in {} ({:.0} kbit/s of text each way); the link {held}",
+        seconds(took),
+        rate(took)
+    );
+    let name = "one side has 1 Mbit/s";
+    table::settle(&[Row::new(&[name], &path.to_string(), &[measured])])
+}
+
+/// kbit/s of text, in one direction.
+fn rate(took: Duration) -> f64 {
+    let bits = u32::try_from(8 * SLOW * SLOW_WORDS).unwrap_or(u32::MAX);
+    f64::from(bits) / took.as_secs_f64() / 1000.0
+}

@@ -1,0 +1,55 @@
+//! Every pair of kinds of NAT.
+
+use anyhow::{Context as _, Result};
+use e2e::network::Nat;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+
+use crate::is_left_out;
+use crate::table::{self, Row, seconds};
+use crate::talk::Talk;
+
+/// Beds at a time. More would be done sooner, and measure how they wait for each other.
+const BEDS: usize = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn every_pair_of_nats_talks_at_once_and_over_the_best_path_there_is() -> Result<()> {
+    if is_left_out() {
+        return Ok(());
+    }
+    let meetings = pairs().map(|pair| async move {
+        let meeting = tokio::spawn(meet(pair)).await?;
+        meeting.with_context(|| format!("{} and {}", pair[0], pair[1]))
+    });
+    let rows: Vec<Row> = iter(meetings).buffered(BEDS).try_collect().await?;
+    table::settle(&rows)
+}
+
+/// Without regard to order.
+fn pairs() -> impl Iterator<Item = [Nat; 2]> {
+    let kinds = Nat::ALL.into_iter().enumerate();
+    kinds.flat_map(|(number, one)| {
+        Nat::ALL
+            .into_iter()
+            .skip(number)
+            .map(move |other| [one, other])
+    })
+}
+
+/// Two peers meet, and talk before, while and after a link is made.
+async fn meet(kinds: [Nat; 2]) -> Result<Row> {
+    let mut talk = Talk::begin(kinds).await?;
+    talk.say("at once", 20).await?;
+    let first = talk.heard("at once").await?;
+    talk.say("while a link is made", 15).await?;
+    let (path, link) = talk.settled().await?;
+    talk.say("afterwards", 15).await?;
+    let began = talk.began;
+    talk.end().await?;
+    let link = link.map(|at| seconds(at.duration_since(began)));
+    let measured = [
+        seconds(first.duration_since(began)),
+        link.unwrap_or_else(|| "none".to_owned()),
+    ];
+    let (one, other) = (kinds[0].to_string(), kinds[1].to_string());
+    Ok(Row::new(&[&one, &other], &path.to_string(), &measured))
+}
