@@ -142,6 +142,22 @@ fn regression_a_receipt_that_a_relay_has_lost_is_made_again() {
 }
 
 #[test]
+fn regression_a_receipt_at_a_relay_that_begins_anew_is_made_again_without_a_link() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    pair.send(0, &texts(0, 1));
+    run_mailbox(&mut pair, 1);
+    pair.advance(Duration::from_secs(1));
+    // The receipt is in the mailbox of side 0, and nowhere else.
+    assert_eq!(pair.sides[0].mailbox.len(), 1);
+    pair.lose_mailbox(0, true);
+    pair.advance(Duration::from_secs(1));
+    run_mailbox(&mut pair, 0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+#[test]
 fn receipts_do_not_answer_each_other_for_ever() {
     let mut pair = Pair::new();
     pair.link_up();

@@ -199,7 +199,7 @@ impl Session {
             Input::LinkDown => self.link_down(),
             Input::RelayUp => self.paths.relay_up = true,
             Input::RelayDown => self.relay_down(),
-            Input::RelayForgot => self.relay_forgot(),
+            Input::RelayForgot => self.relay_forgot(now.instant),
             Input::MailboxUp => self.inbox.mailbox = Mailbox::Reading,
             Input::MailboxDrained => self.inbox.mailbox = Mailbox::Drained,
             Input::MailboxDown => self.inbox.mailbox = Mailbox::Down,
