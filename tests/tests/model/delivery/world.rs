@@ -8,7 +8,7 @@ use super::properties::{Invariant, broken_by_commit};
 use super::rule::Rule;
 use super::session::{Input, Turn, Way};
 use super::state::{
-    Answer, Disk, Due, Envelope, Frame, Mailbox, Memory, Out, Payload, Push, Side, State,
+    Answer, Disk, Due, Env, Envelope, Frame, Mailbox, Memory, Out, Payload, Push, Side, State,
 };
 use super::{Bounds, Delivery};
 
@@ -301,8 +301,10 @@ impl Delivery {
 
     /// What comes of an action; `None` if nothing.
     pub(crate) fn after(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
         let mut next = Step {
-            state: before.clone(),
+            fresh: state.fresh(),
+            state,
             without: self.without,
             relay: self.bounds.relay,
         };
@@ -314,6 +316,8 @@ impl Delivery {
 
 struct Step {
     state: State,
+    /// A name that nothing has, also nothing that has just been taken off its way.
+    fresh: Env,
     without: Option<Rule>,
     /// There is another way than the link.
     relay: bool,
@@ -429,18 +433,18 @@ impl Step {
 
     /// A call of the session, in an open transaction.
     fn turn(&mut self, at: usize, call: impl FnOnce(&mut Turn<'_>)) {
-        let fresh = self.state.fresh();
         let side = &mut self.state.sides[at];
         if side.durable.is_none() {
             side.durable = Some(Box::new(side.disk.clone()));
         }
         let mut turn = Turn {
             side,
-            fresh,
+            fresh: self.fresh,
             without: self.without,
             unread: false,
         };
         call(&mut turn);
+        self.fresh = turn.fresh;
         let hasty = match self.without {
             Some(Rule::TransmitAfterCommit) => {
                 |out: &Out| matches!(out, Out::Put(_) | Out::Deposit(_))

@@ -71,6 +71,9 @@ pub(super) struct Side {
     pub(super) held: VecDeque<Out>,
     pub(super) told: Vec<DeliveryState>,
     pub(super) now: Now,
+    /// The wall clock at the last commit. A crash sets it back to there: what had become too old in a
+    /// transaction that never was is not too old.
+    committed_ms: u64,
     restarts: u64,
     pub(super) connection: Option<ConnectionId>,
     pub(super) queue: QueueId,
@@ -212,6 +215,7 @@ impl Real {
     fn commit(&mut self, at: usize, left: usize, relay: &mut Relay) {
         let side = &mut self.sides[at];
         side.durable = side.working.clone();
+        side.committed_ms = side.now.unix_ms;
         side.relay_is_new[1] = side.relay_is_new[0];
         let held = std::mem::take(&mut side.held);
         for out in held.into_iter().take(left) {
@@ -393,6 +397,7 @@ impl Side {
             held: VecDeque::new(),
             told: Vec::new(),
             now,
+            committed_ms: now.unix_ms,
             restarts: 0,
             connection: None,
             queue: relay.queue(QueueKind::Mailbox),
@@ -409,6 +414,7 @@ impl Side {
         self.answers.clear();
         self.pushes.clear();
         self.working = self.durable.clone();
+        self.now.unix_ms = self.committed_ms;
         self.relay_is_new[0] = self.relay_is_new[1];
         let devices = DeviceAt {
             local: self.device,

@@ -60,23 +60,35 @@ impl<'a> Walk<'a> {
     fn compare(&mut self) {
         let (model, real) = (visible(&self.state), abstracted(&self.real, self.relay));
         if model != real {
-            let (model, real) = (format!("{model:#?}"), format!("{real:#?}"));
-            let same = model.lines().zip(real.lines());
-            let same = same.take_while(|(model, real)| model == real).count();
-            let from = |text: &str| {
-                let lines = text.lines().skip(same.saturating_sub(12)).take(36);
-                lines.map(|line| format!("{line}\n")).collect::<String>()
-            };
-            panic!(
-                "the model:\n{}\nand the real one:\n{}",
-                from(&model),
-                from(&real)
-            );
+            let (model, real) = (parts(&model), parts(&real));
+            let differ = model
+                .iter()
+                .zip(&real)
+                .filter(|(model, real)| model != real);
+            for (model, real) in differ {
+                eprintln!("the model: {model}\nthe real:  {real}");
+            }
+            panic!("the model and what it models differ");
         }
         for (side, real) in self.state.sides.iter().zip(&self.real.sides) {
             check_memory(side, real);
         }
     }
+}
+
+/// A state in lines that can be compared by eye.
+fn parts(state: &State) -> Vec<String> {
+    let mut parts = Vec::new();
+    for (at, side) in state.sides.iter().enumerate() {
+        parts.push(format!("side {at}: {:?}", side.disk));
+        parts.push(format!("side {at}, durable: {:?}", side.durable));
+        parts.push(format!("side {at}: {:?}, {:?}", side.held, side.told));
+        parts.push(format!("to side {at}: {:?}", state.wires[at]));
+        parts.push(format!("to side {at}: {:?}", state.answers[at]));
+        parts.push(format!("of side {at}: {:?}", state.mailboxes[at]));
+    }
+    parts.push(format!("link: {:?}", (state.link, state.link_is_bad)));
+    parts
 }
 
 /// Every state within bounds, and where each action leads.
