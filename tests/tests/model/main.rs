@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says how far it looked"
 )]
 
+mod commit_log;
 #[path = "../../../peer/core/tests/pair/disk.rs"]
 #[allow(
     dead_code,
@@ -15,6 +16,7 @@
 )]
 mod core_disk;
 mod delivery;
+mod fair;
 mod relay;
 #[path = "../../../relay/tests/support/disk.rs"]
 #[allow(
@@ -22,3 +24,6 @@ mod relay;
     reason = "the disk of the relay's own tests, of which a part is used here"
 )]
 mod relay_disk;
+
+/// If this is set, to anything, everything here goes further: minutes instead of seconds.
+const WIDE: &str = "TINCAN_MODEL_WIDE";

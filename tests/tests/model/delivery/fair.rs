@@ -1,58 +1,16 @@
-//! Liveness. Stateright's `eventually` says nothing about paths that end in a cycle, and a session
-//! that asks again every day has cycles; so this is asked of every state instead: if from now on
-//! nothing goes wrong and everybody has a turn, does everything arrive?
-
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Mutex, PoisonError};
+//! How a state goes on when nothing goes wrong any more.
 
 use super::Delivery;
 use super::state::State;
 use super::world::Action;
 
-/// Steps without a fault that must be enough. Chosen: five times what the longest one takes.
-const STEPS: usize = 500;
-
-/// States from which everything is known to arrive.
-#[derive(Default)]
-pub(crate) struct Fair(Mutex<HashSet<u64>>);
-
-impl Fair {
-    /// Whether the fair continuation of this state delivers everything.
-    pub(crate) fn ends(&self, model: &Delivery, state: &State) -> bool {
-        let mut path = vec![name(state)];
-        if self.knows(path[0]) {
-            return true;
-        }
-        let mut at = state.clone();
-        while !at.is_complete() {
-            let Some(next) = model.fair_step(&at).filter(|_| path.len() < STEPS) else {
-                return false;
-            };
-            at = next;
-            path.push(name(&at));
-            if self.knows(name(&at)) {
-                break;
-            }
-        }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(path);
-        true
-    }
-
-    fn knows(&self, name: u64) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.contains(&name)
-    }
-}
-
-fn name(state: &State) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
-}
-
 impl Delivery {
+    /// Whether the fair continuation of this state delivers everything.
+    pub(crate) fn ends(&self, state: &State) -> bool {
+        let next = |state: &State| self.fair_step(state);
+        self.fair.ends(state, next, State::is_complete)
+    }
+
     /// Nothing that needs no fault and no person changes anything.
     pub(crate) fn is_at_rest(&self, state: &State) -> bool {
         self.fair_step(state).is_none()

@@ -17,7 +17,7 @@ mod state;
 mod tie;
 mod world;
 
-use fair::Fair;
+use crate::fair::Fair;
 use rule::Rule;
 use state::{Budget, State};
 use stateright::{Model, Property};

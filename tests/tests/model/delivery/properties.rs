@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Property<Delivery>> {
             state.broken.is_some() || !model.is_at_rest(state) || state.is_complete()
         }),
         Property::always(ENDS, |model: &Delivery, state: &State| {
-            state.broken.is_some() || model.fair.ends(model, state)
+            state.broken.is_some() || model.ends(state)
         }),
     ]
 }

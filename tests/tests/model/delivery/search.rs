@@ -93,12 +93,9 @@ fn search(bounds: Bounds) -> usize {
     states
 }
 
-/// Set (to anything), the searches go further: minutes instead of seconds.
-pub(super) const WIDE: &str = "TINCAN_MODEL_WIDE";
-
 /// Within these bounds every search together ends in well under a minute.
 fn search_all(narrow: &[Bounds], wide: &[Bounds]) {
-    let wide = if std::env::var_os(WIDE).is_some() {
+    let wide = if std::env::var_os(crate::WIDE).is_some() {
         wide
     } else {
         &[]

@@ -24,10 +24,6 @@ impl Seqs {
         Self(self.0 & !other.0)
     }
 
-    pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
         (1..=8).filter(move |&seq| self.has(seq))
     }

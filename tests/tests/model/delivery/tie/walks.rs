@@ -297,7 +297,7 @@ fn random_walk(seed: u64, relay: &mut Relay) {
 
 #[test]
 fn long_random_walks_stay_together() {
-    let walks = if std::env::var_os(super::super::search::WIDE).is_some() {
+    let walks = if std::env::var_os(crate::WIDE).is_some() {
         5_000
     } else {
         200
