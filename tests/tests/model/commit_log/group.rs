@@ -5,7 +5,7 @@ use super::rule::Rule;
 use super::{Budget, MEMBERS};
 
 /// More commits than a member can build in a run. Gives each member names of its own.
-const BUILT_MAX: u8 = 32;
+pub(super) const BUILT_MAX: u8 = 32;
 
 /// A commit that its member has built and not merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ pub(super) struct Durable {
     /// The Welcome of this commit is to be put.
     pub(super) owes_welcome: Option<Commit>,
     /// How many commits it has built: it never builds the same one twice.
-    built: u8,
+    pub(super) built: u8,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,7 +41,6 @@ pub(super) struct Member {
     pub(super) behind: bool,
     /// An entry of its own that it cannot merge any more.
     stuck: bool,
-    pub(super) lost_races: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +53,7 @@ pub(super) struct Request {
     pub(super) stale: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Answer {
     pub(super) member: usize,
     pub(super) commit: Commit,
@@ -65,16 +64,16 @@ pub(super) struct Answer {
 pub(super) struct Group {
     pub(super) members: [Member; MEMBERS],
     pub(super) log: Log,
-    /// Sorted: what is on its way may overtake.
+    /// Sorted, as all lists here: what is on its way may overtake.
     pub(super) requests: Vec<Request>,
     pub(super) answers: Vec<Answer>,
     pub(super) welcomes: Vec<Commit>,
-    budget: Budget,
+    pub(super) budget: Budget,
     /// Commits that are wanted in all.
     wanted: u8,
     pub(super) epoch_fell: bool,
     /// The indices that were ever answered.
-    answered: Vec<(Commit, u8)>,
+    pub(super) answered: Vec<(Commit, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,7 +215,11 @@ impl Group {
         let fell =
             |(old, new): (&Member, &Member)| old.durable.applied.len() > new.durable.applied.len();
         group.epoch_fell |= self.members.iter().zip(&group.members).any(fell);
+        let mut group = group.sorted();
         group.requests.sort_unstable();
+        group.answers.sort_unstable();
+        group.answered.sort_unstable();
+        group.welcomes.sort_unstable();
         group
     }
 
@@ -373,7 +376,7 @@ impl Group {
             return;
         }
         let member = &mut self.members[at];
-        if fits || without == Some(Rule::AppliesOwnEpoch) {
+        if fits {
             if member.durable.pending.is_some() {
                 member.lose(without);
             }
@@ -389,6 +392,9 @@ impl Group {
         match without {
             Some(Rule::IntentDurable) => member.durable.intent = false,
             Some(Rule::BuiltDurable) => member.durable.pending = None,
+            Some(Rule::MergeDurable) => {
+                member.durable.applied.pop();
+            }
             Some(Rule::OwedWelcomeDurable) => member.durable.owes_welcome = None,
             _ => {}
         }
@@ -401,7 +407,6 @@ impl Group {
 
 impl Member {
     fn lose(&mut self, without: Option<Rule>) {
-        self.lost_races = (self.lost_races + 1).min(2);
         if without != Some(Rule::LoserClears) {
             self.durable.pending = None;
         }

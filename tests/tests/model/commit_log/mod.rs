@@ -14,6 +14,7 @@ mod group;
 mod relay;
 mod rule;
 mod search;
+mod symmetry;
 mod tie;
 
 use crate::fair::Fair;
@@ -89,7 +90,7 @@ impl Model for CommitLog {
                 model.fair.ends(group, next, Group::is_done)
             }),
             Property::sometimes(TWICE, |_, group: &Group| {
-                group.members.iter().any(|member| member.lost_races >= 2)
+                group.members.iter().any(|member| member.durable.built >= 3)
             }),
         ]
     }

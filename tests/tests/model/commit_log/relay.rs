@@ -5,7 +5,7 @@ use super::rule::Rule;
 /// Names a commit, as the id of its envelope does: no two are the same.
 pub(super) type Commit = u8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Reply {
     Appended { index: u8 },
     Conflict { last_index: u8 },
@@ -25,6 +25,11 @@ impl Log {
     ) -> Reply {
         let last_index = self.0.len() as u8;
         let known = self.0.iter().position(|entry| entry.0 == commit);
+        if known.is_some() && without == Some(Rule::OneIndexEach) {
+            self.0.push((commit, epoch));
+            let index = last_index + 1;
+            return Reply::Appended { index };
+        }
         if let Some(known) = known.filter(|_| without != Some(Rule::Idempotent)) {
             let index = known as u8 + 1;
             return if after_index + 1 == index {

@@ -12,6 +12,8 @@ pub(super) enum Rule {
     Compare,
     /// The relay answers a repeated append as the first time.
     Idempotent,
+    /// And does not append it again.
+    OneIndexEach,
     /// That a commit is wanted is durable.
     IntentDurable,
     /// A commit is stored before it is sent.
@@ -24,6 +26,6 @@ pub(super) enum Rule {
     AnswerMatched,
     /// The log is applied in its order.
     AppliesInOrder,
-    /// Only what was built for the own epoch is applied.
-    AppliesOwnEpoch,
+    /// A merge is durable when something follows from it.
+    MergeDurable,
 }

@@ -10,7 +10,7 @@ use tincan_protocol::wire::relay_reply::Kind;
 use tincan_relay::mailbox::ConnectionId;
 use tincan_relay::store::QueueKind;
 
-use super::group::{Action, Group};
+use super::group::{Action, Group, Request};
 use super::relay::{Commit, Log, Reply};
 use super::{Budget, MEMBERS};
 use crate::relay::{Relay, Said};
@@ -151,15 +151,20 @@ fn races_at_the_real_relay_go_as_in_the_model() {
                 Action::Take { request, .. } => Some(group.requests[request]),
                 _ => None,
             };
-            group = group.after(action, None);
             if let Some(request) = taken {
-                let reply = real.append(request.member, request.commit, request.after_index);
-                if !request.stale {
-                    let newest = group.answers.last().unwrap();
-                    assert_eq!(newest.reply, reply, "seed {seed}: {request:?}");
-                }
-                real.compare(&group.log);
+                let Request {
+                    member,
+                    commit,
+                    epoch,
+                    after_index,
+                    ..
+                } = request;
+                let reply = real.append(member, commit, after_index);
+                let expected = group.log.clone().append(commit, epoch, after_index, None);
+                assert_eq!(reply, expected, "seed {seed}: {request:?}");
             }
+            group = group.after(action, None);
+            real.compare(&group.log);
         }
         assert!(group.is_done(), "seed {seed}: {group:?}");
         if seed % 50 == 49 {
