@@ -117,6 +117,11 @@ impl Outbox {
         )
     }
 
+    /// Whether a row with this seq, or one before it, is still to be loaded.
+    pub(crate) const fn loads_up_to(&self, seq: u64) -> bool {
+        self.next_load <= seq
+    }
+
     /// Takes what was loaded.
     pub(crate) fn loaded(&mut self, row: OutboxRow) {
         self.next_load = self.next_load.max(row.last + 1);

@@ -11,7 +11,7 @@ mod pair;
 
 use std::time::Duration;
 
-use pair::{Pair, run_link, run_mailbox, texts};
+use pair::{Frame, Pair, run_link, run_mailbox, texts};
 use tincan_core::config::UNREADABLE_PER_HOUR;
 use tincan_core::{DeliveryState, Event, Input, Via};
 
@@ -139,6 +139,77 @@ fn regression_a_receipt_that_a_relay_has_lost_is_made_again() {
     pair.link_up();
     talk(&mut pair);
     assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+#[test]
+fn regression_a_receipt_at_a_relay_that_begins_anew_is_made_again_without_a_link() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    pair.send(0, &texts(0, 1));
+    run_mailbox(&mut pair, 1);
+    pair.advance(Duration::from_secs(1));
+    // The receipt is in the mailbox of side 0, and nowhere else.
+    assert_eq!(pair.sides[0].mailbox.len(), 1);
+    pair.lose_mailbox(0, true);
+    pair.advance(Duration::from_secs(1));
+    run_mailbox(&mut pair, 0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+/// One message is stored by side 1, or on its way to it, and side 0 has just been told that the relay
+/// has begun anew: everything is about to be read from the store again.
+fn about_to_load() -> Pair {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.deliver(1, 0);
+    pair.step(1);
+    pair.input(0, Input::RelayForgot);
+    pair.step(0);
+    pair
+}
+
+#[test]
+fn regression_what_is_stored_is_not_sent_again_because_the_store_is_read_too_early() {
+    let mut pair = about_to_load();
+    pair.deliver(0, 0);
+    pair.step(0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToPeer);
+    pair.advance(Duration::ZERO);
+    assert!(pair.wires[1].is_empty(), "{:?}", pair.wires[1]);
+    assert_eq!(pair.sides[0].session.waiting(), None);
+}
+
+#[test]
+fn regression_what_is_delivered_is_not_sent_again_because_the_store_is_read_too_early() {
+    let mut pair = about_to_load();
+    pair.wires[0].clear();
+    pair.advance(Duration::from_secs(1));
+    pair.wires[1].clear();
+    pair.input(0, Input::RelayForgot);
+    pair.step(0);
+    pair.deliver(0, 0);
+    pair.step(0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    pair.advance(Duration::ZERO);
+    let is_put = |frame: &Frame| matches!(frame, Frame::Put(_));
+    assert!(!pair.wires[1].iter().any(is_put), "{:?}", pair.wires[1]);
+    assert_eq!(pair.sides[0].session.waiting(), None);
+}
+
+#[test]
+fn regression_what_has_failed_is_not_sent_because_the_store_is_read_too_early() {
+    let mut pair = Pair::new();
+    pair.send(0, &texts(0, 1));
+    pair.advance(Duration::from_secs(1));
+    pair.now.unix_ms += 15 * 24 * 3600 * 1000;
+    pair.now.instant = pair.now.instant.after(Duration::from_secs(2 * 3600));
+    pair.input(0, Input::RelayForgot);
+    pair.step(0);
+    pair.advance(Duration::ZERO);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Failed);
+    assert_eq!(pair.sides[0].session.waiting(), None);
 }
 
 #[test]

@@ -157,6 +157,7 @@ impl Session {
     fn settled(&mut self, id: &EnvelopeId, via: SentVia, now: Instant) {
         if let Some(entry) = self.outbox.settle(id) {
             let (first, last) = (entry.first, entry.last);
+            self.changed(first);
             self.persist(Persist::OutboxStored { first, via });
             let state = match via {
                 SentVia::Peer => DeliveryState::SentToPeer,
@@ -286,6 +287,9 @@ impl Session {
             self.delivered = SeqSet::up_to(self.delivered.cumulative());
         }
         self.dirty = true;
+        if let Some(&(_, last)) = new.last() {
+            self.changed(last);
+        }
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
             delivered: self.delivered.clone(),
@@ -341,6 +345,7 @@ impl Session {
             self.expiry_at = now.instant.after(Duration::from_millis(1));
         }
         for (first, last) in expired {
+            self.changed(first);
             self.outbox.remove(first);
             self.failed.insert_range(first, last);
             self.dirty = true;
@@ -348,6 +353,11 @@ impl Session {
             self.undelivered(first, last, DeliveryState::Failed);
         }
         Ok(())
+    }
+
+    /// A row of the outbox has changed: nothing is loaded that it, as it was, could be among.
+    fn changed(&mut self, seq: u64) {
+        self.unread |= self.outbox.loads_up_to(seq);
     }
 
     fn each_attempt(&mut self, change: impl Fn(&mut Attempts)) {

@@ -199,7 +199,7 @@ impl Session {
             Input::LinkDown => self.link_down(),
             Input::RelayUp => self.paths.relay_up = true,
             Input::RelayDown => self.relay_down(),
-            Input::RelayForgot => self.relay_forgot(),
+            Input::RelayForgot => self.relay_forgot(now.instant),
             Input::MailboxUp => self.inbox.mailbox = Mailbox::Reading,
             Input::MailboxDrained => self.inbox.mailbox = Mailbox::Drained,
             Input::MailboxDown => self.inbox.mailbox = Mailbox::Down,
@@ -231,7 +231,7 @@ impl Session {
     /// # Errors
     /// [`VaultError`] if the store fails.
     pub fn begin_anew(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
-        self.relay_forgot();
+        self.relay_forgot(now.instant);
         for (first, last) in vault.created_before(u64::MAX, RESEND_ENVELOPES)? {
             self.reseal(first, last, vault)?;
         }

@@ -65,9 +65,13 @@ impl Session {
 
     /// The other side's relay has lost what it kept. What has not been delivered is deposited again,
     /// the same bytes: nobody can have opened them.
-    pub(super) fn relay_forgot(&mut self) {
+    pub(super) fn relay_forgot(&mut self, now: Instant) {
         self.persist(Persist::RelayForgot);
         self.outbox.reload_all();
+        if self.inbox.received.highest() > 0 {
+            // The newest receipt may have been only there.
+            self.receipt_in(self.config.receipt_delay, now);
+        }
         // The store says so only after that row.
         self.unread = true;
     }

@@ -31,8 +31,8 @@ pub(crate) struct Disk {
     pub(crate) received: BTreeSet<u64>,
     /// Just taken out of `held`; its `Incoming` follows.
     unheld: Option<u64>,
-    generation: u64,
-    opened: BTreeSet<u64>,
+    pub(crate) generation: u64,
+    pub(crate) opened: BTreeSet<u64>,
     /// How often an envelope was sealed again.
     pub(crate) resealed: usize,
     /// Generations whose keys are lost, as when a ratchet has moved too far.

@@ -1,0 +1,655 @@
+//! What can happen, and what comes of it.
+//!
+//! An open transaction is dealt with before anything else happens: until its commit it can be seen
+//! by nobody, and what it would be batched with comes to the same as one after the other, but that
+//! a crash between them is left out. So no behaviour is lost, and many states are.
+
+use super::properties::{Invariant, broken_by_commit};
+use super::rule::Rule;
+use super::session::{Input, Turn, Way};
+use super::state::{
+    Answer, Disk, Due, Env, Envelope, Frame, Mailbox, Memory, Out, Payload, Push, Side, State,
+};
+use super::{Bounds, Delivery};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    /// A person sends a message.
+    Send {
+        at: usize,
+    },
+    /// A person has read everything that is shown.
+    Read {
+        at: usize,
+    },
+    Commit {
+        at: usize,
+    },
+    /// Committed, and this many of the outputs have left.
+    CommitThenCrash {
+        at: usize,
+        left: usize,
+    },
+    Crash {
+        at: usize,
+    },
+    LinkUp,
+    /// Everything on it is gone.
+    LinkDown,
+    /// The first frame on the link to this side comes in.
+    Deliver {
+        to: usize,
+    },
+    /// A later one comes in first.
+    Overtake {
+        to: usize,
+        index: usize,
+    },
+    /// The first one comes in and will come again.
+    Duplicate {
+        to: usize,
+    },
+    Drop {
+        to: usize,
+    },
+    /// The first one, a `Put`, is not taken: the other side does not know the group yet.
+    RefusePut {
+        to: usize,
+    },
+    RelayUp {
+        at: usize,
+    },
+    RelayDown {
+        at: usize,
+    },
+    /// The relay's first answer comes in.
+    Answer {
+        at: usize,
+    },
+    /// The relay's first push comes in.
+    Fetch {
+        at: usize,
+    },
+    /// The relay of this side takes no deposits for a while.
+    RelayFull {
+        of: usize,
+    },
+    RelayHasRoom {
+        of: usize,
+    },
+    /// The relay of this side begins anew; `told`: as another one, which can be noticed.
+    RelayLoses {
+        of: usize,
+        told: bool,
+    },
+    /// This side cannot open the next envelope on the link, or in its mailbox, any more.
+    LoseKey {
+        to: usize,
+        way: Source,
+    },
+    /// Time passes for this side.
+    Tick {
+        at: usize,
+    },
+    /// So much that everything undelivered has failed.
+    Expire {
+        at: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Link,
+    Mailbox,
+}
+
+impl State {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        let side = || Side {
+            disk: Disk::new(),
+            durable: None,
+            memory: Memory {
+                next_load: 1,
+                ..Memory::default()
+            },
+            held: Vec::new(),
+            told: Vec::new(),
+        };
+        Self {
+            sides: [side(), side()],
+            wires: [Vec::new(), Vec::new()],
+            link: false,
+            link_is_bad: false,
+            answers: [Vec::new(), Vec::new()],
+            mailboxes: [Mailbox::default(), Mailbox::default()],
+            budget: bounds.budget,
+            broken: None,
+        }
+    }
+
+    /// Whether time that passes for this side is shorter than what is under way takes, or makes it
+    /// ask what it has asked before.
+    fn is_impatient(&self, at: usize) -> bool {
+        let under_way = (0..2).any(|at| {
+            let pushed = &self.mailboxes[at].pushed;
+            !self.wires[at].is_empty() || !self.answers[at].is_empty() || !pushed.is_empty()
+        });
+        under_way || self.sides[at].memory.ask_again != Due::No
+    }
+
+    /// The envelope that comes next by a way.
+    pub(crate) fn next_envelope(&self, to: usize, way: Source) -> Option<&Envelope> {
+        match way {
+            Source::Link => match self.wires[to].first()? {
+                Frame::Put(envelope) => Some(envelope),
+                Frame::Stored(_) | Frame::Nack(_) => None,
+            },
+            Source::Mailbox => match self.mailboxes[to].pushed.first()? {
+                Push::Deliver(index) => self.mailboxes[to].entry(*index),
+                Push::Drained => None,
+            },
+        }
+    }
+}
+
+impl Mailbox {
+    fn entry(&self, index: u8) -> Option<&Envelope> {
+        let mut entries = self.entries.iter();
+        entries.find(|entry| entry.0 == index).map(|entry| &entry.1)
+    }
+
+    /// Somebody begins to read it: everything that is there, and then that this is all.
+    fn subscribe(&mut self) {
+        let entries = self.entries.iter();
+        self.pushed = entries.map(|entry| Push::Deliver(entry.0)).collect();
+        self.pushed.push(Push::Drained);
+    }
+
+    /// Takes an envelope, once.
+    fn deposit(&mut self, envelope: Envelope, is_read: bool) -> Answer {
+        let id = envelope.id;
+        if self.refuses {
+            return Answer::Refused(id);
+        }
+        if !self.known.contains(&id) {
+            self.known.push(id);
+            self.last_index += 1;
+            self.entries.push((self.last_index, envelope));
+            if is_read {
+                self.pushed.push(Push::Deliver(self.last_index));
+            }
+        }
+        Answer::Deposited(id)
+    }
+}
+
+impl Delivery {
+    /// Everything that may happen in a state.
+    pub(crate) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.broken.is_some() {
+            return;
+        }
+        if let Some(at) = (0..2).find(|&at| state.sides[at].is_open()) {
+            actions.push(Action::Commit { at });
+            if state.budget.crashes > 0 {
+                actions.push(Action::Crash { at });
+                let outputs = state.sides[at].held.len();
+                actions.extend((0..outputs).map(|left| Action::CommitThenCrash { at, left }));
+            }
+            return;
+        }
+        self.regular(state, actions);
+        if state.budget.impatience == 0 {
+            actions.retain(|action| match action {
+                Action::Tick { at } => !state.is_impatient(*at),
+                _ => true,
+            });
+        }
+        for at in 0..2 {
+            self.faults_at(state, at, actions);
+        }
+        if !self.bounds.link && !state.link && state.budget.link_ups > 0 {
+            actions.push(Action::LinkUp);
+        }
+        if state.link && state.budget.link_losses > 0 && !state.link_is_bad {
+            actions.push(Action::LinkDown);
+        }
+    }
+
+    /// What needs no fault to happen. A link that has lost something is given up by its owner.
+    pub(crate) fn regular(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.link_is_bad {
+            actions.push(Action::LinkDown);
+        }
+        if self.bounds.link && !state.link {
+            actions.push(Action::LinkUp);
+        }
+        for at in 0..2 {
+            let side = &state.sides[at];
+            if !state.wires[at].is_empty() {
+                actions.push(Action::Deliver { to: at });
+            }
+            if !state.answers[at].is_empty() {
+                actions.push(Action::Answer { at });
+            }
+            if !state.mailboxes[at].pushed.is_empty() {
+                actions.push(Action::Fetch { at });
+            }
+            if self.bounds.relay && !side.memory.relay_up {
+                actions.push(Action::RelayUp { at });
+            }
+            if state.mailboxes[at].refuses {
+                actions.push(Action::RelayHasRoom { of: at });
+            }
+            if state.budget.messages[at] > 0 {
+                actions.push(Action::Send { at });
+            }
+            if state.budget.reads[at] > 0 && side.disk.next_shown - 1 > side.disk.read_up_to {
+                actions.push(Action::Read { at });
+            }
+            actions.push(Action::Tick { at });
+        }
+    }
+
+    fn faults_at(&self, state: &State, at: usize, actions: &mut Vec<Action>) {
+        let budget = &state.budget;
+        let wire = &state.wires[at];
+        if budget.crashes > 0 {
+            actions.push(Action::Crash { at });
+        }
+        if budget.reorders > 0 {
+            actions.extend((1..wire.len()).map(|index| Action::Overtake { to: at, index }));
+        }
+        if budget.duplicates > 0 && !wire.is_empty() {
+            actions.push(Action::Duplicate { to: at });
+        }
+        if budget.drops > 0 && !wire.is_empty() {
+            actions.push(Action::Drop { to: at });
+        }
+        if budget.refusals > 0 && matches!(wire.first(), Some(Frame::Put(_))) {
+            actions.push(Action::RefusePut { to: at });
+        }
+        if budget.refusals > 0 && self.bounds.relay && !state.mailboxes[at].refuses {
+            actions.push(Action::RelayFull { of: at });
+        }
+        if budget.relay_losses > 0 && state.sides[at].memory.relay_up {
+            actions.push(Action::RelayDown { at });
+        }
+        if self.bounds.relay && budget.forgets > 0 {
+            actions.push(Action::RelayLoses { of: at, told: true });
+        }
+        if self.bounds.relay && budget.silent_forgets > 0 {
+            let told = false;
+            actions.push(Action::RelayLoses { of: at, told });
+        }
+        if budget.keys > 0 {
+            for way in [Source::Link, Source::Mailbox] {
+                let next = state.next_envelope(at, way);
+                let disk = &state.sides[at].disk;
+                let opens = |envelope: &Envelope| {
+                    !disk.lost.contains(&envelope.id) && !disk.seen.contains(&envelope.id)
+                };
+                if next.is_some_and(opens) {
+                    actions.push(Action::LoseKey { to: at, way });
+                }
+            }
+        }
+        if budget.expiries > 0 && !state.sides[at].disk.outbox.is_empty() {
+            actions.push(Action::Expire { at });
+        }
+    }
+
+    /// What comes of an action; `None` if nothing.
+    pub(crate) fn after(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
+        let mut next = Step {
+            fresh: state.fresh(),
+            state,
+            without: self.without,
+            relay: self.bounds.relay,
+        };
+        next.act(action);
+        let state = next.state.normalized();
+        (state != *before).then_some(state)
+    }
+}
+
+struct Step {
+    state: State,
+    /// A name that nothing has, also nothing that has just been taken off its way.
+    fresh: Env,
+    without: Option<Rule>,
+    /// There is another way than the link.
+    relay: bool,
+}
+
+impl Step {
+    fn act(&mut self, action: Action) {
+        let budget = &mut self.state.budget;
+        match action {
+            Action::Send { at } => {
+                budget.messages[at] -= 1;
+                // Numbered from the other end, so that no two messages say the same.
+                let text = budget.messages[at];
+                self.turn(at, |turn| turn.send(text));
+            }
+            Action::Read { at } => {
+                budget.reads[at] -= 1;
+                let up_to = self.state.sides[at].disk.next_shown - 1;
+                self.input(at, Input::Read { up_to });
+            }
+            Action::Commit { at } => self.commit(at, usize::MAX),
+            Action::CommitThenCrash { at, left } => {
+                budget.crashes -= 1;
+                self.commit(at, left);
+                self.crash(at);
+            }
+            Action::Crash { at } => {
+                budget.crashes -= 1;
+                self.crash(at);
+            }
+            Action::LinkUp => {
+                budget.link_ups = budget.link_ups.saturating_sub(1);
+                self.state.link = true;
+                (0..2).for_each(|at| self.input(at, Input::LinkUp));
+            }
+            Action::LinkDown => {
+                if !std::mem::take(&mut self.state.link_is_bad) {
+                    budget.link_losses -= 1;
+                }
+                self.lose_link();
+                (0..2).for_each(|at| self.input(at, Input::LinkDown));
+            }
+            Action::Deliver { to } => self.deliver(to, 0),
+            Action::Overtake { to, index } => {
+                budget.reorders -= 1;
+                self.deliver(to, index);
+            }
+            Action::Duplicate { to } => {
+                budget.duplicates -= 1;
+                let frame = self.state.wires[to][0].clone();
+                self.state.wires[to].insert(0, frame);
+                self.deliver(to, 0);
+            }
+            Action::Drop { to } => {
+                budget.drops -= 1;
+                self.state.link_is_bad = true;
+                self.state.wires[to].remove(0);
+            }
+            Action::RefusePut { to } => {
+                budget.refusals -= 1;
+                self.state.link_is_bad = !self.relay;
+                if let Frame::Put(envelope) = self.state.wires[to].remove(0) {
+                    self.state.wires[1 - to].push(Frame::Nack(envelope.id));
+                }
+            }
+            Action::RelayUp { at } => self.relay_up(at),
+            Action::RelayDown { at } => {
+                budget.relay_losses -= 1;
+                self.relay_down(at);
+            }
+            Action::Answer { at } => {
+                let answer = self.state.answers[at].remove(0);
+                self.input(
+                    at,
+                    match answer {
+                        Answer::Deposited(id) => Input::Deposited(id),
+                        Answer::Refused(id) => Input::DepositRefused(id),
+                    },
+                );
+            }
+            Action::Fetch { at } => self.fetch(at),
+            Action::RelayFull { of } => {
+                budget.refusals -= 1;
+                self.state.mailboxes[of].refuses = true;
+            }
+            Action::RelayHasRoom { of } => self.state.mailboxes[of].refuses = false,
+            Action::RelayLoses { of, told } => self.relay_loses(of, told),
+            Action::LoseKey { to, way } => {
+                budget.keys -= 1;
+                let id = self
+                    .state
+                    .next_envelope(to, way)
+                    .map(|envelope| envelope.id);
+                self.state.sides[to].disk.lost.extend(id);
+            }
+            Action::Tick { at } => {
+                if self.state.is_impatient(at) {
+                    let budget = &mut self.state.budget;
+                    budget.impatience = budget.impatience.saturating_sub(1);
+                }
+                self.turn(at, |turn| turn.time_passes(false));
+            }
+            Action::Expire { at } => {
+                budget.expiries -= 1;
+                self.turn(at, |turn| turn.time_passes(true));
+            }
+        }
+    }
+
+    fn input(&mut self, at: usize, input: Input) {
+        self.turn(at, |turn| turn.input(input));
+    }
+
+    /// A call of the session, in an open transaction.
+    fn turn(&mut self, at: usize, call: impl FnOnce(&mut Turn<'_>)) {
+        let side = &mut self.state.sides[at];
+        if side.durable.is_none() {
+            side.durable = Some(Box::new(side.disk.clone()));
+        }
+        let mut turn = Turn {
+            side,
+            fresh: self.fresh,
+            without: self.without,
+            unread: false,
+        };
+        call(&mut turn);
+        self.fresh = turn.fresh;
+        let hasty = match self.without {
+            Some(Rule::TransmitAfterCommit) => {
+                |out: &Out| matches!(out, Out::Put(_) | Out::Deposit(_))
+            }
+            Some(Rule::AckAfterCommit) => {
+                |out: &Out| matches!(out, Out::Stored(_) | Out::AckMailbox(_))
+            }
+            _ => |_: &Out| false,
+        };
+        let (now, later) = std::mem::take(&mut side.held).into_iter().partition(hasty);
+        side.held = later;
+        now.into_iter().for_each(|out: Out| self.leave(at, out));
+        let side = &mut self.state.sides[at];
+        if side.held.is_empty() && side.durable.as_deref() == Some(&side.disk) {
+            // There is nothing to commit.
+            side.durable = None;
+        }
+    }
+
+    /// Makes the open transaction durable and lets out the first of what waits for it.
+    fn commit(&mut self, at: usize, left: usize) {
+        let side = &mut self.state.sides[at];
+        let Some(old) = side.durable.take() else {
+            return;
+        };
+        let held = std::mem::take(&mut side.held);
+        if let Some(invariant) = broken_by_commit(&old, &side.disk) {
+            self.state.broken = Some(invariant);
+        }
+        if self.without == Some(Rule::SeqWithItsMessage) {
+            // It comes with the commit after this one, and so not if that one never comes.
+            let side = &mut self.state.sides[at];
+            let late = std::mem::replace(&mut side.disk.next_seq, old.next_seq);
+            held.into_iter()
+                .take(left)
+                .for_each(|out| self.leave(at, out));
+            if left == usize::MAX {
+                self.state.sides[at].disk.next_seq = late;
+            }
+            return;
+        }
+        held.into_iter()
+            .take(left)
+            .for_each(|out| self.leave(at, out));
+    }
+
+    fn leave(&mut self, at: usize, out: Out) {
+        let State {
+            sides,
+            wires,
+            link,
+            mailboxes,
+            answers,
+            broken,
+            ..
+        } = &mut self.state;
+        let relay_up = sides[at].memory.relay_up;
+        match out {
+            Out::Put(envelope) => {
+                *broken = broken.or(sides[at].broken_by_leaving(&envelope));
+                if *link {
+                    wires[1 - at].push(Frame::Put(envelope));
+                }
+            }
+            Out::Deposit(envelope) => {
+                *broken = broken.or(sides[at].broken_by_leaving(&envelope));
+                if relay_up {
+                    let is_read = sides[1 - at].memory.relay_up;
+                    let answer = mailboxes[1 - at].deposit(envelope, is_read);
+                    answers[at].push(answer);
+                }
+            }
+            Out::Stored(id) => {
+                if !state_of_ack(&sides[at], &sides[1 - at], id) {
+                    broken.get_or_insert(Invariant::AckDurable);
+                }
+                if *link {
+                    wires[1 - at].push(Frame::Stored(id));
+                }
+            }
+            Out::Nack(id) => wires[1 - at].push(Frame::Nack(id)),
+            Out::AckMailbox(index) => {
+                let mailbox = &mut mailboxes[at];
+                let acked = mailbox.entries.iter().filter(|entry| entry.0 <= index);
+                if !acked
+                    .clone()
+                    .all(|entry| sides[at].may_acknowledge(&entry.1))
+                {
+                    broken.get_or_insert(Invariant::AckDurable);
+                }
+                if relay_up {
+                    mailbox.entries.retain(|entry| entry.0 > index);
+                }
+            }
+            Out::State { seq, state } => {
+                if !sides[at].tell(seq, state) {
+                    broken.get_or_insert(Invariant::Forward);
+                }
+            }
+            Out::Waiting { .. } | Out::Received { .. } | Out::Gap(_) => {}
+        }
+    }
+
+    fn crash(&mut self, at: usize) {
+        let without = self.without;
+        let side = &mut self.state.sides[at];
+        if let Some(durable) = side.durable.take() {
+            side.disk = *durable;
+        }
+        side.held.clear();
+        side.memory = Memory::restored(side, without);
+        self.state.answers[at].clear();
+        self.state.mailboxes[at].pushed.clear();
+        if self.state.link {
+            self.lose_link();
+            self.input(1 - at, Input::LinkDown);
+        }
+    }
+
+    fn lose_link(&mut self) {
+        self.state.link = false;
+        self.state.link_is_bad = false;
+        self.state.wires.iter_mut().for_each(Vec::clear);
+    }
+
+    fn deliver(&mut self, to: usize, index: usize) {
+        let input = match self.state.wires[to].remove(index) {
+            Frame::Put(envelope) => Input::Envelope {
+                way: Way::Link,
+                envelope,
+            },
+            Frame::Stored(id) => Input::Stored(id),
+            Frame::Nack(id) => Input::Nack(id),
+        };
+        self.input(to, input);
+    }
+
+    fn fetch(&mut self, at: usize) {
+        let mailbox = &mut self.state.mailboxes[at];
+        let input = match mailbox.pushed.remove(0) {
+            Push::Drained => Input::MailboxDrained,
+            Push::Deliver(index) => match mailbox.entry(index).cloned() {
+                Some(envelope) => Input::Envelope {
+                    way: Way::Mailbox { index },
+                    envelope,
+                },
+                None => return,
+            },
+        };
+        self.input(at, input);
+    }
+
+    fn relay_up(&mut self, at: usize) {
+        self.turn(at, |turn| {
+            // What the store knows of the other side's relay changes with what is made of it.
+            if std::mem::take(&mut turn.side.disk.relay_is_new) {
+                turn.input(Input::RelayForgot);
+            }
+            turn.input(Input::RelayUp);
+            turn.input(Input::MailboxUp);
+        });
+        self.state.mailboxes[at].subscribe();
+    }
+
+    fn relay_down(&mut self, at: usize) {
+        self.state.answers[at].clear();
+        self.state.mailboxes[at].pushed.clear();
+        self.turn(at, |turn| {
+            turn.input(Input::RelayDown);
+            turn.input(Input::MailboxDown);
+        });
+    }
+
+    /// Its connections end with it.
+    fn relay_loses(&mut self, of: usize, told: bool) {
+        let budget = &mut self.state.budget;
+        if told {
+            budget.forgets -= 1;
+        } else {
+            budget.silent_forgets -= 1;
+        }
+        let refuses = self.state.mailboxes[of].refuses;
+        self.state.mailboxes[of] = Mailbox {
+            refuses,
+            ..Mailbox::default()
+        };
+        self.state.sides[1 - of].disk.relay_is_new |= told;
+        for at in 0..2 {
+            if self.state.sides[at].memory.relay_up {
+                self.relay_down(at);
+            }
+        }
+    }
+}
+
+/// Whether the acknowledgement of this envelope may leave: judged by the sender's row, if it is still
+/// there; if not, it was delivered.
+fn state_of_ack(side: &Side, sender: &Side, id: super::state::Env) -> bool {
+    let row = sender.durable().outbox.iter().find(|row| row.id == id);
+    let payload = row.map_or_else(
+        || Payload::Control(super::state::Control::default()),
+        |row| {
+            let (seq, text) = (row.seq, 0);
+            Payload::Message(super::state::Message { seq, text })
+        },
+    );
+    side.may_acknowledge(&Envelope { id, payload })
+}
