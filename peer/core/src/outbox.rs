@@ -143,6 +143,11 @@ impl Outbox {
             .map_or(on_disk, |(&first, _)| first.min(on_disk))
     }
 
+    /// Whether the envelope with this seq is among those that are still to be loaded.
+    pub(crate) const fn will_load(&self, seq: u64) -> bool {
+        self.next_load <= seq && seq < self.end
+    }
+
     /// Nothing more waits on disk.
     pub(crate) const fn nothing_pending(&mut self) {
         self.next_load = self.end;

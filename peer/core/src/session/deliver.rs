@@ -158,6 +158,7 @@ impl Session {
         if let Some(entry) = self.outbox.settle(id) {
             let (first, last) = (entry.first, entry.last);
             self.persist(Persist::OutboxStored { first, via });
+            self.row_changed(first);
             let state = match via {
                 SentVia::Peer => DeliveryState::SentToPeer,
                 SentVia::Relay => DeliveryState::SentToRelay,
@@ -265,6 +266,14 @@ impl Session {
         }
     }
 
+    /// The row of the envelope with this seq is about to be changed. If it is still to be loaded, the
+    /// store would show it as it was: it would be sent again, and what was told of it taken back.
+    const fn row_changed(&mut self, seq: u64) {
+        if self.outbox.will_load(seq) {
+            self.unread = true;
+        }
+    }
+
     /// Says how far an envelope has come, but for those of its messages that have come further.
     fn undelivered(&mut self, first: u64, last: u64, state: DeliveryState) {
         let mut range = SeqSet::default();
@@ -292,6 +301,7 @@ impl Session {
             new: new.clone(),
         });
         for (first, last) in new {
+            self.row_changed(last);
             let state = DeliveryState::Delivered;
             self.outputs
                 .push_back(Output::Event(Event::State { first, last, state }));
@@ -345,6 +355,7 @@ impl Session {
             self.failed.insert_range(first, last);
             self.dirty = true;
             self.persist(Persist::Expired { first });
+            self.row_changed(first);
             self.undelivered(first, last, DeliveryState::Failed);
         }
         Ok(())
