@@ -19,6 +19,7 @@
 )]
 
 pub mod bounded;
+pub mod core;
 pub mod protocol;
 pub mod script;
 pub mod seeds;

@@ -1,7 +1,7 @@
 //! The list of targets.
 
-use crate::protocol;
 use crate::seeds::{self, Seed};
+use crate::{core, protocol};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,7 @@ macro_rules! for_each_target {
             protocol::statement,
             protocol::device_cert,
             protocol::sealed_box,
+            core::session,
         }
     };
 }
