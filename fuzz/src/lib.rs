@@ -23,6 +23,7 @@ pub mod core;
 pub mod protocol;
 pub mod script;
 pub mod seeds;
+pub mod servers;
 mod targets;
 
 pub use targets::{TARGETS, Target};

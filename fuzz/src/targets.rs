@@ -1,7 +1,7 @@
 //! The list of targets.
 
 use crate::seeds::{self, Seed};
-use crate::{core, protocol};
+use crate::{core, protocol, servers};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,11 @@ macro_rules! for_each_target {
             protocol::device_cert,
             protocol::sealed_box,
             core::session,
+            servers::signal_session,
+            servers::host_header,
+            servers::turn_username,
+            servers::relay_session,
+            servers::turn,
         }
     };
 }

@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod protocol;
+pub mod servers;
 
 /// One input.
 #[derive(Clone, Debug)]
