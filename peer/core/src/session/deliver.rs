@@ -243,7 +243,9 @@ impl Session {
 
     /// A receipt: what the other side has received and shown of ours.
     pub(super) fn acknowledged(&mut self, received: &SeqSet, read_up_to: u64) {
-        let last_sent = self.numbering.next_seq - 1;
+        // What is numbered and not sealed yet cannot have been received: if it counted as delivered, the
+        // envelope that it gets afterwards would stay in the outbox until it expires.
+        let last_sent = self.outbox.last_seq();
         if received.highest() > last_sent || read_up_to > last_sent {
             let what = "acknowledged messages that were never sent";
             self.outputs
