@@ -20,6 +20,7 @@
 
 pub mod bounded;
 pub mod core;
+pub mod mls;
 pub mod protocol;
 pub mod script;
 pub mod seeds;

@@ -1,7 +1,7 @@
 //! The list of targets.
 
 use crate::seeds::{self, Seed};
-use crate::{core, protocol, servers};
+use crate::{core, mls, protocol, servers};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,9 @@ macro_rules! for_each_target {
             servers::turn_username,
             servers::relay_session,
             servers::turn,
+            mls::mls_message,
+            mls::mls_welcome,
+            mls::key_package,
         }
     };
 }

@@ -1,6 +1,7 @@
 //! The first inputs of every target, made by the encoders that the programs use.
 
 pub mod core;
+pub mod mls;
 pub mod protocol;
 pub mod servers;
 
