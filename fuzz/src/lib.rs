@@ -21,6 +21,8 @@
 pub mod bounded;
 pub mod core;
 pub mod mls;
+#[cfg(feature = "peer")]
+pub mod peer;
 pub mod protocol;
 pub mod script;
 pub mod seeds;

@@ -1,5 +1,7 @@
 //! The list of targets.
 
+#[cfg(feature = "peer")]
+use crate::peer;
 use crate::seeds::{self, Seed};
 use crate::{core, mls, protocol, servers};
 
@@ -14,7 +16,8 @@ pub struct Target {
     pub seeds: fn() -> Vec<Seed>,
 }
 
-/// Calls a macro with the names of all targets: for what has to be written once for each of them.
+/// Calls a macro with the names of all targets: for what has to be written once for each of them. Some
+/// are there with a feature of this package only.
 #[macro_export]
 macro_rules! for_each_target {
     ($macro:ident) => {
@@ -46,14 +49,18 @@ macro_rules! for_each_target {
             mls::mls_message,
             mls::mls_welcome,
             mls::key_package,
+            #[cfg(feature = "peer")]
+            peer::socket_command,
+            #[cfg(feature = "peer")]
+            peer::key_file,
         }
     };
 }
 
 macro_rules! list {
-    ($($module:ident :: $name:ident),* $(,)?) => {
+    ($($(#[$meta:meta])* $module:ident :: $name:ident),* $(,)?) => {
         /// Every target.
-        pub const TARGETS: &[Target] = &[$(Target {
+        pub const TARGETS: &[Target] = &[$($(#[$meta])* Target {
             name: stringify!($name),
             run: $module::$name,
             seeds: seeds::$module::$name,

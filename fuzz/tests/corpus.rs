@@ -46,8 +46,9 @@ fn replay(name: &str) {
 }
 
 macro_rules! replays {
-    ($($module:ident :: $name:ident),* $(,)?) => {
-        $(#[test]
+    ($($(#[$meta:meta])* $module:ident :: $name:ident),* $(,)?) => {
+        $($(#[$meta])*
+        #[test]
         fn $name() {
             replay(stringify!($name));
         })*

@@ -15,7 +15,7 @@ Commands:
   lint     formatting and clippy
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings
-  fuzz     the fuzz targets, 30 s each; an input that fails is kept
+  fuzz     the fuzz targets (but for the large ones, if none is named), 30 s each
   install  the Debian packages and cargo tools that the tests need
   help     this text
 

@@ -31,6 +31,10 @@ const INPUT_TIMEOUT: &str = "-timeout=25";
 
 const FOLDER: &str = "fuzz/libfuzzer";
 
+/// Targets that need a whole peer, which takes several times as long to compile with instrumentation as
+/// all the others together: they run when they are named, and their corpora replay with the tests.
+const LARGE: &[&str] = &["key_file", "socket_command"];
+
 /// The one way in which programs are built, so that a second call finds them. Without a sanitizer,
 /// which only a nightly compiler has; debug assertions and overflow checks are on.
 const HOW: &[&str] = &["--fuzz-dir", FOLDER, "--sanitizer", "none"];
@@ -40,7 +44,7 @@ const HOW: &[&str] = &["--fuzz-dir", FOLDER, "--sanitizer", "none"];
 pub(crate) struct Options {
     /// How long each target runs.
     pub(crate) seconds: u64,
-    /// Which ones; all of them if empty.
+    /// Which ones; all but the [`LARGE`] ones if empty.
     pub(crate) targets: Vec<String>,
 }
 
@@ -61,8 +65,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Note> {
     let targets = choose(known()?, &options.targets)?;
     tools::install_one("fuzz")?;
     match options.targets.as_slice() {
-        [] => build(&[])?,
-        named => named.iter().try_for_each(|name| build(&[name]))?,
+        [] => cargo_fuzz("build").run()?,
+        named => named
+            .iter()
+            .try_for_each(|name| cargo_fuzz("build").args(features(name)).args(&[name]).run())?,
     }
     let count = targets.len();
     let failed = fuzz(targets, options.seconds)?;
@@ -100,18 +106,25 @@ fn choose(known: Vec<String>, wanted: &[String]) -> anyhow::Result<Vec<String>> 
             known.join(", ")
         );
     }
-    Ok(if wanted.is_empty() {
-        known
-    } else {
-        wanted.to_vec()
-    })
+    if !wanted.is_empty() {
+        return Ok(wanted.to_vec());
+    }
+    let small = known
+        .into_iter()
+        .filter(|name| !LARGE.contains(&name.as_str()));
+    Ok(small.collect())
 }
 
-fn build(target: &[&str]) -> anyhow::Result<()> {
-    Program::cargo(&["fuzz", "build"])
-        .args(HOW)
-        .args(target)
-        .run()
+fn cargo_fuzz(command: &str) -> Program {
+    Program::cargo(&["fuzz", command]).args(HOW)
+}
+
+fn features(target: &str) -> &'static [&'static str] {
+    if LARGE.contains(&target) {
+        &["--features", "peer"]
+    } else {
+        &[]
+    }
 }
 
 /// Runs all of them, and says how those that failed can be repeated.
@@ -144,8 +157,8 @@ fn fuzz_one(target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
     for folder in [&found, &artifacts] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {folder}"))?;
     }
-    let program = Program::cargo(&["fuzz", "run"])
-        .args(HOW)
+    let program = cargo_fuzz("run")
+        .args(features(target))
         .args(&[target, &found, &format!("fuzz/corpus/{target}"), "--"])
         .args(&[&format!("-max_total_time={seconds}"), INPUT_TIMEOUT])
         .args(&["-print_final_stats=1"]);
@@ -153,7 +166,10 @@ fn fuzz_one(target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
     let text = fs::read_to_string(&log).with_context(|| format!("cannot read {log}"))?;
     output::note(&summary(target, &text));
     Ok((!passed).then(|| match artifact(&text) {
-        Some(input) => format!("cargo fuzz run {} {target} {input}", HOW.join(" ")),
+        Some(input) => {
+            let how = [HOW, features(target)].concat().join(" ");
+            format!("cargo fuzz run {how} {target} {input}")
+        }
         None => format!("{target} left no input; its output is in {log}"),
     }))
 }
@@ -215,6 +231,7 @@ stat::average_exec_per_sec:     2355
     fn an_unknown_target_is_named_together_with_the_known_ones() {
         let known = || vec!["a".to_owned(), "b".to_owned()];
         assert_eq!(choose(known(), &[]).unwrap(), known());
+        assert_eq!(choose(vec![LARGE[0].to_owned()], &[]).unwrap(), [""; 0]);
         assert_eq!(choose(known(), &["b".to_owned()]).unwrap(), ["b"]);
         let error = choose(known(), &["c".to_owned()]).unwrap_err();
         assert_eq!(
