@@ -96,7 +96,8 @@ impl Invite {
     /// Signs an invite.
     ///
     /// # Errors
-    /// [`InviteError::Limit`] for a name or server list above its limit.
+    /// [`InviteError::Limit`] for a name or server list above its limit, [`InviteError::TooLong`] if the
+    /// URLs are so long that nobody would take the link.
     pub fn sign(body: InviteBody, cert: DeviceCert, key: &DeviceKey) -> Result<Self, InviteError> {
         check_limits(&body)?;
         let bytes = body_to_wire(&body).encode_to_vec();
@@ -106,6 +107,7 @@ impl Invite {
             body: bytes,
         };
         let encoded = format!("{SCHEME}{}", URL_SAFE_NO_PAD.encode(signed.encode_to_vec()));
+        check_len(&encoded)?;
         Ok(Self {
             body,
             cert,
@@ -142,9 +144,7 @@ impl FromStr for Invite {
 
     fn from_str(text: &str) -> Result<Self, InviteError> {
         let text = text.trim();
-        if text.len() > INVITE_MAX {
-            return Err(InviteError::TooLong { len: text.len() });
-        }
+        check_len(text)?;
         let encoded = text.strip_prefix(SCHEME).ok_or(InviteError::Scheme)?;
         if encoded.is_empty() {
             return Err(InviteError::Malformed);
@@ -173,6 +173,13 @@ impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.encoded)
     }
+}
+
+fn check_len(link: &str) -> Result<(), InviteError> {
+    if link.len() > INVITE_MAX {
+        return Err(InviteError::TooLong { len: link.len() });
+    }
+    Ok(())
 }
 
 fn check_limits(body: &InviteBody) -> Result<(), InviteError> {
@@ -229,6 +236,7 @@ fn body_from_wire(body: wire::InviteBody) -> Result<InviteBody, InviteError> {
 mod tests {
     use super::*;
     use crate::keys::IdentityKey;
+    use crate::limits::URL_MAX;
     use proptest::prelude::*;
 
     fn body() -> InviteBody {
@@ -280,6 +288,24 @@ mod tests {
             invite.check_time(2_000_000_000_000),
             Err(InviteError::Expired)
         );
+    }
+
+    #[test]
+    fn regression_a_link_that_nobody_would_take_is_not_made() {
+        let longest = format!("https://h/{}", "x".repeat(URL_MAX - 10));
+        let longest = ServerUrl::parse(&longest).unwrap();
+        let body = InviteBody {
+            name: "n".repeat(NAME_MAX),
+            signal_servers: vec![longest.clone(); SIGNAL_SERVERS_MAX],
+            relay: longest,
+            ..body()
+        };
+        let made = Invite::sign(
+            body,
+            sample().cert().clone(),
+            &DeviceKey::from_seed(&[2; 32]),
+        );
+        assert!(matches!(made, Err(InviteError::TooLong { len }) if len > INVITE_MAX));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::limits::URL_MAX;
 
 /// A server's URL that this protocol can use: `http` or `https`, a host, no credentials, query or
 /// fragment.
+///
+/// Slashes at its end mean nothing here, so none is kept but the one that is the whole path: two URLs
+/// are equal if they print alike, and one that was written down and read again is the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerUrl(Url);
 
@@ -46,7 +49,7 @@ impl ServerUrl {
         if text.len() > URL_MAX {
             return Err(ServerUrlError::TooLong { len: text.len() });
         }
-        let url = Url::parse(text).map_err(|_| ServerUrlError::Malformed {
+        let mut url = Url::parse(text).map_err(|_| ServerUrlError::Malformed {
             text: text.to_owned(),
         })?;
         // Encoding may have made it longer, and what is kept is the encoded form.
@@ -70,6 +73,10 @@ impl ServerUrl {
             || url.fragment().is_some();
         if extras {
             return Err(ServerUrlError::Extras);
+        }
+        if url.path().ends_with('/') {
+            let path = url.path().trim_end_matches('/').to_owned();
+            url.set_path(&path);
         }
         Ok(Self(url))
     }
@@ -195,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn regression_slashes_at_the_end_do_not_make_another_url() {
+        for (text, same) in [
+            ("https://h/", "https://h"),
+            ("https://h//", "https://h"),
+            ("https://h/tincan/", "https://h/tincan"),
+            ("https://h/a//b//", "https://h/a//b"),
+        ] {
+            let url = ServerUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), same);
+            assert_eq!(ServerUrl::parse(same), Ok(url), "{text}");
+        }
+    }
+
+    #[test]
     fn regression_a_url_that_grows_by_encoding_is_refused() {
         // 8 + 120 * 2 bytes as text, but 720 characters when percent-encoded.
         let text = format!("http://h/{}", "é".repeat(120));
@@ -206,7 +227,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_was_read_once_is_read_again(text in "https?://[a-z0-9é.]{1,40}(:[0-9]{1,5})?(/[a-zé%]{0,60})?") {
+        fn what_was_read_once_is_read_again(text in "https?://[a-z0-9é.]{1,40}(:[0-9]{1,5})?(/[a-zé%/]{0,60})?") {
             if let Ok(url) = ServerUrl::parse(&text) {
                 proptest::prop_assert_eq!(ServerUrl::parse(&url.to_string()), Ok(url));
             }

@@ -29,3 +29,5 @@ mod turn;
 pub use config::{Config, SocketLimits, TurnMode};
 pub use server::{Server, SpawnError};
 pub use turn::{EmbeddedTurn, REALM, TurnError};
+#[doc(hidden)]
+pub use turn::{Sent, TurnDoor};

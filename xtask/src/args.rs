@@ -2,22 +2,26 @@
 
 use std::fmt;
 
+use crate::fuzz;
 use crate::steps::{self, Step};
 
 /// Shown for `help` and after wrong use.
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask COMMAND [-p PACKAGE]...
+       cargo xtask fuzz [--seconds N] [TARGET]...
 
 Commands:
   test     everything: install, lint, deny, docs, build, tests, doctests
   lint     formatting and clippy
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings
+  fuzz     the fuzz targets (but for the large ones, if none is named), 30 s each
   install  the Debian packages and cargo tools that the tests need
   help     this text
 
 Options:
   -p, --package PACKAGE  only this package (may be given several times)
+  --seconds N            how long each target is fuzzed
 
 Exit codes: 0 done, 1 a step failed, 2 wrong use.";
 
@@ -33,6 +37,8 @@ pub(crate) enum Command {
         /// On these packages; on all of them if empty.
         packages: Vec<String>,
     },
+    /// Fuzz.
+    Fuzz(fuzz::Options),
 }
 
 /// Why the arguments make no command.
@@ -42,6 +48,7 @@ pub(crate) enum WrongUse {
     UnknownCommand(String),
     UnknownArgument(String),
     PackageWithoutName,
+    NoSeconds,
 }
 
 impl fmt::Display for WrongUse {
@@ -51,6 +58,7 @@ impl fmt::Display for WrongUse {
             Self::UnknownCommand(name) => write!(f, "unknown command {name:?}"),
             Self::UnknownArgument(argument) => write!(f, "unknown argument {argument:?}"),
             Self::PackageWithoutName => f.write_str("-p needs the name of a package"),
+            Self::NoSeconds => f.write_str("--seconds needs a number above 0"),
         }
     }
 }
@@ -65,6 +73,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, W
         "deny" => steps::DENY,
         "docs" => steps::DOCS,
         "install" => steps::INSTALL,
+        "fuzz" => return parse_fuzz(args),
         "help" | "-h" | "--help" => return Ok(Command::Help),
         _ => return Err(WrongUse::UnknownCommand(name)),
     };
@@ -77,6 +86,22 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, W
         }
     }
     Ok(Command::Run { steps, packages })
+}
+
+fn parse_fuzz(mut args: impl Iterator<Item = String>) -> Result<Command, WrongUse> {
+    let mut options = fuzz::Options::default();
+    while let Some(argument) = args.next() {
+        match argument.as_str() {
+            "--seconds" => {
+                let seconds = args.next().and_then(|text| text.parse().ok());
+                options.seconds = seconds.filter(|it| *it > 0).ok_or(WrongUse::NoSeconds)?;
+            }
+            "-h" | "--help" => return Ok(Command::Help),
+            _ if argument.starts_with('-') => return Err(WrongUse::UnknownArgument(argument)),
+            _ => options.targets.push(argument),
+        }
+    }
+    Ok(Command::Fuzz(options))
 }
 
 #[cfg(test)]
@@ -96,6 +121,18 @@ mod tests {
     }
 
     #[test]
+    fn fuzzing_takes_a_time_and_targets() {
+        let Ok(Command::Fuzz(options)) = parse_line("fuzz ids --seconds 5 turn") else {
+            panic!("not understood");
+        };
+        assert_eq!((options.seconds, options.targets.len()), (5, 2));
+        let Ok(Command::Fuzz(options)) = parse_line("fuzz") else {
+            panic!("not understood");
+        };
+        assert_eq!(options, fuzz::Options::default());
+    }
+
+    #[test]
     fn every_command_of_the_help_is_understood() {
         let (_, commands) = HELP.split_once("Commands:\n").unwrap();
         for line in commands.lines().take_while(|line| !line.is_empty()) {
@@ -110,6 +147,11 @@ mod tests {
         assert_eq!(error(""), "no command given");
         assert_eq!(error("tset"), "unknown command \"tset\"");
         assert_eq!(error("test now"), "unknown argument \"now\"");
+        assert_eq!(
+            error("fuzz --seconds 0"),
+            "--seconds needs a number above 0"
+        );
+        assert_eq!(error("fuzz -p"), "unknown argument \"-p\"");
         assert_eq!(error("test -p"), "-p needs the name of a package");
     }
 }

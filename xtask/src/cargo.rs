@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -109,6 +111,19 @@ impl Program {
         Ok(())
     }
 
+    /// Runs it to its end with what it says in a file, and tells whether it ended with success.
+    ///
+    /// # Errors
+    /// If it cannot be started, or the file cannot be written.
+    pub(crate) fn run_into(mut self, log: &Path) -> anyhow::Result<bool> {
+        output::command(&self);
+        let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        self.command.stdout(file.try_clone()?).stderr(file);
+        let status = self.command.status();
+        let status = status.with_context(|| format!("cannot start `{self}`"))?;
+        Ok(status.success())
+    }
+
     /// Whether it can be started and ends with success. Its output is not shown.
     pub(crate) fn succeeds(mut self) -> bool {
         self.command
@@ -138,7 +153,7 @@ impl fmt::Display for Program {
                 write!(f, "{}={:?} ", name.display(), value.display().to_string())?;
             }
         }
-        let program = std::path::Path::new(self.command.get_program());
+        let program = Path::new(self.command.get_program());
         write!(f, "{}", program.file_name().unwrap_or_default().display())?;
         self.command
             .get_args()

@@ -11,6 +11,7 @@ mod args;
 mod cargo;
 mod debian;
 mod deny;
+mod fuzz;
 mod output;
 mod steps;
 mod tools;
@@ -31,7 +32,10 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
             output::help(args::HELP);
             ExitCode::SUCCESS
         }
-        Ok(Command::Run { steps, packages }) => run_steps(steps, &packages),
+        Ok(Command::Run { steps, packages }) => {
+            ended(steps::run(steps, &cargo::Scope::of(&packages)))
+        }
+        Ok(Command::Fuzz(options)) => ended(fuzz::run(&options)),
         Err(error) => {
             output::wrong_use(&error, args::HELP);
             ExitCode::from(WRONG_USE)
@@ -39,9 +43,9 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     }
 }
 
-fn run_steps(steps: &[steps::Step], packages: &[String]) -> ExitCode {
-    match steps::run(steps, &cargo::Scope::of(packages)) {
-        Ok(()) => ExitCode::SUCCESS,
+fn ended<T>(result: anyhow::Result<T>) -> ExitCode {
+    match result {
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             output::failure(&error);
             ExitCode::FAILURE

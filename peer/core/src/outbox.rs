@@ -117,11 +117,6 @@ impl Outbox {
         )
     }
 
-    /// Whether a row with this seq, or one before it, is still to be loaded.
-    pub(crate) const fn loads_up_to(&self, seq: u64) -> bool {
-        self.next_load <= seq
-    }
-
     /// Takes what was loaded.
     pub(crate) fn loaded(&mut self, row: OutboxRow) {
         self.next_load = self.next_load.max(row.last + 1);
@@ -146,6 +141,11 @@ impl Outbox {
         self.window
             .first_key_value()
             .map_or(on_disk, |(&first, _)| first.min(on_disk))
+    }
+
+    /// Whether the envelope with this seq is among those that are still to be loaded.
+    pub(crate) const fn will_load(&self, seq: u64) -> bool {
+        self.next_load <= seq && seq < self.end
     }
 
     /// Nothing more waits on disk.

@@ -72,6 +72,27 @@ fn a_relay_that_has_lost_everything_is_given_it_again_before_anybody_asks() {
 }
 
 #[test]
+fn regression_what_was_stored_in_the_moment_a_relay_forgot_is_not_sent_again() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.deliver(1, 0);
+    pair.step(1);
+    pair.input(0, Input::RelayForgot);
+    pair.step(0);
+    pair.deliver(0, 0);
+    pair.step(0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToPeer);
+    assert_eq!(pair.wires[1].len(), 0, "it was put on the link again");
+    // And if the relay answered as well, the state would go back.
+    pair.relay(0, true);
+    pair.link_down();
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.sides[1].mailbox.deposits(), 0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToPeer);
+}
+
+#[test]
 fn what_the_mailbox_still_holds_is_not_asked_for() {
     let mut pair = Pair::new();
     pair.relay(0, true);

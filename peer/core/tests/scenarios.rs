@@ -354,6 +354,31 @@ fn reading_is_told_and_makes_messages_read() {
 }
 
 #[test]
+fn regression_a_receipt_for_a_message_that_is_not_sealed_yet_is_ignored() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    let (now, side) = (pair.now, &mut pair.sides[0]);
+    let (id, body) = (MsgId::from_u128(1), Body::Text("text 0".to_owned()));
+    side.session.send(id, body, now).unwrap();
+    let forged = pair.sides[1].forged_receipt(pair.sides[0].device(), 1);
+    pair.tolerate_misbehaviour(0);
+    pair.input(
+        0,
+        Input::Envelope {
+            via: Via::Link,
+            envelope: forged,
+        },
+    );
+    pair.send(0, &[]);
+    assert_eq!(pair.sides[0].session.state_of(1), None);
+    run_link(&mut pair);
+    pair.advance(Duration::from_secs(1));
+    run_link(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    assert!(pair.sides[0].durable.outbox.is_empty());
+}
+
+#[test]
 fn a_receipt_for_messages_that_were_never_sent_is_ignored() {
     let mut pair = Pair::new();
     pair.link_up();

@@ -82,7 +82,10 @@ fn parse(value: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let mut parts = digits.trim().split(':');
     for byte in &mut bytes {
-        let part = parts.next().filter(|part| part.len() == 2)?;
+        // `from_str_radix` alone would take a sign as well.
+        let is_byte =
+            |part: &&str| part.len() == 2 && part.bytes().all(|it| it.is_ascii_hexdigit());
+        let part = parts.next().filter(is_byte)?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
     parts.next().is_none().then_some(bytes)
@@ -135,6 +138,15 @@ mod tests {
         }
         let lone_return = sdp(&[digits(1)]) + "a=x\ra=fingerprint:sha-256 " + &digits(2);
         assert_eq!(fingerprint(&lone_return), Err(SdpError::TwoFingerprints));
+    }
+
+    #[test]
+    fn regression_a_sign_is_no_digit_of_a_fingerprint() {
+        let signed = digits(0x0a).replacen("0A", "+A", 1);
+        assert_eq!(
+            fingerprint(&sdp(&[signed])),
+            Err(SdpError::ForeignFingerprint)
+        );
     }
 
     proptest! {

@@ -7,10 +7,12 @@
 //! | `stun` | making, checking and re-signing STUN messages |
 //! | `nonce`, `quota`, `answer_limit`, `peer_filter` | one rule each |
 //! | `sockets`, `shell`, `wire` | sockets, thread, and the line between them and `core` |
+//! | `door` | `core` without sockets, for fuzzing |
 
 mod answer_limit;
 mod client;
 mod core;
+mod door;
 mod nonce;
 mod peer_filter;
 mod quota;
@@ -27,6 +29,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 pub use self::core::REALM;
+pub use self::door::{Sent, TurnDoor};
 pub(crate) use self::shell::Turn;
 
 /// Configuration of the embedded TURN server.

@@ -157,8 +157,8 @@ impl Session {
     fn settled(&mut self, id: &EnvelopeId, via: SentVia, now: Instant) {
         if let Some(entry) = self.outbox.settle(id) {
             let (first, last) = (entry.first, entry.last);
-            self.changed(first);
             self.persist(Persist::OutboxStored { first, via });
+            self.row_changed(first);
             let state = match via {
                 SentVia::Peer => DeliveryState::SentToPeer,
                 SentVia::Relay => DeliveryState::SentToRelay,
@@ -243,7 +243,9 @@ impl Session {
 
     /// A receipt: what the other side has received and shown of ours.
     pub(super) fn acknowledged(&mut self, received: &SeqSet, read_up_to: u64) {
-        let last_sent = self.numbering.next_seq - 1;
+        // What is numbered and not sealed yet cannot have been received: if it counted as delivered, the
+        // envelope that it gets afterwards would stay in the outbox until it expires.
+        let last_sent = self.outbox.last_seq();
         if received.highest() > last_sent || read_up_to > last_sent {
             let what = "acknowledged messages that were never sent";
             self.outputs
@@ -263,6 +265,14 @@ impl Session {
                 last: read_up_to,
                 state,
             }));
+        }
+    }
+
+    /// The row of the envelope with this seq is about to be changed. If it is still to be loaded, the
+    /// store would show it as it was: it would be sent again, and what was told of it taken back.
+    const fn row_changed(&mut self, seq: u64) {
+        if self.outbox.will_load(seq) {
+            self.unread = true;
         }
     }
 
@@ -287,15 +297,13 @@ impl Session {
             self.delivered = SeqSet::up_to(self.delivered.cumulative());
         }
         self.dirty = true;
-        if let Some(&(_, last)) = new.last() {
-            self.changed(last);
-        }
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
             delivered: self.delivered.clone(),
             new: new.clone(),
         });
         for (first, last) in new {
+            self.row_changed(last);
             let state = DeliveryState::Delivered;
             self.outputs
                 .push_back(Output::Event(Event::State { first, last, state }));
@@ -345,19 +353,14 @@ impl Session {
             self.expiry_at = now.instant.after(Duration::from_millis(1));
         }
         for (first, last) in expired {
-            self.changed(first);
             self.outbox.remove(first);
             self.failed.insert_range(first, last);
             self.dirty = true;
             self.persist(Persist::Expired { first });
+            self.row_changed(first);
             self.undelivered(first, last, DeliveryState::Failed);
         }
         Ok(())
-    }
-
-    /// A row of the outbox has changed: nothing is loaded that it, as it was, could be among.
-    fn changed(&mut self, seq: u64) {
-        self.unread |= self.outbox.loads_up_to(seq);
     }
 
     fn each_attempt(&mut self, change: impl Fn(&mut Attempts)) {

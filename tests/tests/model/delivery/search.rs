@@ -80,7 +80,7 @@ fn search(bounds: Bounds) -> usize {
     let began = Instant::now();
     let model = Delivery::new(bounds, None).checker();
     let checker = model.spawn_bfs().join();
-    for (name, path) in checker.discoveries() {
+    if let Some((name, path)) = checker.discoveries().into_iter().next() {
         let state = format!("{:#?}", path.last_state());
         panic!("{name}\nfails after {:#?}\nin {state}", path.into_actions());
     }

@@ -257,6 +257,7 @@ impl Due {
 }
 
 /// Whether more of the own mailbox may come.
+#[allow(clippy::enum_variant_names, reason = "the core's words")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Reading {
     #[default]

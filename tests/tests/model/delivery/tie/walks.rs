@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
             }
         }));
         if let Err(panic) = compared {
-            eprintln!("after {:?}", self.done);
+            println!("after {:?}", self.done);
             resume_unwind(panic);
         }
     }
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
                 .zip(&real)
                 .filter(|(model, real)| model != real);
             for (model, real) in differ {
-                eprintln!("the model: {model}\nthe real:  {real}");
+                println!("the model: {model}\nthe real:  {real}");
             }
             panic!("the model and what it models differ");
         }

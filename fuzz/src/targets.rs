@@ -1,0 +1,71 @@
+//! The list of targets.
+
+#[cfg(feature = "peer")]
+use crate::peer;
+use crate::seeds::{self, Seed};
+use crate::{core, mls, protocol, servers};
+
+/// One target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name: also that of its program, its corpus and its test.
+    pub name: &'static str,
+    /// Panics if a property does not hold for these bytes.
+    pub run: fn(&[u8]),
+    /// Inputs made by the real encoders.
+    pub seeds: fn() -> Vec<Seed>,
+}
+
+/// Calls a macro with the names of all targets: for what has to be written once for each of them. Some
+/// are there with a feature of this package only.
+#[macro_export]
+macro_rules! for_each_target {
+    ($macro:ident) => {
+        $macro! {
+            protocol::invite,
+            protocol::ids,
+            protocol::server_url,
+            protocol::phrase,
+            protocol::client_message,
+            protocol::server_message,
+            protocol::peer_frame,
+            protocol::relay_request,
+            protocol::relay_reply,
+            protocol::content,
+            protocol::payload,
+            protocol::envelope,
+            protocol::sdp,
+            protocol::description,
+            protocol::link_signal,
+            protocol::statement,
+            protocol::device_cert,
+            protocol::sealed_box,
+            core::session,
+            servers::signal_session,
+            servers::host_header,
+            servers::turn_username,
+            servers::relay_session,
+            servers::turn,
+            mls::mls_message,
+            mls::mls_welcome,
+            mls::key_package,
+            #[cfg(feature = "peer")]
+            peer::socket_command,
+            #[cfg(feature = "peer")]
+            peer::key_file,
+        }
+    };
+}
+
+macro_rules! list {
+    ($($(#[$meta:meta])* $module:ident :: $name:ident),* $(,)?) => {
+        /// Every target.
+        pub const TARGETS: &[Target] = &[$($(#[$meta])* Target {
+            name: stringify!($name),
+            run: $module::$name,
+            seeds: seeds::$module::$name,
+        }),*];
+    };
+}
+
+for_each_target!(list);
