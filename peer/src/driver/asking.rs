@@ -28,7 +28,7 @@ const DEPOSIT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct PendingAdd {
     request: AddRequest,
     reply: Reply<Result<IdentityId, AddError>>,
-    sent: bool,
+    pub(super) sent: bool,
     pub(super) deadline: Instant,
 }
 

@@ -1,5 +1,7 @@
 //! Signals about links: opened, checked and handed on; made, sealed and sent.
 
+use std::time::Duration;
+
 use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, verify};
 use tincan_protocol::{SignalAddress, sealed_box};
 
@@ -12,6 +14,10 @@ use crate::store::ConversationNo;
 /// attempts fail makes some seven; the waits between these start over when a server tells that it
 /// came, every five seconds at most.
 pub(super) const OFFERS_PER_MINUTE: u32 = 20;
+
+/// How long an offer may take through a signaling server. Chosen: several times as long as through one on
+/// another continent; whoever offers later than this has not got ours.
+pub(super) const OFFER_TRAVELS: Duration = Duration::from_secs(3);
 
 /// Signals kept for an attempt whose task is not there yet.
 const EARLY_SIGNALS: usize = 64;
@@ -81,7 +87,9 @@ impl Driver {
             .batch()?
             .put_link_session(device, session, now.unix_ms)?;
         self.turn.hurry();
-        let ours_wins = self.device.device() < device;
+        let offered_at = conversation.link.offered_at;
+        let on_its_way = offered_at.is_some_and(|at| now.instant.since(at) < OFFER_TRAVELS);
+        let ours_wins = self.device.device() < device && on_its_way;
         if conversation.link.is_offering() && ours_wins {
             tracing::debug!("both sides offered; ours stands");
             return Ok(());

@@ -22,6 +22,8 @@ const BETTER_LONGEST: Duration = Duration::from_secs(6 * 3600);
 #[derive(Debug, Default)]
 pub(super) struct LinkSlot {
     pub(super) state: SlotState,
+    /// When the last offer was made.
+    pub(super) offered_at: Option<Instant>,
     /// Not before this.
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,

@@ -8,7 +8,8 @@
 //! | up | down -> idle, at once again; an offer of theirs (they lost it) -> starting (answer); through TURN for long -> starting (offer), maybe there is a direct path now |
 //!
 //! Glare: the offer of the smaller device key wins; the other side drops its own and answers. To
-//! have little of it, the smaller one offers at once and the other one waits a moment.
+//! have little of it, the smaller one offers at once and the other one waits a moment. Who still
+//! offers a while after that has not got the winning offer, and is answered.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -119,6 +120,7 @@ impl Driver {
         let Some(parties) = self.parties(no) else {
             return Ok(());
         };
+        let now = self.around.now().instant;
         let (attempt, offering) = (self.next_attempt, offer.is_none());
         self.next_attempt += 1;
         let Some(conversation) = self.conversations.get_mut(&no) else {
@@ -137,6 +139,9 @@ impl Driver {
             groups,
             offer,
         };
+        if offering {
+            conversation.link.offered_at = Some(now);
+        }
         self.around.start_link(no, attempt, start);
         if was_up {
             // The old link's own end will belong to no attempt any more.

@@ -227,6 +227,12 @@ impl Driver {
                 self.session_input(no, SessionInput::MailboxDown)?;
             }
         }
+        if !up {
+            // An answer that was on its way is lost.
+            let adds = self.pending_adds.values_mut();
+            adds.filter(|add| add.relay() == server)
+                .for_each(|add| add.sent = false);
+        }
         if up {
             self.delete_ended_queues(server);
             self.take_key_packages();

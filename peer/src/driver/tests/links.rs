@@ -101,6 +101,31 @@ async fn regression_an_offer_is_not_taken_again_after_a_restart() {
 }
 
 #[tokio::test]
+async fn regression_who_still_offers_long_after_our_winning_offer_is_answered() {
+    let (ann, bob) = ann_and_bob();
+    let ann_wins = ann.driver.device.device() < bob.driver.device.device();
+    let (mut winner, loser) = if ann_wins { (ann, bob) } else { (bob, ann) };
+    let offering = |winner: &mut Bench, attempt, ago: Duration| {
+        let state = SlotState::Connecting {
+            attempt,
+            offering: true,
+            handle: Box::new(Nowhere),
+        };
+        set_slot(winner, state);
+        let (no, now) = (winner.no(), winner.driver.around.now().instant);
+        let link = &mut winner.driver.conversations.get_mut(&no).unwrap().link;
+        link.offered_at = ago.is_zero().then_some(now);
+    };
+    offering(&mut winner, 1, Duration::ZERO);
+    knock(&mut winner, &loser, 1);
+    assert_eq!(winner.contact().link.attempt(), Some(1));
+    // It was made long ago, and lost on its way.
+    offering(&mut winner, 2, Duration::MAX);
+    knock(&mut winner, &loser, 2);
+    assert_ne!(winner.contact().link.attempt(), Some(2));
+}
+
+#[tokio::test]
 async fn regression_a_flood_of_offers_makes_no_more_attempts_than_the_pace_allows() {
     let (mut ann, bob) = ann_and_bob();
     let mut attempts = Vec::new();
