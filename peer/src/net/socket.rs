@@ -31,7 +31,7 @@ pub enum Lost {
     /// For people.
     #[error("{0}")]
     Connection(String),
-    /// Somebody else's server where only own ones may be; see [`server_address`].
+    /// Somebody else's server where only own ones may be; see `net/server_address.rs`.
     #[error(
         "{server} is not dialed: its address {ip} is {range}, which others could use to reach into your network; ask its owner for a server on the Internet"
     )]
