@@ -96,6 +96,10 @@ impl Around {
         }
     }
 
+    pub(crate) fn crypto(&self) -> Crypto {
+        self.crypto
+    }
+
     pub(crate) fn fuse(&self) -> &Fuse {
         &self.fuse
     }

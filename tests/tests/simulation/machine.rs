@@ -1,7 +1,7 @@
 //! A peer's machine: its disk, its clock, the process on it, and the process's connections.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tincan_core::{Instant, Now};
 use tincan_link::IcePolicy;
@@ -12,11 +12,23 @@ use tincan_peer::simulation::{
 use tincan_protocol::IdentityId;
 use tincan_protocol::origin::ServerUrl;
 
-use crate::around::{Around, DialId};
+use crate::around::{Around, Crypto, DialId};
 use crate::disk::Disk;
 
-/// When every world begins, Unix milliseconds.
-pub(crate) const BEGIN_MS: u64 = 1_900_000_000_000;
+/// When worlds with a stand-in begin, Unix milliseconds.
+const BEGIN_MS: u64 = 1_900_000_000_000;
+
+/// When a world begins. openmls gives key packages their time by the machine's own clock, so with real MLS
+/// that is now.
+fn begin_ms(crypto: Crypto) -> u64 {
+    match crypto {
+        Crypto::StandIn => BEGIN_MS,
+        Crypto::Mls => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            u64::try_from(now.as_millis()).unwrap()
+        }
+    }
+}
 
 const DATA_KEY: [u8; 32] = [7; 32];
 
@@ -45,6 +57,8 @@ pub(crate) struct Machine {
     drift: i64,
     /// Its wall clock was set by that much, milliseconds.
     jump: i64,
+    /// What a right wall clock says when the world begins.
+    begin_ms: u64,
 }
 
 /// A connection that the process wants.
@@ -218,7 +232,7 @@ impl Machine {
             signal_servers: vec![Server::Signaling(0).url()],
             relay: Server::Relay(relay).url(),
             data_key: DATA_KEY,
-            now_ms: BEGIN_MS,
+            now_ms: begin_ms(around.crypto()),
         };
         let (medium, source) = (disk.clone(), around.clone());
         let fuse = around.fuse().clone();
@@ -230,6 +244,7 @@ impl Machine {
     }
 
     pub(crate) fn with(identity: IdentityId, disk: Disk, around: Around) -> Self {
+        let begin_ms = begin_ms(around.crypto());
         Self {
             identity,
             disk,
@@ -240,6 +255,7 @@ impl Machine {
             reload_at: None,
             drift: 0,
             jump: 0,
+            begin_ms,
         }
     }
 
@@ -255,11 +271,16 @@ impl Machine {
     pub(crate) fn clock(&self, now: Duration) -> Now {
         let micros = i128::try_from(now.as_micros()).unwrap();
         let own = micros + micros * i128::from(self.drift) / 1_000_000;
-        let unix_ms = i128::from(BEGIN_MS) + own / 1_000 + i128::from(self.jump);
+        let unix_ms = i128::from(self.begin_ms) + own / 1_000 + i128::from(self.jump);
         Now {
             instant: Instant::from_micros(u64::try_from(own + 1).unwrap()),
             unix_ms: u64::try_from(unix_ms).unwrap(),
         }
+    }
+
+    /// What a right wall clock says.
+    pub(crate) fn right_ms(&self, now: Duration) -> u64 {
+        self.begin_ms + u64::try_from(now.as_millis()).unwrap()
     }
 
     /// When the process wants a turn.
