@@ -1,7 +1,7 @@
 //! The driver's thread: waits for inputs and for time, runs turns, and begins again from the disk when the
 //! store has failed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -20,14 +20,9 @@ const INPUTS: usize = 256;
 /// waits for at most some tens of milliseconds.
 const TURN_INPUTS: usize = 256;
 
-/// First and longest wait before the state is loaded again after the store failed. Chosen: loading reads
-/// a little and dials all servers, and whoever has made room on the disk looks at the screen.
+/// First and longest wait before the state is loaded again after the store failed.
 const RELOAD_FIRST: Duration = Duration::from_millis(500);
-const RELOAD_LONGEST: Duration = Duration::from_secs(5);
-
-/// A driver that worked this long starts the waits over. On a full disk it fails with the first thing
-/// that it writes, which may take a moment to come.
-const STABLE: Duration = Duration::from_secs(60);
+const RELOAD_LONGEST: Duration = Duration::from_secs(30);
 
 /// openmls wants a deep stack where it is not optimised.
 const STACK: usize = 8 * 1024 * 1024;
@@ -96,16 +91,13 @@ impl Shell {
         let mut wait = RELOAD_FIRST;
         let mut driver = Some(first);
         loop {
-            let began = Instant::now();
             let result = match driver.take() {
                 Some(driver) => contained(|| self.run_driver(driver, &mut inputs)),
-                None => self
-                    .load_again()
-                    .and_then(|driver| contained(|| self.run_driver(driver, &mut inputs))),
+                None => self.load_again().and_then(|driver| {
+                    wait = RELOAD_FIRST;
+                    contained(|| self.run_driver(driver, &mut inputs))
+                }),
             };
-            if began.elapsed() >= STABLE {
-                wait = RELOAD_FIRST;
-            }
             let error = match result {
                 Ok(reply) => {
                     self.store.close();
