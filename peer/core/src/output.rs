@@ -58,8 +58,8 @@ pub enum Persist {
         /// Where.
         via: SentVia,
     },
-    /// The other side's relay has lost what it kept: every envelope of the outbox that is stored only
-    /// there is pending again.
+    /// The other side's relay has lost what it kept: every envelope of the outbox whose present bytes
+    /// are stored only there is pending again, also if earlier bytes of it were stored by the device.
     RelayForgot,
     /// Every envelope of the outbox whose seqs are all in this set may be dropped.
     Delivered {

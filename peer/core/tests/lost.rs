@@ -178,6 +178,26 @@ fn regression_a_receipt_at_a_relay_that_begins_anew_is_made_again_without_a_link
     assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
 }
 
+#[test]
+fn regression_what_a_device_could_not_open_and_its_relay_has_lost_is_deposited_again() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.lose_key(1, 1);
+    run_link(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToPeer);
+    pair.link_down();
+    pair.relay(0, true);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.sides[1].mailbox.len(), 1, "sealed again");
+    pair.lose_mailbox(1, true);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.sides[1].mailbox.len(), 1);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    assert_eq!(pair.sides[1].texts(), texts(0, 1));
+}
+
 /// One message is stored by side 1, or on its way to it, and side 0 has just been told that the relay
 /// has begun anew: everything is about to be read from the store again.
 fn about_to_load() -> Pair {

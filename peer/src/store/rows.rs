@@ -143,6 +143,10 @@ pub(crate) struct OutboxMeta {
     /// The furthest it has come; stays when it is sealed again.
     #[serde(with = "stored")]
     pub(crate) stored: Option<SentVia>,
+    /// What is sealed in it now is at their relay. Not the same as `stored`: their device may have had
+    /// what was sealed before, without being able to open it.
+    #[serde(default)]
+    pub(crate) at_relay: bool,
 }
 
 /// Ids and places of the messages of one envelope, seq after seq.

@@ -70,6 +70,7 @@ impl<'t> SessionTables<'t> {
                         created_ms,
                         pending: true,
                         stored: None,
+                        at_relay: false,
                     },
                     &envelope,
                 )?;
@@ -92,6 +93,7 @@ impl<'t> SessionTables<'t> {
                     OutboxMeta {
                         id,
                         pending: true,
+                        at_relay: false,
                         ..meta
                     },
                     &envelope,
@@ -158,6 +160,7 @@ impl<'t> SessionTables<'t> {
             return Ok(());
         };
         meta.pending = false;
+        meta.at_relay = via == SentVia::Relay;
         if meta.stored != Some(SentVia::Peer) {
             meta.stored = Some(via);
         }
@@ -166,7 +169,9 @@ impl<'t> SessionTables<'t> {
 
     fn relay_forgot(&mut self) -> Result<(), StoreError> {
         for (first, mut meta) in self.outgoing_between(0, u64::MAX)? {
-            if !meta.pending && meta.stored == Some(SentVia::Relay) {
+            // What an earlier version stored there says it only in `stored`.
+            let at_relay = meta.at_relay || meta.stored == Some(SentVia::Relay);
+            if !meta.pending && at_relay {
                 meta.pending = true;
                 self.put_meta(&self.no.seq_key(first), &meta)?;
             }
@@ -234,5 +239,51 @@ impl<'t> SessionTables<'t> {
         let sealed = self.store.seal_json("outbox", key, meta)?;
         self.outbox.insert(key.as_slice(), sealed.as_slice())?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::DataKey;
+    use bytes::Bytes;
+    use tincan_protocol::EnvelopeId;
+
+    #[test]
+    fn regression_what_was_sealed_again_and_lost_by_a_relay_is_pending_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("db"), &DataKey::generate()).unwrap();
+        let (no, first, envelope) = (ConversationNo(1), 1, Bytes::from_static(b"sealed"));
+        let id = EnvelopeId::of(&envelope);
+        let batch = store.begin().unwrap();
+        let rows = vec![
+            Persist::Outgoing {
+                first,
+                last: 1,
+                id,
+                envelope: envelope.clone(),
+                created_ms: 0,
+                contents: Vec::new(),
+            },
+            Persist::OutboxStored {
+                first,
+                via: SentVia::Peer,
+            },
+            Persist::Resealed {
+                first,
+                id,
+                envelope,
+            },
+            Persist::OutboxStored {
+                first,
+                via: SentVia::Relay,
+            },
+        ];
+        batch.apply(no, rows, 0).unwrap();
+        assert!(batch.pending(no, 1, 9, 999).unwrap().is_empty());
+        batch.apply(no, vec![Persist::RelayForgot], 0).unwrap();
+        let pending = batch.pending(no, 1, 9, 999).unwrap();
+        assert_eq!(pending.len(), 1);
+        assert!(pending[0].told, "it had come further");
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct OutboxEntry {
     pub(crate) envelope: Bytes,
     pub(crate) created_ms: u64,
     pub(crate) pending: bool,
+    /// The furthest it has come; stays when it is sealed again.
     pub(crate) stored: Option<SentVia>,
+    /// What is sealed now is at the relay.
+    pub(crate) at_relay: bool,
 }
 
 /// Everything that a crash does not take, once it is committed.
@@ -80,6 +83,7 @@ impl Disk {
                     created_ms,
                     pending: true,
                     stored: None,
+                    at_relay: false,
                 };
                 assert!(self.outbox.insert(first, entry).is_none());
             }
@@ -93,10 +97,12 @@ impl Disk {
                 entry.id = id;
                 entry.envelope = envelope;
                 entry.pending = true;
+                entry.at_relay = false;
             }
             Persist::OutboxStored { first, via } => {
                 if let Some(entry) = self.outbox.get_mut(&first) {
                     entry.pending = false;
+                    entry.at_relay = via == SentVia::Relay;
                     if entry.stored != Some(SentVia::Peer) {
                         entry.stored = Some(via);
                     }
@@ -104,7 +110,7 @@ impl Disk {
             }
             Persist::RelayForgot => {
                 for entry in self.outbox.values_mut() {
-                    entry.pending |= entry.stored == Some(SentVia::Relay);
+                    entry.pending |= entry.at_relay;
                 }
             }
             Persist::Delivered { delivered, new } => {
