@@ -71,7 +71,7 @@ pub(crate) struct Slot {
     held: VecDeque<AnyCommand>,
     /// When it was made, heard of last, is looked at next, or is made again.
     began: Duration,
-    heard: Duration,
+    pub(crate) heard: Duration,
     pub(crate) wake_at: Duration,
     failures: u32,
 }
@@ -156,6 +156,10 @@ impl Slot {
             wake_at: now,
             failures: 0,
         }
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
     }
 
     pub(crate) fn connected(&mut self, connection: u64, now: Duration) {
@@ -265,6 +269,11 @@ impl Machine {
 
     pub(crate) fn jump(&mut self, ms: i64) {
         self.jump += ms;
+    }
+
+    /// By how much its wall clock was set.
+    pub(crate) fn jump_ms(&self) -> i64 {
+        self.jump
     }
 
     /// What its clocks say.

@@ -18,7 +18,8 @@
 //!
 //! `TINCAN_SCHEDULES` is how many schedules are run (default 1,000), `TINCAN_STEPS` how long they are
 //! (default 10,000), `TINCAN_SEED` where the seeds begin (default 0): the seed that a failure names,
-//! with one schedule, is that failure again.
+//! with one schedule, is that failure again. `TINCAN_SHRINK` is how many runs shortening may take (default 400;
+//! 0: the failure as it is).
 
 #![allow(
     clippy::unwrap_used,

@@ -8,12 +8,13 @@ use std::sync::Once;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
+use crate::number;
 use crate::step::{FLAVOURS, Flavour, Step};
 use crate::tally::Tally;
 use crate::world::World;
 
-/// Runs that shortening may take. Each is at most as long as the failing one.
-const SHRINK_RUNS: usize = 400;
+/// Runs that shortening may take (`TINCAN_SHRINK`). Each is at most as long as the failing one.
+const SHRINK_RUNS: u64 = 400;
 
 /// A schedule's steps, from its seed.
 pub(crate) fn schedule(seed: u64, steps: usize) -> (Flavour, Vec<Step>) {
@@ -61,11 +62,11 @@ pub(crate) fn check(begin: &World, seed: u64, steps: usize) -> Tally {
 fn shrink(begin: &World, seed: u64, steps: Vec<Step>, why: &str) -> (Vec<Step>, String) {
     let (mut steps, mut why) = (steps, why.to_owned());
     let mut part = steps.len() / 2;
-    let mut runs = 0;
-    while part > 0 && runs < SHRINK_RUNS {
+    let (mut runs, most_runs) = (0, number("TINCAN_SHRINK", SHRINK_RUNS));
+    while part > 0 && runs < most_runs {
         let mut at = 0;
         let mut shorter = false;
-        while at < steps.len() && runs < SHRINK_RUNS {
+        while at < steps.len() && runs < most_runs {
             let end = (at + part).min(steps.len());
             let rest = [&steps[..at], &steps[end..]].concat();
             runs += 1;

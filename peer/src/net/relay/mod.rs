@@ -2,6 +2,8 @@
 
 mod client;
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

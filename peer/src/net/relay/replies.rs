@@ -33,13 +33,33 @@ impl RelayClient {
                 Ok(())
             }
             Some(kind) => {
-                let connection = self.connection.as_mut();
-                match connection.and_then(|open| open.pending.remove(&reply.id)) {
+                let Some(connection) = &mut self.connection else {
+                    return Ok(());
+                };
+                match connection.pending.remove(&reply.id) {
+                    Some((_, Pending::Subscribe(queue))) if kind == Kind::Done(wire::Done {}) => {
+                        connection.subscribed.insert(reply.id, queue);
+                        Ok(())
+                    }
                     Some((_, pending)) => self.handle_answer(pending, kind),
-                    None => Ok(()),
+                    None => self.handle_late_error(reply.id, kind),
                 }
             }
             None => Ok(()),
+        }
+    }
+
+    /// The relay may end a subscription at any time, for one because another connection has subscribed:
+    /// an older one of ours, perhaps, whose last words came late. Its mailbox would not be read any
+    /// more while everything else works, so start over.
+    fn handle_late_error(&mut self, id: u64, kind: Kind) -> Result<(), Lost> {
+        let connection = self.connection.as_mut();
+        let queue = connection.and_then(|open| open.subscribed.remove(&id));
+        match (queue, kind) {
+            (Some(queue), Kind::Error(error)) if self.wants(&queue) => Err(Lost::new(
+                format_args!("the relay reads a mailbox no longer: {}", error.text),
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -55,6 +75,9 @@ impl RelayClient {
         connection.nonce = Some(nonce.map_err(|_| wrong())?);
         let store = StoreId::try_from(challenge.store_id.as_slice());
         self.tell(RelayEvent::Up(store.map_err(|_| wrong())?));
+        if self.queues.is_empty() {
+            return self.log_in_as_guest();
+        }
         let queues = self.queues.clone();
         self.authenticate(&queues)
     }
@@ -87,7 +110,7 @@ impl RelayClient {
                 self.tell(RelayEvent::Subscribed(queue));
                 self.request(
                     relay_request::Kind::Subscribe(subscribe),
-                    Pending::Subscribe,
+                    Pending::Subscribe(queue),
                 )
             }
             (Pending::Deposit(tag), Kind::Deposited(_)) => {
@@ -139,7 +162,7 @@ impl RelayClient {
                 Ok(())
             }
             // Without its mailboxes this connection is of little use: start over, with a wait.
-            (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe, Kind::Error(error)) => {
+            (Pending::Auth(_) | Pending::Create(_) | Pending::Subscribe(_), Kind::Error(error)) => {
                 Err(Lost::new(format_args!(
                     "the relay refused a mailbox: {}",
                     error.text

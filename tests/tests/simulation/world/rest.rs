@@ -82,11 +82,39 @@ impl World {
             };
             let all = node.conversations().into_iter().map(|one| {
                 let undelivered = node.undelivered(one.no).unwrap();
-                format!("{one:?} undelivered {undelivered:?}")
+                let there = undelivered.iter().map(|seq| self.has(peer, one.with, *seq));
+                let there: Vec<_> = there.collect();
+                format!("{one:?} undelivered {undelivered:?}, there: {there:?}")
             });
-            format!("peer {peer}: {}", all.collect::<Vec<_>>().join("; "))
+            let slots = machine.clients.values();
+            let slots = slots.map(|slot| {
+                format!(
+                    "\n    {:?} connected {:?} failures {} heard {:?}",
+                    slot.server,
+                    slot.connection,
+                    slot.failures(),
+                    slot.heard
+                )
+            });
+            format!(
+                "peer {peer}, clock set by {} ms: {}{}",
+                machine.jump_ms(),
+                all.collect::<Vec<_>>().join("; "),
+                slots.collect::<String>()
+            )
         });
         machines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether the other side of a conversation has what one has sent.
+    fn has(&self, peer: usize, with: tincan_protocol::IdentityId, seq: u64) -> Option<bool> {
+        let other = self.machines.iter().find(|one| one.identity == with)?;
+        let node = other.node.as_ref()?;
+        let back = node.conversations();
+        let back = back
+            .iter()
+            .find(|one| one.with == self.machines[peer].identity)?;
+        Some(node.has_received(back.no, seq))
     }
 
     /// What must be true at the end.

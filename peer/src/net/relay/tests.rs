@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use tincan_protocol::limits::LOGIN_TIMEOUT_MS;
+use tincan_protocol::wire::{self, Frame as _, relay_reply, relay_request};
+use tincan_relay::RelayLimits;
+use tincan_relay::mailbox::{Session, Step};
+
+use super::*;
+use crate::net::client::{Client as _, ClientOutput, Frame};
+
+const START: Duration = Duration::ZERO;
+
+/// A client whose connection has just been made, and the relay's session on it.
+fn connected(queues: Vec<OwnQueue>) -> (RelayClient, Session) {
+    let server: tincan_protocol::origin::ServerUrl = "http://relay.example".parse().unwrap();
+    let session = Session::new([3; 32], server.origin(), &RelayLimits::default(), START);
+    let mut client = RelayClient::new(server);
+    let _ = client.handle_command(RelayCommand::Queues(queues), START);
+    client.handle_connected();
+    let challenge = session.challenge(StoreId::from_bytes([4; 16])).write();
+    client
+        .handle_frame(Frame::Binary(challenge), START)
+        .unwrap();
+    (client, session)
+}
+
+fn own_queue() -> OwnQueue {
+    let key = QueueKey::from_seed(&[5; 32]);
+    let token_hash = WriteToken::from_bytes([6; 16]).hash();
+    OwnQueue { key, token_hash }
+}
+
+/// What the client has sent since it was asked last.
+fn sent(client: &mut RelayClient) -> Vec<Bytes> {
+    let outputs = std::iter::from_fn(|| client.poll_output());
+    let frames = outputs.filter_map(|output| match output {
+        ClientOutput::Send(Frame::Binary(bytes)) => Some(bytes),
+        _ => None,
+    });
+    frames.collect()
+}
+
+/// Answers everything with yes, and returns the last request.
+fn agree(client: &mut RelayClient) -> wire::RelayRequest {
+    let requests = sent(client).into_iter();
+    let requests: Vec<_> = requests
+        .map(|bytes| wire::RelayRequest::read(bytes).unwrap())
+        .collect();
+    for request in &requests {
+        answer(client, request.id, relay_reply::Kind::Done(wire::Done {})).unwrap();
+    }
+    requests.last().expect("a request").clone()
+}
+
+fn answer(client: &mut RelayClient, id: u64, kind: relay_reply::Kind) -> Result<(), Lost> {
+    let kind = Some(kind);
+    let reply = wire::RelayReply { id, kind }.write();
+    client.handle_frame(Frame::Binary(reply), START)
+}
+
+/// Its requests were late: another connection of the same peer had been made, and lost the mailbox to it.
+#[test]
+fn regression_a_mailbox_that_another_connection_has_taken_is_read_again() {
+    let (mut client, _) = connected(vec![own_queue()]);
+    let (_auth, _create) = (agree(&mut client), agree(&mut client));
+    let subscribe = agree(&mut client);
+    assert!(matches!(
+        subscribe.kind,
+        Some(relay_request::Kind::Subscribe(_))
+    ));
+    let error = || {
+        relay_reply::Kind::Error(wire::RelayError {
+            code: wire::RelayErrorCode::BadRequest.into(),
+            text: "another connection has subscribed to this queue".to_owned(),
+            retry_after_ms: 0,
+        })
+    };
+    answer(&mut client, subscribe.id + 7, error()).expect("nothing of ours");
+    let lost = answer(&mut client, subscribe.id, error()).unwrap_err();
+    assert!(lost.to_string().contains("another connection"), "{lost}");
+}
+
+#[test]
+fn the_end_of_a_mailbox_that_is_not_wanted_any_more_is_no_loss() {
+    let (mut client, _) = connected(vec![own_queue()]);
+    let (_auth, _create) = (agree(&mut client), agree(&mut client));
+    let subscribe = agree(&mut client);
+    let delete = RelayCommand::DeleteQueue(own_queue().key);
+    client.handle_command(delete, START).unwrap();
+    let error = wire::RelayError {
+        code: wire::RelayErrorCode::NoSuchQueue.into(),
+        ..wire::RelayError::default()
+    };
+    answer(&mut client, subscribe.id, relay_reply::Kind::Error(error)).unwrap();
+}
+
+/// It was, every 30 s.
+#[test]
+fn regression_a_connection_with_nothing_to_write_yet_is_not_ended_by_the_relay() {
+    let (mut client, mut session) = connected(Vec::new());
+    for frame in sent(&mut client) {
+        let step = session.handle_frame(frame);
+        assert!(matches!(step, Step::Answer(_)), "{step:?}");
+    }
+    assert_eq!(
+        session.handle_timeout(Duration::from_millis(LOGIN_TIMEOUT_MS)),
+        None
+    );
+}
