@@ -4,6 +4,7 @@
 //! was written and not synced is kept beside the contents, so that a crash can take it back.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::RngExt as _;
@@ -22,25 +23,26 @@ pub(crate) struct Disk(Arc<Mutex<State>>);
 struct State {
     bytes: Vec<u8>,
     unsynced: Vec<Change>,
+    /// What the unsynced changes have overwritten, one after the other.
+    overwritten: Vec<u8>,
     /// Whether it takes anything more.
     is_full: bool,
     /// The process that may use it.
     owner: u64,
 }
 
-/// A change that a crash may take back.
+/// A change that a crash may take back. `kept` is where in `overwritten` stands what was there before.
 #[derive(Clone, Debug)]
 enum Change {
+    /// What stood behind the new end is kept.
     Len {
         old: usize,
         new: usize,
-        /// What stood behind the new end.
-        tail: Vec<u8>,
+        kept: Range<usize>,
     },
     Write {
         offset: usize,
-        old: Vec<u8>,
-        new: Vec<u8>,
+        kept: Range<usize>,
     },
 }
 
@@ -65,13 +67,14 @@ impl Disk {
         for change in changes.iter().rev() {
             state.undo(change);
         }
-        for change in changes {
+        for change in &changes {
             match rng.random_range(0..4u8) {
                 0 => {}
                 1 => state.redo_torn(change, rng),
-                _ => state.redo(&change),
+                _ => state.redo(change),
             }
         }
+        state.sync();
     }
 
     /// A disk with the same on it.
@@ -121,49 +124,77 @@ pub(crate) fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
 impl State {
     fn set_len(&mut self, new: usize) {
         let old = self.bytes.len();
-        let tail = self.bytes.get(new..).unwrap_or_default().to_vec();
+        let kept = self.keep(new.min(old)..old);
         self.bytes.resize(new, 0);
-        self.unsynced.push(Change::Len { old, new, tail });
+        self.unsynced.push(Change::Len { old, new, kept });
     }
 
+    fn write(&mut self, offset: usize, data: &[u8]) {
+        let end = offset + data.len();
+        if self.bytes.len() < end {
+            self.set_len(end);
+        }
+        let kept = self.keep(offset..end);
+        self.bytes[offset..end].copy_from_slice(data);
+        self.unsynced.push(Change::Write { offset, kept });
+    }
+
+    fn keep(&mut self, part: Range<usize>) -> Range<usize> {
+        let start = self.overwritten.len();
+        self.overwritten.extend_from_slice(&self.bytes[part]);
+        start..self.overwritten.len()
+    }
+
+    fn sync(&mut self) {
+        self.unsynced.clear();
+        self.overwritten.clear();
+    }
+
+    /// Takes a change back, the last one first. What it had written is kept in the place of what it
+    /// had overwritten.
     fn undo(&mut self, change: &Change) {
         match change {
-            Change::Len { old, new, tail } => {
+            Change::Len { old, new, kept } => {
                 self.bytes.resize(*old, 0);
                 if new < old {
-                    self.put(*new, tail);
+                    self.bytes[*new..].copy_from_slice(&self.overwritten[kept.clone()]);
                 }
             }
-            Change::Write { offset, old, .. } => self.put(*offset, old),
+            Change::Write { offset, kept } => {
+                let here = &mut self.bytes[*offset..*offset + kept.len()];
+                here.swap_with_slice(&mut self.overwritten[kept.clone()]);
+            }
         }
     }
 
+    /// Makes a change again that was taken back.
     fn redo(&mut self, change: &Change) {
         match change {
             Change::Len { new, .. } => self.bytes.resize(*new, 0),
-            Change::Write { offset, new, .. } => self.put(*offset, new),
+            Change::Write { offset, kept } => self.put(*offset, kept.clone()),
         }
     }
 
-    fn redo_torn(&mut self, change: Change, rng: &mut SmallRng) {
+    fn redo_torn(&mut self, change: &Change, rng: &mut SmallRng) {
         match change {
-            Change::Len { .. } => self.redo(&change),
-            Change::Write { offset, new, .. } => {
-                for (n, sector) in new.chunks(SECTOR).enumerate() {
+            Change::Len { .. } => self.redo(change),
+            Change::Write { offset, kept } => {
+                for start in kept.clone().step_by(SECTOR) {
                     if rng.random() {
-                        self.put(offset + n * SECTOR, sector);
+                        let sector = start..kept.end.min(start + SECTOR);
+                        self.put(offset + start - kept.start, sector);
                     }
                 }
             }
         }
     }
 
-    fn put(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
+    fn put(&mut self, offset: usize, kept: Range<usize>) {
+        let end = offset + kept.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        self.bytes[offset..end].copy_from_slice(bytes);
+        self.bytes[offset..end].copy_from_slice(&self.overwritten[kept]);
     }
 }
 
@@ -217,21 +248,13 @@ impl StorageBackend for Medium {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state_for_change()?;
-        state.unsynced.clear();
+        state.sync();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state_for_change()?;
-        let offset = usize::try_from(offset).unwrap();
-        let end = offset + data.len();
-        if state.bytes.len() < end {
-            state.set_len(end);
-        }
-        let old = state.bytes[offset..end].to_vec();
-        state.bytes[offset..end].copy_from_slice(data);
-        let new = data.to_vec();
-        state.unsynced.push(Change::Write { offset, old, new });
+        state.write(usize::try_from(offset).unwrap(), data);
         Ok(())
     }
 }
