@@ -383,7 +383,15 @@ impl Peer {
     /// Whether the disk of its folder had no room for what was to be written last. It is tried again
     /// by itself.
     pub(crate) fn disk_is_full(&self) -> bool {
-        self.inner.store.disk_is_full()
+        *self.inner.store.disk_is_full().borrow()
+    }
+
+    /// Waits until there is no room for something. Never ends if that cannot happen any more.
+    pub(crate) async fn disk_filled(&self) {
+        let mut is_full = self.inner.store.disk_is_full();
+        if is_full.wait_for(|is_full| *is_full).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Why the driver has not answered.

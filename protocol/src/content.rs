@@ -153,6 +153,13 @@ pub enum ContentError {
 }
 
 impl Body {
+    /// Whether it is sent on however old it is: what the program of the other side must learn, and no
+    /// person would send again.
+    #[must_use]
+    pub const fn outlasts_expiry(&self) -> bool {
+        matches!(self, Self::Reach(_) | Self::ContactAccept(_))
+    }
+
     /// Whether contents of this kind are numbered, acknowledged and delivered in order. The others
     /// replace what they said before, so that the newest is enough.
     #[must_use]

@@ -4,7 +4,7 @@
 //! wire must agree on stands here.
 
 /// Signaling message, bytes of JSON. An offer of the longest SDP with its signatures and base64
-/// fits; a server buffers at most this much per connection before it has parsed anything.
+/// fits; a server buffers at most twice as much per connection before it has parsed anything.
 pub const SIGNAL_MESSAGE_MAX: usize = 32 * 1024;
 
 /// SDP, bytes. A data-channel offer has about 500, with many candidates below 4 KiB.

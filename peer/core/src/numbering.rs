@@ -42,6 +42,7 @@ impl Numbering {
         if !body.is_sequenced() {
             return Err(SendError::NotSequenced);
         }
+        let lasts = body.outlasts_expiry();
         let (seq, place) = (self.next_seq, self.hlc.next(unix_ms));
         let content = Content {
             msg_id,
@@ -68,6 +69,7 @@ impl Numbering {
             msg_id,
             place,
             content,
+            lasts,
         });
         Ok(seq)
     }

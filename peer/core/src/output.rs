@@ -39,6 +39,8 @@ pub enum Persist {
         envelope: Bytes,
         /// Unix milliseconds.
         created_ms: u64,
+        /// It is not given up, however old it gets: [`tincan_protocol::content::Body::outlasts_expiry`].
+        lasts: bool,
         /// What is inside, seq after seq.
         contents: Vec<SentContent>,
     },
@@ -112,6 +114,8 @@ pub struct SentContent {
     pub place: Hlc,
     /// The encoded content.
     pub content: Bytes,
+    /// See [`Persist::Outgoing`].
+    pub lasts: bool,
 }
 
 /// Something to send.

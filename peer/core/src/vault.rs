@@ -102,8 +102,14 @@ pub trait Vault {
     /// [`VaultError`].
     fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError>;
 
-    /// First and last seq of undelivered envelopes created before `unix_ms`, oldest first, at most
-    /// `max`.
+    /// First and last seq of undelivered envelopes, oldest first, at most `max`.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError>;
+
+    /// First and last seq of undelivered envelopes that do not last and were created before `unix_ms`,
+    /// oldest first, at most `max`.
     ///
     /// # Errors
     /// [`VaultError`].

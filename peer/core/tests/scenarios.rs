@@ -14,9 +14,9 @@ use std::time::Duration;
 use pair::{Frame, Pair, run_link, run_mailbox, texts};
 use tincan_core::config::{WINDOW_BYTES, WINDOW_ENVELOPES};
 use tincan_core::{DeliveryState, Event, Input, SendError, Via, WaitReason};
-use tincan_protocol::MsgId;
-use tincan_protocol::content::{Body, Receipt};
+use tincan_protocol::content::{Body, Reach, Receipt};
 use tincan_protocol::wire::NackReason;
+use tincan_protocol::{MsgId, QueueId, SignalAddress, WriteToken};
 
 fn puts(pair: &Pair, to: usize) -> usize {
     pair.wires[to]
@@ -330,6 +330,33 @@ fn after_fourteen_days_a_message_has_failed_and_a_late_receipt_heals_it() {
     pair.advance(Duration::from_secs(1));
     run_mailbox(&mut pair, 0);
     assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+}
+
+/// Nobody would send it again, and the other side could never answer.
+#[test]
+fn regression_how_somebody_is_reached_is_sent_however_old_it_is() {
+    let reach = Reach {
+        relay: "https://relay.example".parse().unwrap(),
+        queue: QueueId::from_bytes([1; 32]),
+        write_token: WriteToken::from_bytes([2; 16]),
+        signal_servers: Vec::new(),
+        signal_address: SignalAddress::from_bytes([3; 32]),
+    };
+    let mut pair = Pair::new();
+    pair.send(0, &texts(0, 1));
+    pair.send_bodies(0, vec![Body::Reach(reach)]);
+    pair.send(0, &texts(1, 1));
+    pair.advance(Duration::from_secs(14 * 24 * 3600 + 3700));
+    let failed = |seq: u64| pair.sides[0].states.get(&seq) == Some(&DeliveryState::Failed);
+    assert_eq!([1, 2, 3].map(failed), [true, false, true]);
+    let left: Vec<u64> = pair.sides[0].durable.outbox.keys().copied().collect();
+    assert_eq!(left, [2]);
+    pair.relay(0, true);
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.advance(Duration::from_secs(1));
+    run_mailbox(&mut pair, 0);
+    assert_eq!(pair.sides[0].states[&2], DeliveryState::Delivered);
 }
 
 #[test]

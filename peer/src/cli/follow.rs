@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use super::args::Until;
 use super::commands::{items, text};
-use super::session::Session;
+use super::session::{ROOM_AGAIN, Session};
 use crate::rpc::RpcError;
 
 /// The messages that have not come far enough yet.
@@ -67,7 +67,14 @@ impl Following {
             }
             let timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
             let params = json!({"after": self.cursor, "timeout_ms": timeout_ms});
-            let next = session.call("events.next", params).await?;
+            let next = match session.call("events.next", params).await {
+                // What is followed is saved; how far it has come is told when there is room.
+                Err(error) if error.is_disk_full() => {
+                    tokio::time::sleep(left.min(ROOM_AGAIN)).await;
+                    continue;
+                }
+                next => next?,
+            };
             self.cursor = next["cursor"].as_u64().unwrap_or(self.cursor);
             for event in items(&next["events"]).filter(|event| event["type"] == "state") {
                 self.handle(event)?;

@@ -13,11 +13,8 @@ use tokio::time::{Duration, Instant};
 use super::args::{Global, Listen};
 use super::commands::{contact_called, items, message_line, request_lines, text};
 use super::output::Output;
-use super::session::{FIRST_LOOK, Network, Session, Stay};
+use super::session::{FIRST_LOOK, Network, ROOM_AGAIN, Session, Stay};
 use crate::rpc::RpcError;
-
-/// On a full disk it is looked so often whether there is room.
-const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long one call waits for news.
 const WAIT: Duration = Duration::from_secs(60);

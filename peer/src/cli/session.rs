@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How often the state is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(25);
 
+/// On a full disk it is looked so often whether there is room.
+pub(super) const ROOM_AGAIN: Duration = Duration::from_secs(1);
+
 /// So long after its start a profile that stays says whether nothing can be reached.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(2);
 

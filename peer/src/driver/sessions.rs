@@ -13,7 +13,9 @@ use tincan_protocol::{EnvelopeId, QueueId};
 
 use super::turn::After;
 use super::{Driver, DriverError, unknown_contents};
-use crate::store::{Batch, ContactRow, ContactState, ConversationNo, JournalEvent, StoreError};
+use crate::store::{
+    Batch, ContactRow, ContactState, ConversationNo, JournalEvent, OutboxMeta, StoreError,
+};
 
 /// Where an envelope came from, and so where its acknowledgement goes.
 #[derive(Clone)]
@@ -114,18 +116,25 @@ impl Vault for ConversationVault<'_> {
             .map_err(vault_error)
     }
 
+    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+        let mut found = 0;
+        let rows = self.batch.outbox_while(self.no, 0, |_, _| {
+            found += 1;
+            found <= max
+        });
+        Ok(firsts_and_lasts(rows.map_err(vault_error)?))
+    }
+
     fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
         let mut found = 0;
         // Seqs are given out in the order of time, so the first that is young enough ends it.
         let rows = self.batch.outbox_while(self.no, 0, |_, meta| {
-            found += 1;
-            meta.created_ms < unix_ms && found <= max
+            found += usize::from(!meta.lasts);
+            meta.lasts || (meta.created_ms < unix_ms && found <= max)
         });
-        let rows = rows.map_err(vault_error)?;
-        Ok(rows
-            .into_iter()
-            .map(|(first, meta)| (first, meta.last))
-            .collect())
+        let mut rows = rows.map_err(vault_error)?;
+        rows.retain(|(_, meta)| !meta.lasts);
+        Ok(firsts_and_lasts(rows))
     }
 
     fn held(&self, seq: u64) -> Result<Option<Bytes>, VaultError> {
@@ -135,6 +144,11 @@ impl Vault for ConversationVault<'_> {
     fn held_seqs(&self) -> Result<Vec<u64>, VaultError> {
         self.batch.held_seqs(self.no).map_err(vault_error)
     }
+}
+
+fn firsts_and_lasts(rows: Vec<(u64, OutboxMeta)>) -> Vec<(u64, u64)> {
+    let rows = rows.into_iter();
+    rows.map(|(first, meta)| (first, meta.last)).collect()
 }
 
 fn vault_error(error: StoreError) -> VaultError {

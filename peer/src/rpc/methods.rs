@@ -325,15 +325,21 @@ struct NextParams {
     max: Option<usize>,
 }
 
-/// Waits for the first event after the cursor, and takes along what is there already.
+/// Waits for the first event after the cursor, and takes along what is there already. If there is none
+/// and the disk is full, that is the error.
 async fn events_next(peer: &Peer, params: NextParams) -> Result<Value, RpcError> {
     let max = params.max.unwrap_or(EVENTS_MAX).clamp(1, EVENTS_MAX);
     let wait = Duration::from_millis(params.timeout_ms.min(EVENTS_WAIT_MAX_MS));
     let mut reader = Reader::new(peer, params.after);
     let (mut events, mut cursor) = (Vec::new(), params.after);
-    let mut next = tokio::time::timeout(wait, reader.next(EVENT_ROWS))
-        .await
-        .unwrap_or(Ok(None))?;
+    let mut next = tokio::select! {
+        biased;
+        next = tokio::time::timeout(wait, reader.next(EVENT_ROWS)) => next.unwrap_or(Ok(None))?,
+        // What is to be told next may be what cannot be saved.
+        () = peer.disk_filled() => {
+            return Err(RpcError::disk_full("what comes cannot be saved", peer.home().path()));
+        }
+    };
     while let Some(items) = next {
         for item in items {
             let event = item?;

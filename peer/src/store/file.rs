@@ -6,11 +6,11 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, StorageBackend, StorageError};
+use tokio::sync::watch;
 
 use super::StoreError;
 use crate::private;
@@ -26,7 +26,7 @@ pub(super) struct DatabaseFile {
     /// None while it is closed.
     open: RwLock<Option<Arc<Database>>>,
     /// The last attempt to write found no room.
-    is_full: AtomicBool,
+    is_full: watch::Sender<bool>,
 }
 
 impl DatabaseFile {
@@ -53,7 +53,7 @@ impl DatabaseFile {
         Self {
             opener,
             open: RwLock::new(Some(Arc::new(database))),
-            is_full: AtomicBool::new(false),
+            is_full: watch::Sender::new(false),
         }
     }
 
@@ -63,13 +63,14 @@ impl DatabaseFile {
     }
 
     /// Whether there was no room for the last thing that was to be written.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Relaxed)
+    pub(super) fn is_full(&self) -> watch::Receiver<bool> {
+        self.is_full.subscribe()
     }
 
     /// Something was written.
     pub(super) fn has_room(&self) {
-        self.is_full.store(false, Ordering::Relaxed);
+        self.is_full
+            .send_if_modified(|is_full| std::mem::take(is_full));
     }
 
     /// Closes it, as soon as the last transaction has ended.
@@ -90,7 +91,8 @@ impl DatabaseFile {
     /// meanwhile want to know why.
     pub(super) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::DiskFull) = written {
-            self.is_full.store(true, Ordering::Relaxed);
+            self.is_full
+                .send_if_modified(|is_full| !std::mem::replace(is_full, true));
         }
         written
     }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use redb::{DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 pub(crate) use batch::Batch;
 pub(crate) use contain::{before_abort, contained};
@@ -144,7 +145,7 @@ impl Store {
     }
 
     /// Whether the disk had no room for what was to be written last.
-    pub(crate) fn disk_is_full(&self) -> bool {
+    pub(crate) fn disk_is_full(&self) -> watch::Receiver<bool> {
         self.file.is_full()
     }
 

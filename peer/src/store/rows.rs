@@ -139,6 +139,9 @@ pub(crate) struct OutboxMeta {
     pub(crate) last: u64,
     pub(crate) id: EnvelopeId,
     pub(crate) created_ms: u64,
+    /// It is not given up with time.
+    #[serde(default)]
+    pub(crate) lasts: bool,
     pub(crate) pending: bool,
     /// The furthest it has come; stays when it is sealed again.
     #[serde(with = "stored")]

@@ -56,6 +56,7 @@ impl<'t> SessionTables<'t> {
                 id,
                 envelope,
                 created_ms,
+                lasts,
                 contents,
             } => {
                 let index = contents
@@ -68,6 +69,7 @@ impl<'t> SessionTables<'t> {
                         last,
                         id,
                         created_ms,
+                        lasts,
                         pending: true,
                         stored: None,
                         at_relay: false,
@@ -263,6 +265,7 @@ mod tests {
                 id,
                 envelope: envelope.clone(),
                 created_ms: 0,
+                lasts: false,
                 contents: Vec::new(),
             },
             Persist::OutboxStored {

@@ -99,8 +99,8 @@ async fn signal(
     );
     let task = state.tasks.token();
     upgrade
-        .max_message_size(SIGNAL_MESSAGE_MAX)
-        .max_frame_size(SIGNAL_MESSAGE_MAX)
+        .max_message_size(socket::READ_MAX)
+        .max_frame_size(socket::READ_MAX)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(WRITE_BUFFER_MAX)

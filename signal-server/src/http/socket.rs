@@ -7,6 +7,7 @@
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::SinkExt;
 use std::time::Duration;
+use tincan_protocol::limits::SIGNAL_MESSAGE_MAX;
 use tincan_protocol::signal::{ServerMessage, SignalErrorCode, encode};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -17,6 +18,10 @@ use crate::hub::{CloseReason, Session, Step, error};
 
 /// How long a closed socket may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What is read at all, bytes. More than a message may have, because what is not read cannot be answered:
+/// a connection that is closed with unread bytes is reset, and the answer is lost on the way.
+pub(super) const READ_MAX: usize = 2 * SIGNAL_MESSAGE_MAX;
 
 /// Frames written before the socket is flushed.
 const BATCH: usize = 64;
@@ -89,6 +94,9 @@ impl Connection {
 
     async fn read(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
         let text = match message {
+            Some(Ok(Message::Text(text))) if text.len() > SIGNAL_MESSAGE_MAX => {
+                return Err(too_large());
+            }
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => {
@@ -98,13 +106,7 @@ impl Connection {
                 );
                 return Err(End::Refused(refusal, close_code::UNSUPPORTED));
             }
-            Some(Err(cause)) if is_too_large(&cause) => {
-                let refusal = error(
-                    SignalErrorCode::BadMessage,
-                    "signaling message is larger than 32 KiB",
-                );
-                return Err(End::Refused(refusal, close_code::SIZE));
-            }
+            Some(Err(cause)) if is_too_large(&cause) => return Err(too_large()),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
         match self
@@ -209,6 +211,14 @@ async fn say_goodbye(mut socket: WebSocket, end: End) {
         while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = timeout(GOODBYE, goodbye).await;
+}
+
+fn too_large() -> End {
+    let refusal = error(
+        SignalErrorCode::BadMessage,
+        "signaling message is larger than 32 KiB",
+    );
+    End::Refused(refusal, close_code::SIZE)
 }
 
 /// Whether reading failed because a frame or message exceeds the limit.

@@ -74,7 +74,6 @@ async fn regression_a_full_disk_fails_the_send_and_it_goes_on_when_there_is_room
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "since the driver has its surroundings, a listener that is told nothing does not learn of the full disk: to be mended"]
 async fn regression_listen_names_a_full_disk_and_goes_on_when_there_is_room() -> Result<()> {
     let Some(disk) = SmallDisk::mount(DISK) else {
         return Ok(());

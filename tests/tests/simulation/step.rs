@@ -267,7 +267,6 @@ impl Flavour {
                 which: rng.random(),
             };
         }
-        // Among those who know each other it is refused, at little cost.
         if rng.random_bool(0.002) {
             return Step::Introduce {
                 host: rng.random(),

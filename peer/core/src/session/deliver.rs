@@ -45,12 +45,14 @@ impl Session {
                 told: false,
             });
             let created_ms = now.unix_ms;
+            let lasts = contents.iter().any(|content| content.lasts);
             self.persist(Persist::Outgoing {
                 first,
                 last,
                 id,
                 envelope,
                 created_ms,
+                lasts,
                 contents,
             });
         }

@@ -232,7 +232,7 @@ impl Session {
     /// [`VaultError`] if the store fails.
     pub fn begin_anew(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
         self.relay_forgot(now.instant);
-        for (first, last) in vault.created_before(u64::MAX, RESEND_ENVELOPES)? {
+        for (first, last) in vault.undelivered(RESEND_ENVELOPES)? {
             self.reseal(first, last, vault)?;
         }
         self.transmit(now.instant);

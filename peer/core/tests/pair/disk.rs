@@ -13,6 +13,7 @@ pub(crate) struct OutboxEntry {
     pub(crate) id: EnvelopeId,
     pub(crate) envelope: Bytes,
     pub(crate) created_ms: u64,
+    pub(crate) lasts: bool,
     pub(crate) pending: bool,
     /// The furthest it has come; stays when it is sealed again.
     pub(crate) stored: Option<SentVia>,
@@ -70,6 +71,7 @@ impl Disk {
                 id,
                 envelope,
                 created_ms,
+                lasts,
                 contents,
             } => {
                 for content in contents {
@@ -81,6 +83,7 @@ impl Disk {
                     id,
                     envelope,
                     created_ms,
+                    lasts,
                     pending: true,
                     stored: None,
                     at_relay: false,
@@ -238,11 +241,16 @@ impl Vault for Disk {
             .collect())
     }
 
+    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+        let rows = self.outbox.iter().take(max);
+        Ok(rows.map(|(&first, entry)| (first, entry.last)).collect())
+    }
+
     fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
         let rows = self
             .outbox
             .iter()
-            .filter(|(_, entry)| entry.created_ms < unix_ms);
+            .filter(|(_, entry)| !entry.lasts && entry.created_ms < unix_ms);
         Ok(rows
             .map(|(&first, entry)| (first, entry.last))
             .take(max)

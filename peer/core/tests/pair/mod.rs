@@ -101,12 +101,14 @@ impl Pair {
 
     /// Sends a text and seals it with whatever else was sent in this step.
     pub(crate) fn send(&mut self, at: usize, texts: &[String]) {
+        self.send_bodies(at, texts.iter().cloned().map(Body::Text).collect());
+    }
+
+    pub(crate) fn send_bodies(&mut self, at: usize, bodies: Vec<Body>) {
         let (now, side) = (self.now, &mut self.sides[at]);
-        for text in texts {
+        for body in bodies {
             let id = MsgId::from_u128(u128::from(side.session.next_seq()));
-            side.session
-                .send(id, Body::Text(text.clone()), now)
-                .unwrap();
+            side.session.send(id, body, now).unwrap();
         }
         side.session.flush(&mut side.working, now).unwrap();
         self.step(at);

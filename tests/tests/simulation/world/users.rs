@@ -1,6 +1,7 @@
 //! What users do.
 
-use tincan_peer::simulation::{AddRequest, Command, ConversationNo, Input, Reply};
+use rand::RngExt as _;
+use tincan_peer::simulation::{AddRequest, Command, ConversationNo, Input, Node, Reply};
 use tincan_peer::{AddError, Invite, InviteError};
 use tincan_protocol::{IdentityId, MsgId};
 use tokio::sync::oneshot::Receiver;
@@ -11,6 +12,9 @@ use crate::model::CANARY;
 
 /// How long an invite is good.
 const LIFETIME_MS: u64 = 60 * 24 * 3600 * 1000;
+
+/// Of so many times somebody who knows another one already uses an invite of theirs.
+const AGAIN: u32 = 10;
 
 /// Two who are about to become contacts.
 #[derive(Debug)]
@@ -82,6 +86,11 @@ impl World {
         if host == guest || self.machines[host].node.is_none() {
             return;
         }
+        // Who knows the host already is refused, and the invite stays: with a mailbox that costs time at
+        // every connection from then on.
+        if self.are_contacts(host, guest) && !self.rng.random_ratio(1, AGAIN) {
+            return;
+        }
         let (reply, invite) = Reply::new();
         let command = Command::Invite {
             max_uses: 1,
@@ -94,6 +103,15 @@ impl World {
             guest,
             stage: Stage::Invite(invite),
         });
+    }
+
+    fn are_contacts(&self, host: usize, guest: usize) -> bool {
+        let node = self.machines[host].node.as_ref();
+        let known = node.map(Node::conversations).unwrap_or_default();
+        let known = known.iter().filter(|one| one.standing.is_some());
+        known
+            .map(|one| one.with)
+            .any(|with| with == self.machines[guest].identity)
     }
 
     /// Callers look at their answers.
