@@ -64,7 +64,6 @@ pub(super) struct Answer {
 pub(super) struct Group {
     pub(super) members: [Member; MEMBERS],
     pub(super) log: Log,
-    /// Sorted, as all lists here: what is on its way may overtake.
     pub(super) requests: Vec<Request>,
     pub(super) answers: Vec<Answer>,
     pub(super) welcomes: Vec<Commit>,
@@ -215,12 +214,16 @@ impl Group {
         let fell =
             |(old, new): (&Member, &Member)| old.durable.applied.len() > new.durable.applied.len();
         group.epoch_fell |= self.members.iter().zip(&group.members).any(fell);
-        let mut group = group.sorted();
-        group.requests.sort_unstable();
-        group.answers.sort_unstable();
-        group.answered.sort_unstable();
-        group.welcomes.sort_unstable();
+        group.sort_lists();
         group
+    }
+
+    /// What is on its way has no order, nor has what has been.
+    pub(super) fn sort_lists(&mut self) {
+        self.requests.sort_unstable();
+        self.answers.sort_unstable();
+        self.answered.sort_unstable();
+        self.welcomes.sort_unstable();
     }
 
     fn act(&mut self, action: Action, without: Option<Rule>) {

@@ -76,7 +76,7 @@ impl Model for CommitLog {
     }
 
     fn next_state(&self, group: &Group, action: Action) -> Option<Group> {
-        Some(group.after(action, self.without))
+        Some(group.after(action, self.without).sorted())
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -86,7 +86,7 @@ impl Model for CommitLog {
             Property::always(ONE_INDEX, |_, group: &Group| group.has_one_index_each()),
             Property::always(GROW, |_, group: &Group| !group.epoch_fell),
             Property::always(DONE, |model: &Self, group: &Group| {
-                let next = |group: &Group| group.fair_step(model.without);
+                let next = |group: &Group| group.fair_step(model.without).map(Group::sorted);
                 model.fair.ends(group, next, Group::is_done)
             }),
             Property::sometimes(TWICE, |_, group: &Group| {

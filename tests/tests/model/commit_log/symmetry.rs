@@ -67,6 +67,7 @@ impl Group {
             answer.member = places[answer.member];
             rename(&mut answer.commit);
         }
+        self.sort_lists();
         self
     }
 }
