@@ -37,6 +37,30 @@ struct Budget {
     losses: u8,
 }
 
+impl Budget {
+    /// Commits that are wanted, and nothing goes wrong.
+    const fn intents(intents: [u8; MEMBERS]) -> Self {
+        Self {
+            intents,
+            crashes: 0,
+            duplicates: 0,
+            losses: 0,
+        }
+    }
+
+    const fn crashes(self, crashes: u8) -> Self {
+        Self { crashes, ..self }
+    }
+
+    const fn duplicates(self, duplicates: u8) -> Self {
+        Self { duplicates, ..self }
+    }
+
+    const fn losses(self, losses: u8) -> Self {
+        Self { losses, ..self }
+    }
+}
+
 struct CommitLog {
     budget: Budget,
     /// The rule that this one lacks.

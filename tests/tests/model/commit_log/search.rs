@@ -9,23 +9,16 @@ use super::rule::Rule;
 use super::{AGREE, Budget, CommitLog, DONE, GROW, ONE_INDEX, TWICE, WELCOME};
 
 /// Everybody wants to commit once.
-const RACE: Budget = Budget {
-    intents: [1, 1, 1],
-    crashes: 0,
-    duplicates: 0,
-    losses: 0,
-};
+const RACE: Budget = Budget::intents([1, 1, 1]);
 
 /// Two do, and the third only reads.
-const TWO: Budget = Budget {
-    intents: [1, 1, 0],
-    ..RACE
-};
+const TWO: Budget = Budget::intents([1, 1, 0]);
 
-const ONE: Budget = Budget {
-    intents: [1, 0, 0],
-    ..RACE
-};
+/// Two do, one of them twice.
+const TWICE_AND_ONCE: Budget = Budget::intents([2, 1, 0]);
+
+/// One does, and nobody is in its way.
+const ONE: Budget = Budget::intents([1, 0, 0]);
 
 fn search(budget: Budget) {
     let began = Instant::now();
@@ -49,39 +42,14 @@ fn search(budget: Budget) {
 #[test]
 fn three_members_race_and_agree() {
     search(RACE);
-    search(Budget { losses: 1, ..TWO });
-    search(Budget {
-        duplicates: 1,
-        ..TWO
-    });
-    search(Budget { crashes: 1, ..TWO });
-    search(Budget {
-        crashes: 1,
-        duplicates: 1,
-        losses: 1,
-        ..TWO
-    });
-    search(Budget {
-        intents: [2, 1, 0],
-        ..RACE
-    });
+    search(TWO.losses(1));
+    search(TWO.duplicates(1));
+    search(TWO.crashes(1).duplicates(1).losses(1));
+    search(TWICE_AND_ONCE);
     if std::env::var_os(crate::WIDE).is_some() {
-        search(Budget { crashes: 1, ..RACE });
-        search(Budget {
-            duplicates: 1,
-            losses: 1,
-            ..RACE
-        });
-        search(Budget {
-            intents: [2, 1, 1],
-            ..RACE
-        });
-        search(Budget {
-            crashes: 2,
-            duplicates: 2,
-            losses: 2,
-            ..TWO
-        });
+        search(RACE.crashes(1));
+        search(TWO.crashes(2).duplicates(1).losses(1));
+        search(TWICE_AND_ONCE.crashes(1));
     }
 }
 
@@ -90,25 +58,17 @@ type Mutant = (Rule, Budget, &'static str);
 
 const MUTANTS: &[Mutant] = &[
     (Rule::MergeAfterWin, TWO, AGREE),
-    (Rule::MergeDurable, Budget { crashes: 1, ..ONE }, GROW),
+    (Rule::MergeDurable, ONE.crashes(1), GROW),
     (Rule::WelcomeAfterWin, TWO, WELCOME),
-    (Rule::OwedWelcomeDurable, Budget { crashes: 1, ..ONE }, DONE),
+    (Rule::OwedWelcomeDurable, ONE.crashes(1), DONE),
     (Rule::Compare, TWO, AGREE),
-    (Rule::Idempotent, Budget { losses: 1, ..ONE }, DONE),
-    (Rule::OneIndexEach, Budget { losses: 1, ..ONE }, ONE_INDEX),
-    (Rule::IntentDurable, Budget { crashes: 1, ..ONE }, DONE),
-    (Rule::BuiltDurable, Budget { crashes: 1, ..ONE }, DONE),
+    (Rule::Idempotent, ONE.losses(1), DONE),
+    (Rule::OneIndexEach, ONE.losses(1), ONE_INDEX),
+    (Rule::IntentDurable, ONE.crashes(1), DONE),
+    (Rule::BuiltDurable, ONE.crashes(1), DONE),
     (Rule::LoserClears, TWO, DONE),
     (Rule::LoserRebuilds, TWO, DONE),
-    (
-        Rule::AnswerMatched,
-        Budget {
-            intents: [2, 1, 0],
-            duplicates: 1,
-            ..RACE
-        },
-        AGREE,
-    ),
+    (Rule::AnswerMatched, TWICE_AND_ONCE.duplicates(1), AGREE),
     (Rule::AppliesInOrder, TWO, DONE),
 ];
 

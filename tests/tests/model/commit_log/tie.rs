@@ -133,12 +133,12 @@ fn races_at_the_real_relay_go_as_in_the_model() {
     let mut relay = Relay::new();
     for seed in 0..300 {
         let mut random = SmallRng::seed_from_u64(seed);
-        let mut group = Group::new(Budget {
-            intents: [2, 2, 2],
-            crashes: 3,
-            duplicates: 3,
-            losses: 3,
-        });
+        let mut group = Group::new(
+            Budget::intents([2, 2, 2])
+                .crashes(3)
+                .duplicates(3)
+                .losses(3),
+        );
         let mut real = Real::new(&mut relay);
         for _ in 0..STEPS {
             let mut actions = Vec::new();

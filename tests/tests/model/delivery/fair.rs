@@ -1,8 +1,8 @@
 //! How a state goes on when nothing goes wrong any more.
 
 use super::Delivery;
+use super::actions::Action;
 use super::state::State;
-use super::world::Action;
 
 impl Delivery {
     /// Whether the fair continuation of this state delivers everything.

@@ -1,10 +1,12 @@
 //! Delivery between two devices, by the direct link and by each one's mailbox.
 //!
-//! [`session`] with [`receiving`] is what a device does; [`world`] is everything around it and what
-//! may go wrong there; [`properties`] are the protocol's invariants; [`search`] looks at every state
+//! [`session`] with [`receiving`] is what a device does; [`actions`] is what can happen and [`world`]
+//! what comes of it; [`properties`] are the protocol's invariants; [`search`] looks at every state
 //! within some bounds, and shows for every [`rule`] that the search notices when it is missing.
 //! [`tie`] walks the real sessions and the real relay along the same paths.
 
+mod actions;
+mod budget;
 mod fair;
 mod names;
 mod properties;
@@ -18,20 +20,11 @@ mod tie;
 mod world;
 
 use crate::fair::Fair;
+use actions::Action;
+use budget::Bounds;
 use rule::Rule;
-use state::{Budget, State};
+use state::State;
 use stateright::{Model, Property};
-use world::Action;
-
-/// How far a search goes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bounds {
-    pub(crate) budget: Budget,
-    /// There may be a direct link.
-    pub(crate) link: bool,
-    /// The relays may be reached.
-    pub(crate) relay: bool,
-}
 
 pub(crate) struct Delivery {
     bounds: Bounds,

@@ -5,75 +5,12 @@ use std::time::Instant;
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
+use super::Delivery;
+use super::budget::{Bounds, EACH, ONE, THREE, TWO, both, link, relay};
 use super::properties::{
     ACK_DURABLE, COMMITTED, DURABLE, ENDS, FORWARD, ONCE, ONE_CONTENT, ORDER, RESTS,
 };
 use super::rule::Rule;
-use super::state::Budget;
-use super::{Bounds, Delivery};
-
-/// Nothing is sent and nothing goes wrong.
-pub(crate) const NOTHING: Budget = Budget {
-    messages: [0, 0],
-    reads: [0, 0],
-    crashes: 0,
-    duplicates: 0,
-    drops: 0,
-    reorders: 0,
-    link_ups: 0,
-    link_losses: 0,
-    relay_losses: 0,
-    refusals: 0,
-    forgets: 0,
-    silent_forgets: 0,
-    keys: 0,
-    expiries: 0,
-    impatience: 0,
-};
-
-pub(crate) const ONE_WAY: Budget = Budget {
-    messages: [2, 0],
-    ..NOTHING
-};
-
-const ONE: Budget = Budget {
-    messages: [1, 0],
-    ..NOTHING
-};
-
-const EACH: Budget = Budget {
-    messages: [1, 1],
-    ..NOTHING
-};
-
-const BOTH_WAYS: Budget = Budget {
-    messages: [2, 1],
-    ..NOTHING
-};
-
-pub(crate) const fn link(budget: Budget) -> Bounds {
-    Bounds {
-        budget,
-        link: true,
-        relay: false,
-    }
-}
-
-pub(crate) const fn relay(budget: Budget) -> Bounds {
-    Bounds {
-        budget,
-        link: false,
-        relay: true,
-    }
-}
-
-pub(crate) const fn both(budget: Budget) -> Bounds {
-    Bounds {
-        budget,
-        link: true,
-        relay: true,
-    }
-}
 
 /// Looks at every state; says how many there are.
 fn search(bounds: Bounds) -> usize {
@@ -86,7 +23,7 @@ fn search(bounds: Bounds) -> usize {
     }
     let states = checker.unique_state_count();
     println!(
-        "{states} states, {} steps deep, {:.1?}: {bounds:?}",
+        "{states} states, {} steps deep, {:.1?}: {bounds}",
         checker.max_depth(),
         began.elapsed()
     );
@@ -111,51 +48,16 @@ fn search_all(narrow: &[Bounds], wide: &[Bounds]) {
 #[test]
 fn the_link_alone_keeps_every_promise() {
     let narrow = [
-        link(Budget {
-            crashes: 1,
-            ..BOTH_WAYS
-        }),
-        link(Budget {
-            crashes: 2,
-            duplicates: 1,
-            ..ONE_WAY
-        }),
-        link(Budget {
-            reorders: 1,
-            drops: 1,
-            duplicates: 1,
-            ..EACH
-        }),
-        link(Budget {
-            keys: 1,
-            crashes: 1,
-            ..ONE_WAY
-        }),
-        link(Budget {
-            keys: 1,
-            reorders: 1,
-            impatience: 1,
-            ..ONE_WAY
-        }),
-        link(Budget {
-            reads: [0, 1],
-            link_losses: 1,
-            expiries: 1,
-            ..ONE_WAY
-        }),
+        link(THREE.crashes(1)),
+        link(TWO.crashes(2).duplicates(1)),
+        link(EACH.reorders(1).drops(1).duplicates(1)),
+        link(TWO.keys(1).crashes(1)),
+        link(TWO.keys(1).reorders(1).impatience(1)),
+        link(TWO.reads([0, 1]).link_losses(1).expiries(1)),
     ];
     let wide = [
-        link(Budget {
-            crashes: 2,
-            duplicates: 2,
-            ..BOTH_WAYS
-        }),
-        link(Budget {
-            keys: 1,
-            crashes: 1,
-            reorders: 1,
-            ..BOTH_WAYS
-        }),
+        link(THREE.crashes(2).duplicates(2)),
+        link(THREE.keys(1).crashes(1).reorders(1)),
     ];
     search_all(&narrow, &wide);
 }
@@ -163,46 +65,20 @@ fn the_link_alone_keeps_every_promise() {
 #[test]
 fn the_relay_alone_keeps_every_promise() {
     let narrow = [
-        relay(BOTH_WAYS),
-        relay(Budget { crashes: 1, ..EACH }),
-        relay(Budget {
-            crashes: 2,
-            refusals: 1,
-            ..ONE
-        }),
-        relay(Budget {
-            forgets: 1,
-            crashes: 1,
-            ..ONE
-        }),
-        relay(Budget {
-            forgets: 2,
-            ..ONE_WAY
-        }),
-        relay(Budget {
-            relay_losses: 1,
-            refusals: 1,
-            keys: 1,
-            ..ONE
-        }),
-        relay(Budget {
-            expiries: 1,
-            forgets: 1,
-            ..ONE_WAY
-        }),
+        relay(THREE),
+        relay(EACH.crashes(1)),
+        relay(ONE.crashes(2).refusals(1)),
+        relay(ONE.forgets(1).crashes(1)),
+        relay(TWO.forgets(2)),
+        relay(ONE.relay_losses(1).refusals(1).keys(1)),
+        relay(TWO.expiries(1).forgets(1)),
+        // There was a link once, and it does not come again.
+        relay(ONE.link_ups(1).link_losses(1).keys(1)),
+        relay(ONE.link_ups(1).link_losses(1).forgets(1)),
     ];
     let wide = [
-        relay(Budget {
-            crashes: 1,
-            forgets: 1,
-            ..BOTH_WAYS
-        }),
-        relay(Budget {
-            crashes: 2,
-            relay_losses: 1,
-            keys: 1,
-            ..ONE_WAY
-        }),
+        relay(THREE.crashes(1).forgets(1)),
+        relay(TWO.crashes(2).relay_losses(1).keys(1)),
     ];
     search_all(&narrow, &wide);
 }
@@ -211,32 +87,14 @@ fn the_relay_alone_keeps_every_promise() {
 fn link_and_relay_together_keep_every_promise() {
     let narrow = [
         both(EACH),
-        both(Budget {
-            impatience: 1,
-            ..ONE
-        }),
-        both(Budget { crashes: 1, ..ONE }),
-        both(Budget {
-            silent_forgets: 1,
-            ..ONE
-        }),
+        both(ONE.impatience(1)),
+        both(ONE.crashes(1)),
+        both(ONE.silent_forgets(1)),
     ];
     let wide = [
-        both(Budget {
-            link_losses: 1,
-            crashes: 1,
-            ..ONE
-        }),
-        both(Budget {
-            crashes: 1,
-            impatience: 1,
-            ..EACH
-        }),
-        both(Budget {
-            silent_forgets: 1,
-            crashes: 1,
-            ..ONE_WAY
-        }),
+        both(ONE.link_losses(1).crashes(1)),
+        both(ONE.refusals(1).drops(1)),
+        both(TWO.silent_forgets(1)),
     ];
     search_all(&narrow, &wide);
 }
@@ -246,11 +104,7 @@ fn link_and_relay_together_keep_every_promise() {
 /// sender says after 14 days that the message has failed. Whoever changes this changes the test.
 #[test]
 fn a_question_that_a_relay_has_lost_waits_for_a_link() {
-    let lost = Budget {
-        forgets: 1,
-        keys: 1,
-        ..ONE
-    };
+    let lost = ONE.forgets(1).keys(1);
     let checker = Delivery::new(relay(lost), None).checker();
     let checker = checker
         .finish_when(HasDiscoveries::AnyFailures)
@@ -269,129 +123,30 @@ type Mutant = (Rule, Bounds, &'static str);
 const MUTANTS: &[Mutant] = &[
     (Rule::TransmitAfterCommit, link(ONE), DURABLE),
     (Rule::AckAfterCommit, link(ONE), ACK_DURABLE),
-    (
-        Rule::SeenWithItsRow,
-        relay(Budget { crashes: 1, ..ONE }),
-        ACK_DURABLE,
-    ),
-    (
-        Rule::OneRowPerSeq,
-        link(Budget {
-            keys: 1,
-            link_losses: 1,
-            ..ONE
-        }),
-        ONCE,
-    ),
-    (
-        Rule::SeqWithItsMessage,
-        link(Budget {
-            crashes: 1,
-            ..ONE_WAY
-        }),
-        ONE_CONTENT,
-    ),
-    (
-        Rule::ResealedFromStore,
-        link(Budget { keys: 1, ..ONE_WAY }),
-        ONE_CONTENT,
-    ),
-    (
-        Rule::GapFilledInPlace,
-        link(Budget { keys: 1, ..ONE_WAY }),
-        ORDER,
-    ),
-    (
-        Rule::HoleGivenUp,
-        link(Budget {
-            keys: 1,
-            expiries: 1,
-            ..ONE_WAY
-        }),
-        ENDS,
-    ),
+    (Rule::SeenWithItsRow, relay(ONE.crashes(1)), ACK_DURABLE),
+    (Rule::OneRowPerSeq, link(ONE.keys(1).link_losses(1)), ONCE),
+    (Rule::SeqWithItsMessage, link(TWO.crashes(1)), ONE_CONTENT),
+    (Rule::ResealedFromStore, link(TWO.keys(1)), ONE_CONTENT),
+    (Rule::GapFilledInPlace, link(TWO.keys(1)), ORDER),
+    (Rule::HoleGivenUp, link(TWO.keys(1).expiries(1)), ENDS),
     (Rule::RelayIsNotDelivery, relay(ONE), COMMITTED),
-    (
-        Rule::StoredIsNotDelivery,
-        link(Budget { keys: 1, ..ONE }),
-        COMMITTED,
-    ),
-    (
-        Rule::ToldOnce,
-        both(Budget {
-            keys: 1,
-            link_losses: 1,
-            ..ONE
-        }),
-        FORWARD,
-    ),
-    (
-        Rule::LinkLossFreesInFlight,
-        link(Budget {
-            link_losses: 1,
-            ..ONE
-        }),
-        ENDS,
-    ),
+    (Rule::StoredIsNotDelivery, link(ONE.keys(1)), COMMITTED),
+    (Rule::ToldOnce, both(ONE.keys(1).link_losses(1)), FORWARD),
+    (Rule::LinkLossFreesInFlight, link(ONE.link_losses(1)), ENDS),
     (
         Rule::RelayLossFreesInFlight,
-        relay(Budget {
-            relay_losses: 1,
-            refusals: 1,
-            ..ONE
-        }),
-        ENDS,
+        relay(ONE.relay_losses(1).refusals(1)),
+        RESTS,
     ),
-    (
-        Rule::RelayForgotReloads,
-        relay(Budget { forgets: 1, ..ONE }),
-        ENDS,
-    ),
-    (
-        Rule::ForgottenReceiptOwed,
-        relay(Budget { forgets: 1, ..ONE }),
-        ENDS,
-    ),
-    (
-        Rule::RestartReloads,
-        link(Budget { crashes: 1, ..ONE }),
-        ENDS,
-    ),
-    (
-        Rule::OwedReceiptDurable,
-        relay(Budget { crashes: 1, ..ONE }),
-        ENDS,
-    ),
-    (
-        Rule::UnreadableAskedFor,
-        link(Budget { keys: 1, ..ONE }),
-        ENDS,
-    ),
-    (Rule::WantedResealed, link(Budget { keys: 1, ..ONE }), ENDS),
-    (
-        Rule::HolesAskedFor,
-        both(Budget {
-            silent_forgets: 1,
-            ..ONE
-        }),
-        ENDS,
-    ),
-    (
-        Rule::StoredAnnounced,
-        both(Budget {
-            silent_forgets: 1,
-            ..ONE
-        }),
-        ENDS,
-    ),
-    (
-        Rule::RefusedGoesToRelay,
-        both(Budget {
-            refusals: 1,
-            ..ONE_WAY
-        }),
-        ENDS,
-    ),
+    (Rule::RelayForgotReloads, relay(ONE.forgets(1)), ENDS),
+    (Rule::ForgottenReceiptOwed, relay(ONE.forgets(1)), ENDS),
+    (Rule::RestartReloads, link(ONE.crashes(1)), ENDS),
+    (Rule::OwedReceiptDurable, relay(ONE.crashes(1)), RESTS),
+    (Rule::UnreadableAskedFor, link(ONE.keys(1)), ENDS),
+    (Rule::WantedResealed, link(ONE.keys(1)), ENDS),
+    (Rule::HolesAskedFor, both(ONE.silent_forgets(1)), ENDS),
+    (Rule::StoredAnnounced, both(ONE.silent_forgets(1)), ENDS),
+    (Rule::RefusedGoesToRelay, both(TWO.refusals(1)), ENDS),
 ];
 
 /// What a search in a model without the rule finds, until it finds this.

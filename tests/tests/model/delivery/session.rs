@@ -109,6 +109,7 @@ impl Turn<'_> {
             text,
             pending: true,
             stored: None,
+            at_relay: false,
         };
         self.side.disk.outbox.retain(|row| row.seq != seq);
         self.side.disk.outbox.push(row);
@@ -129,7 +130,7 @@ impl Turn<'_> {
             Input::RelayUp => self.side.memory.relay_up = true,
             Input::RelayDown => self.relay_down(),
             Input::RelayForgot => self.relay_forgot(),
-            Input::MailboxUp => self.side.memory.mailbox = Reading::Reading,
+            Input::MailboxUp => self.side.memory.mailbox = Reading::Begun,
             Input::MailboxDrained => self.side.memory.mailbox = Reading::Drained,
             Input::MailboxDown => self.side.memory.mailbox = Reading::Down,
             Input::Envelope { way, envelope } => self.receive(way, envelope),
@@ -245,6 +246,7 @@ impl Turn<'_> {
         }];
         if let Some(row) = disk.row(seq) {
             (row.id, row.text, row.pending) = (id, text, true);
+            row.at_relay = false;
         }
         (id, text)
     }
@@ -358,7 +360,7 @@ impl Turn<'_> {
             return;
         }
         for row in &mut self.side.disk.outbox {
-            row.pending |= row.stored == Some(super::state::Via::Relay);
+            row.pending |= row.at_relay;
         }
         self.side.memory.next_load = 1;
         self.unread = true;
@@ -408,6 +410,7 @@ impl Turn<'_> {
             self.changed(seq);
             if let Some(row) = self.side.disk.row(seq) {
                 row.pending = false;
+                row.at_relay = via == Via::Relay;
                 if row.stored != Some(Via::Peer) {
                     row.stored = Some(via);
                 }

@@ -4,6 +4,7 @@
 //! transaction changes (twice, while one is open), [`Memory`] is what a crash drops, and
 //! [`Side::held`] is what waits for the commit.
 
+use super::budget::Budget;
 use super::seqs::Seqs;
 use tincan_core::{DeliveryState, SentVia, WaitReason};
 
@@ -56,7 +57,10 @@ pub(crate) struct Row {
     /// What is sealed in it.
     pub(crate) text: u8,
     pub(crate) pending: bool,
+    /// The furthest it has come; stays when it is sealed again.
     pub(crate) stored: Option<Via>,
+    /// What is sealed now is at the relay.
+    pub(crate) at_relay: bool,
 }
 
 /// Who has stored an envelope.
@@ -262,7 +266,7 @@ impl Due {
 pub(crate) enum Reading {
     #[default]
     Down,
-    Reading,
+    Begun,
     Drained,
 }
 
@@ -357,29 +361,6 @@ pub(crate) struct Mailbox {
     pub(crate) pushed: Vec<Push>,
     /// It takes nothing now.
     pub(crate) refuses: bool,
-}
-
-/// What may still go wrong, and be done, in a run. See [`super::Bounds`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Budget {
-    pub(crate) messages: [u8; 2],
-    pub(crate) reads: [u8; 2],
-    pub(crate) crashes: u8,
-    pub(crate) duplicates: u8,
-    pub(crate) drops: u8,
-    pub(crate) reorders: u8,
-    /// How often there is a link that nobody may count on.
-    pub(crate) link_ups: u8,
-    pub(crate) link_losses: u8,
-    pub(crate) relay_losses: u8,
-    pub(crate) refusals: u8,
-    pub(crate) forgets: u8,
-    pub(crate) silent_forgets: u8,
-    pub(crate) keys: u8,
-    pub(crate) expiries: u8,
-    /// How often a timer fires although what it waits for is on its way: a link that stalls, a
-    /// question that is asked again. Without a bound the questions alone would be infinitely many.
-    pub(crate) impatience: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -11,10 +11,11 @@ use tincan_protocol::content::{Body, Content};
 use tincan_protocol::envelope::decode_payload;
 use tincan_protocol::{DeviceId, EnvelopeId};
 
+use super::super::budget::Budget;
 use super::super::seqs::Seqs;
 use super::super::state::{
-    Answer, Attempt, Budget, Control, Disk, Due, Env, Envelope, Frame, Gap, Mailbox, Memory,
-    Message, Out, Payload, Push, Reason, Row, Side, State, UNSEALED,
+    Answer, Attempt, Control, Disk, Due, Env, Envelope, Frame, Gap, Mailbox, Memory, Message, Out,
+    Payload, Push, Reason, Row, Side, State, UNSEALED,
 };
 use super::real::{self, Real};
 use crate::core_disk;
@@ -218,6 +219,7 @@ impl Names<'_> {
                 text,
                 pending: row.pending,
                 stored: row.stored.map(SentVia::into),
+                at_relay: row.at_relay,
             }
         });
         rows.collect()

@@ -16,8 +16,8 @@ use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 use tincan_relay::mailbox::ConnectionId;
 use tincan_relay::store::QueueKind;
 
+use super::super::actions::{Action, Source};
 use super::super::state::{Gap, Reason};
-use super::super::world::{Action, Source};
 use crate::core_disk::Disk;
 use crate::relay::{Relay, Said};
 

@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::super::search::{NOTHING, both, link, relay};
-use super::super::state::{Budget, State};
-use super::super::world::Action;
-use super::super::{Bounds, Delivery};
+use super::super::Delivery;
+use super::super::actions::Action;
+use super::super::budget::{Bounds, Budget, ONE, TWO, both, link, messages, relay};
+use super::super::state::State;
 use super::abstraction::{abstracted, check_memory, visible};
 use super::real::Real;
 use crate::relay::Relay;
@@ -186,76 +186,46 @@ fn cover(bounds: Bounds) {
         }
     }
     let (states, edges) = (graph.states.len(), graph.edges());
-    println!("{states} states, {edges} transitions, {walks} walks, {steps} steps: {bounds:?}");
+    println!("{states} states, {edges} transitions, {walks} walks, {steps} steps: {bounds}");
 }
 
 #[test]
 fn every_transition_of_the_link_is_one_of_the_core() {
-    let one_way = Budget {
-        messages: [2, 0],
-        ..NOTHING
-    };
-    cover(link(one_way));
-    cover(link(Budget {
-        messages: [1, 0],
-        crashes: 1,
-        keys: 1,
-        ..NOTHING
-    }));
-    cover(link(Budget {
-        duplicates: 1,
-        reorders: 1,
-        ..one_way
-    }));
+    cover(link(TWO));
+    cover(link(TWO.duplicates(1).reorders(1)));
+    cover(link(ONE.crashes(1).keys(1)));
+    cover(link(ONE.reads([0, 1]).link_losses(1)));
 }
 
 #[test]
 fn every_transition_of_the_relay_is_one_of_the_core() {
-    let one = Budget {
-        messages: [1, 0],
-        ..NOTHING
-    };
-    cover(relay(Budget { crashes: 1, ..one }));
-    cover(relay(Budget { forgets: 1, ..one }));
-    cover(relay(Budget {
-        relay_losses: 1,
-        refusals: 1,
-        ..one
-    }));
-    cover(relay(Budget {
-        keys: 1,
-        expiries: 1,
-        ..one
-    }));
+    cover(relay(ONE.crashes(1)));
+    cover(relay(ONE.forgets(1)));
+    cover(relay(ONE.relay_losses(1).refusals(1)));
+    cover(relay(ONE.keys(1).expiries(1)));
 }
 
 #[test]
 fn every_transition_of_link_and_relay_is_one_of_the_core() {
-    let one = Budget {
-        messages: [1, 0],
-        ..NOTHING
-    };
-    cover(both(one));
+    cover(both(ONE));
+    cover(both(ONE.silent_forgets(1)));
 }
 
 /// Everything that the model knows of can happen.
-const LONG: Budget = Budget {
-    messages: [5, 3],
-    reads: [2, 2],
-    crashes: 5,
-    duplicates: 4,
-    drops: 4,
-    reorders: 4,
-    link_ups: 0,
-    link_losses: 4,
-    relay_losses: 4,
-    refusals: 4,
-    forgets: 2,
-    silent_forgets: 1,
-    keys: 3,
-    expiries: 1,
-    impatience: u8::MAX,
-};
+const LONG: Budget = messages([5, 3])
+    .reads([2, 2])
+    .crashes(5)
+    .duplicates(4)
+    .drops(4)
+    .reorders(4)
+    .link_losses(4)
+    .relay_losses(4)
+    .refusals(4)
+    .forgets(2)
+    .silent_forgets(1)
+    .keys(3)
+    .expiries(1)
+    .impatience(u8::MAX);
 
 /// Steps of a random walk. Chosen: what `LONG` allows is used up before.
 const STEPS: usize = 400;
