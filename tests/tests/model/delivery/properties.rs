@@ -7,7 +7,7 @@ use stateright::Property;
 use tincan_core::DeliveryState;
 
 use super::Delivery;
-use super::state::{Disk, Envelope, Message, Payload, Side, State};
+use super::state::{Disk, Env, Envelope, Message, Payload, Side, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Invariant {
@@ -141,14 +141,12 @@ impl Side {
         }
     }
 
-    /// Invariant 2, as an acknowledgement leaves: the mark and what it stands for are durable.
-    pub(crate) fn may_acknowledge(&self, envelope: &Envelope) -> bool {
+    /// Invariant 2, as an acknowledgement leaves: the mark and what it stands for are durable. `seq`
+    /// is that of the message in the envelope, if there is one.
+    pub(crate) fn may_acknowledge(&self, id: Env, seq: Option<u8>) -> bool {
         let durable = self.durable();
-        let kept = match envelope.payload {
-            Payload::Message(Message { seq, .. }) => durable.has(seq),
-            Payload::Control(_) => true,
-        };
-        durable.seen.contains(&envelope.id) && (kept || durable.lost.contains(&envelope.id))
+        let kept = seq.is_none_or(|seq| durable.has(seq));
+        durable.seen.contains(&id) && (kept || durable.lost.contains(&id))
     }
 
     /// Invariant 6, as the person is told; false if it was further already.

@@ -24,6 +24,16 @@ pub(crate) struct Envelope {
     pub(crate) payload: Payload,
 }
 
+impl Envelope {
+    /// Of the message in it, if there is one.
+    pub(crate) fn seq(&self) -> Option<u8> {
+        match &self.payload {
+            Payload::Message(message) => Some(message.seq),
+            Payload::Control(_) => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payload {
     Message(Message),

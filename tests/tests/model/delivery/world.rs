@@ -6,9 +6,7 @@ use super::budget::Bounds;
 use super::properties::{Invariant, broken_by_commit};
 use super::rule::Rule;
 use super::session::{Input, Turn, Way};
-use super::state::{
-    Answer, Disk, Env, Envelope, Frame, Mailbox, Memory, Out, Payload, Push, Side, State,
-};
+use super::state::{Answer, Disk, Env, Envelope, Frame, Mailbox, Memory, Out, Push, Side, State};
 
 impl State {
     pub(crate) fn new(bounds: &Bounds) -> Self {
@@ -286,7 +284,7 @@ impl Step {
                 }
             }
             Out::Stored(id) => {
-                if !state_of_ack(&sides[at], &sides[1 - at], id) {
+                if !may_say_stored(&sides[at], &sides[1 - at], id) {
                     broken.get_or_insert(Invariant::AckDurable);
                 }
                 if *link {
@@ -296,11 +294,10 @@ impl Step {
             Out::Nack(id) => wires[1 - at].push(Frame::Nack(id)),
             Out::AckMailbox(index) => {
                 let mailbox = &mut mailboxes[at];
-                let acked = mailbox.entries.iter().filter(|entry| entry.0 <= index);
-                if !acked
-                    .clone()
-                    .all(|entry| sides[at].may_acknowledge(&entry.1))
-                {
+                let mut acked = mailbox.entries.iter().filter(|entry| entry.0 <= index);
+                let durable =
+                    |envelope: &Envelope| sides[at].may_acknowledge(envelope.id, envelope.seq());
+                if !acked.all(|entry| durable(&entry.1)) {
                     broken.get_or_insert(Invariant::AckDurable);
                 }
                 if relay_up {
@@ -410,14 +407,8 @@ impl Step {
 
 /// Whether the acknowledgement of this envelope may leave: judged by the sender's row, if it is still
 /// there; if not, it was delivered.
-fn state_of_ack(side: &Side, sender: &Side, id: super::state::Env) -> bool {
-    let row = sender.durable().outbox.iter().find(|row| row.id == id);
-    let payload = row.map_or_else(
-        || Payload::Control(super::state::Control::default()),
-        |row| {
-            let (seq, text) = (row.seq, 0);
-            Payload::Message(super::state::Message { seq, text })
-        },
-    );
-    side.may_acknowledge(&Envelope { id, payload })
+fn may_say_stored(side: &Side, sender: &Side, id: Env) -> bool {
+    let mut rows = sender.durable().outbox.iter();
+    let seq = rows.find(|row| row.id == id).map(|row| row.seq);
+    side.may_acknowledge(id, seq)
 }
