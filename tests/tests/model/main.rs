@@ -25,6 +25,8 @@ mod relay;
     reason = "the disk of the relay's own tests, of which a part is used here"
 )]
 mod relay_disk;
+mod rules;
 
 /// If this is set, to anything, everything here goes further: minutes instead of seconds.
+/// `docs/testing.md` says how far.
 const WIDE: &str = "TINCAN_MODEL_WIDE";

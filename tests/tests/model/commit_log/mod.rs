@@ -61,6 +61,18 @@ impl Budget {
     }
 }
 
+/// Everybody wants to commit once.
+const RACE: Budget = Budget::intents([1, 1, 1]);
+
+/// Two do, and the third only reads.
+const TWO: Budget = Budget::intents([1, 1, 0]);
+
+/// Two do, one of them twice.
+const TWICE_AND_ONCE: Budget = Budget::intents([2, 1, 0]);
+
+/// One does, and nobody is in its way.
+const ONE: Budget = Budget::intents([1, 0, 0]);
+
 struct CommitLog {
     budget: Budget,
     /// The rule that this one lacks.

@@ -1,31 +1,35 @@
 //! The rules that the commit log rests on. A model without one of them is a mutant.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Rule {
+use super::{AGREE, Budget, DONE, GROW, ONE, ONE_INDEX, TWICE_AND_ONCE, TWO, WELCOME};
+use crate::rules::rules;
+
+rules! {
+    Budget:
+
     /// A commit is merged when it has won, and not when it is sent.
-    MergeAfterWin,
+    MergeAfterWin in TWO => AGREE;
     /// A Welcome is put when its commit has won.
-    WelcomeAfterWin,
+    WelcomeAfterWin in TWO => WELCOME;
     /// That a Welcome is owed is in the transaction of the merge.
-    OwedWelcomeDurable,
+    OwedWelcomeDurable in ONE.crashes(1) => DONE;
     /// The relay compares.
-    Compare,
+    Compare in TWO => AGREE;
     /// The relay answers a repeated append as the first time.
-    Idempotent,
+    Idempotent in ONE.losses(1) => DONE;
     /// And does not append it again.
-    OneIndexEach,
+    OneIndexEach in ONE.losses(1) => ONE_INDEX;
     /// That a commit is wanted is durable.
-    IntentDurable,
+    IntentDurable in ONE.crashes(1) => DONE;
     /// A commit is stored before it is sent.
-    BuiltDurable,
+    BuiltDurable in ONE.crashes(1) => DONE;
     /// Who has lost clears its commit.
-    LoserClears,
+    LoserClears in TWO => DONE;
     /// And wants it still.
-    LoserRebuilds,
+    LoserRebuilds in TWO => DONE;
     /// An answer counts only for the commit that it answers.
-    AnswerMatched,
+    AnswerMatched in TWICE_AND_ONCE.duplicates(1) => AGREE;
     /// The log is applied in its order.
-    AppliesInOrder,
+    AppliesInOrder in TWO => DONE;
     /// A merge is durable when something follows from it.
-    MergeDurable,
+    MergeDurable in ONE.crashes(1) => GROW;
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 /// What may happen, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) budget: Budget,
     /// There is a direct link whenever it is needed.

@@ -7,10 +7,9 @@ use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 use super::Delivery;
 use super::budget::{Bounds, EACH, ONE, THREE, TWO, both, link, relay};
-use super::properties::{
-    ACK_DURABLE, COMMITTED, DURABLE, ENDS, FORWARD, ONCE, ONE_CONTENT, ORDER, RESTS,
-};
-use super::rule::Rule;
+use super::properties::{ENDS, RESTS};
+use super::rule::MUTANTS;
+use crate::rules::{broken_in, each_is_missed};
 
 /// Looks at every state; says how many there are.
 fn search(bounds: Bounds) -> usize {
@@ -105,67 +104,15 @@ fn link_and_relay_together_keep_every_promise() {
 #[test]
 fn a_question_that_a_relay_has_lost_waits_for_a_link() {
     let lost = ONE.forgets(1).keys(1);
-    let checker = Delivery::new(relay(lost), None).checker();
-    let checker = checker
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
-    let found: BTreeSet<_> = checker.discoveries().into_keys().collect();
+    let model = Delivery::new(relay(lost), None);
+    let broken = broken_in(model, HasDiscoveries::AnyFailures);
     assert!(
-        found.is_subset(&BTreeSet::from([ENDS, RESTS])) && !found.is_empty(),
-        "{found:?}"
+        broken.is_subset(&BTreeSet::from([ENDS, RESTS])) && !broken.is_empty(),
+        "{broken:?}"
     );
-}
-
-/// A model without one rule, where to look, and what must notice.
-type Mutant = (Rule, Bounds, &'static str);
-
-const MUTANTS: &[Mutant] = &[
-    (Rule::TransmitAfterCommit, link(ONE), DURABLE),
-    (Rule::AckAfterCommit, link(ONE), ACK_DURABLE),
-    (Rule::SeenWithItsRow, relay(ONE.crashes(1)), ACK_DURABLE),
-    (Rule::OneRowPerSeq, link(ONE.keys(1).link_losses(1)), ONCE),
-    (Rule::SeqWithItsMessage, link(TWO.crashes(1)), ONE_CONTENT),
-    (Rule::ResealedFromStore, link(TWO.keys(1)), ONE_CONTENT),
-    (Rule::GapFilledInPlace, link(TWO.keys(1)), ORDER),
-    (Rule::HoleGivenUp, link(TWO.keys(1).expiries(1)), ENDS),
-    (Rule::RelayIsNotDelivery, relay(ONE), COMMITTED),
-    (Rule::StoredIsNotDelivery, link(ONE.keys(1)), COMMITTED),
-    (Rule::ToldOnce, both(ONE.keys(1).link_losses(1)), FORWARD),
-    (Rule::LinkLossFreesInFlight, link(ONE.link_losses(1)), ENDS),
-    (
-        Rule::RelayLossFreesInFlight,
-        relay(ONE.relay_losses(1).refusals(1)),
-        RESTS,
-    ),
-    (Rule::RelayForgotReloads, relay(ONE.forgets(1)), ENDS),
-    (Rule::ForgottenReceiptOwed, relay(ONE.forgets(1)), ENDS),
-    (Rule::RestartReloads, link(ONE.crashes(1)), ENDS),
-    (Rule::OwedReceiptDurable, relay(ONE.crashes(1)), RESTS),
-    (Rule::UnreadableAskedFor, link(ONE.keys(1)), ENDS),
-    (Rule::WantedResealed, link(ONE.keys(1)), ENDS),
-    (Rule::HolesAskedFor, both(ONE.silent_forgets(1)), ENDS),
-    (Rule::StoredAnnounced, both(ONE.silent_forgets(1)), ENDS),
-    (Rule::RefusedGoesToRelay, both(TWO.refusals(1)), ENDS),
-];
-
-/// What a search in a model without the rule finds, until it finds this.
-fn caught_by(rule: Rule, bounds: Bounds, property: &'static str) -> BTreeSet<&'static str> {
-    let checker = Delivery::new(bounds, Some(rule)).checker();
-    let until = HasDiscoveries::AllOf(BTreeSet::from([property]));
-    let checker = checker.finish_when(until).spawn_bfs().join();
-    checker.discoveries().into_keys().collect()
 }
 
 #[test]
 fn every_rule_that_is_left_out_is_missed() {
-    let mut wrong = Vec::new();
-    for &(rule, bounds, property) in MUTANTS {
-        let found = caught_by(rule, bounds, property);
-        println!("without {rule:?}: {found:?}");
-        if !found.contains(property) {
-            wrong.push(format!("{rule:?}: {found:?} instead of {property}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    each_is_missed(MUTANTS, Delivery::new);
 }
