@@ -117,7 +117,9 @@ fn docs(scope: &Scope) -> anyhow::Result<Note> {
 }
 
 fn build(scope: &Scope) -> anyhow::Result<Note> {
-    Program::cargo_on(scope, &["build", "--locked", "--all-targets"]).run()?;
+    // What took how long is in target/cargo-timings then.
+    let build = ["build", "--locked", "--all-targets", "--timings"];
+    Program::cargo_on(scope, &build).run()?;
     Ok(None)
 }
 
