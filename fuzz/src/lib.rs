@@ -6,8 +6,8 @@
 //! [`TARGETS`] lists them. Each has a folder `corpus/NAME`: the files `seed-*` are made by [`seeds`] with
 //! the real encoders, the others were found by fuzzing.
 //!
-//! Owns the targets, their seeds and corpora. Does not own libFuzzer and its flags: the programs in
-//! `libfuzzer/`, which are no part of the workspace, call the targets, and `cargo xtask fuzz` runs them.
+//! Owns the targets, their seeds and corpora. Does not own libFuzzer and its flags: the program in
+//! `libfuzzer/`, which is no part of the workspace, calls them, and `cargo xtask fuzz` runs it.
 //! `cargo test` replays the corpora.
 
 #![allow(

@@ -8,7 +8,7 @@ use crate::{core, mls, protocol, servers};
 /// One target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: also that of its program, its corpus and its test.
+    /// Its name: also that of its corpus and its test.
     pub name: &'static str,
     /// Panics if a property does not hold for these bytes.
     pub run: fn(&[u8]),

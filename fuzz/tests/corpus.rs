@@ -1,5 +1,5 @@
-//! Replays every corpus, one test for each target, and holds corpora, targets, seeds and programs
-//! against each other.
+//! Replays every corpus, one test for each target, and holds corpora, targets and seeds against
+//! each other.
 //!
 //! Seeds are made anew by `cargo test --release -p tincan-fuzz --test corpus -- --ignored`.
 
@@ -72,17 +72,6 @@ fn targets() -> BTreeSet<String> {
 #[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     assert_eq!(names(&folder()), targets());
-}
-
-#[test]
-fn every_target_has_a_program_for_libfuzzer_and_every_program_a_target() {
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("libfuzzer/fuzz_targets");
-    let programs = names(&programs);
-    let programs: BTreeSet<String> = programs
-        .iter()
-        .map(|name| name.strip_suffix(".rs").unwrap().to_owned())
-        .collect();
-    assert_eq!(programs, targets());
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Fuzzing: every target of `fuzz/` for a while, as many at a time as there are cores.
+//! Fuzzing: every target of `fuzz/` for a while, some at a time.
 //!
-//! Owns how the programs of `fuzz/libfuzzer` are built and run. Does not own the targets, nor
+//! Owns how the program of `fuzz/libfuzzer` is built and run. Does not own the targets, nor
 //! libFuzzer, which `cargo fuzz` brings.
 //!
 //! Invariants: nothing is written into the committed corpora: what is found goes to
@@ -22,7 +22,7 @@ use crate::steps::Note;
 use crate::tools;
 
 /// How long each target runs, seconds. Chosen: with a corpus that was fuzzed before, what a change has
-/// broken shows within it, and all targets together stay below ten minutes on two cores.
+/// broken shows within it, and all targets together stay below four minutes on two cores.
 const SECONDS: u64 = 30;
 
 /// One input may take this long, seconds; libFuzzer's own default is 1,200. The slowest ones, a hundred
@@ -30,10 +30,19 @@ const SECONDS: u64 = 30;
 const INPUT_TIMEOUT: &str = "-timeout=25";
 
 const FOLDER: &str = "fuzz/libfuzzer";
+const CORPORA: &str = "fuzz/corpus";
 
 /// Targets that need a whole peer, which takes several times as long to compile with instrumentation as
 /// all the others together: they run when they are named, and their corpora replay with the tests.
 const LARGE: &[&str] = &["key_file", "socket_command"];
+
+/// Targets at a time for each core. They share the time that is given: with more each would have too
+/// little, with fewer all of them would take too long.
+const PER_CORE: usize = 2;
+
+/// The program for all targets, and the variable that tells it which one.
+const PROGRAM: &str = "any";
+const TARGET: &str = "TINCAN_FUZZ_TARGET";
 
 /// The one way in which programs are built, so that a second call finds them. Without a sanitizer,
 /// which only a nightly compiler has; debug assertions and overflow checks are on.
@@ -64,14 +73,10 @@ impl Default for Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<Note> {
     let targets = choose(known()?, &options.targets)?;
     tools::install_one("fuzz")?;
-    match options.targets.as_slice() {
-        [] => cargo_fuzz("build").run()?,
-        named => named
-            .iter()
-            .try_for_each(|name| cargo_fuzz("build").args(features(name)).args(&[name]).run())?,
-    }
+    let features = features(&targets);
+    cargo_fuzz("build").args(features).args(&[PROGRAM]).run()?;
     let count = targets.len();
-    let failed = fuzz(targets, options.seconds)?;
+    let failed = fuzz(targets, features, options.seconds)?;
     if !failed.is_empty() {
         bail!(
             "{} of {count} targets failed:\n{}",
@@ -82,19 +87,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Note> {
     Ok(Some(format!("{count} targets, {} s each", options.seconds)))
 }
 
-/// The targets, in the order of their names.
+/// The targets, in the order of their names: each has a corpus.
 fn known() -> anyhow::Result<Vec<String>> {
-    let folder = Path::new(FOLDER).join("fuzz_targets");
-    let entries = fs::read_dir(&folder)
-        .with_context(|| format!("cannot read {}; run this at the top", folder.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        names.extend(
-            path.file_stem()
-                .map(|name| name.to_string_lossy().into_owned()),
-        );
-    }
+    let folder = Path::new(CORPORA);
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("cannot read {CORPORA}; run this at the top"))?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<anyhow::Result<Vec<String>>>()?;
     names.sort_unstable();
     Ok(names)
 }
@@ -119,8 +118,8 @@ fn cargo_fuzz(command: &str) -> Program {
     Program::cargo(&["fuzz", command]).args(HOW)
 }
 
-fn features(target: &str) -> &'static [&'static str] {
-    if LARGE.contains(&target) {
+fn features(targets: &[String]) -> &'static [&'static str] {
+    if targets.iter().any(|name| LARGE.contains(&name.as_str())) {
         &["--features", "peer"]
     } else {
         &[]
@@ -128,18 +127,18 @@ fn features(target: &str) -> &'static [&'static str] {
 }
 
 /// Runs all of them, and says how those that failed can be repeated.
-fn fuzz(targets: Vec<String>, seconds: u64) -> anyhow::Result<Vec<String>> {
+fn fuzz(targets: Vec<String>, features: &[&str], seconds: u64) -> anyhow::Result<Vec<String>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let waiting = Mutex::new(VecDeque::from(targets));
     let next = || waiting.lock().ok()?.pop_front();
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..cores {
+        for _ in 0..cores * PER_CORE {
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 while let Some(target) = next() {
                     // The receiver outlives this scope.
-                    let _ = sender.send(fuzz_one(&target, seconds));
+                    let _ = sender.send(fuzz_one(&target, features, seconds));
                 }
             });
         }
@@ -150,7 +149,7 @@ fn fuzz(targets: Vec<String>, seconds: u64) -> anyhow::Result<Vec<String>> {
 }
 
 /// Runs one, and says how its failure can be repeated if it has failed.
-fn fuzz_one(target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
+fn fuzz_one(target: &str, features: &[&str], seconds: u64) -> anyhow::Result<Option<String>> {
     let found = format!("{FOLDER}/corpus/{target}");
     let artifacts = format!("{FOLDER}/artifacts/{target}");
     let log = format!("{artifacts}/log");
@@ -158,8 +157,10 @@ fn fuzz_one(target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {folder}"))?;
     }
     let program = cargo_fuzz("run")
-        .args(features(target))
-        .args(&[target, &found, &format!("fuzz/corpus/{target}"), "--"])
+        .env(TARGET, target)
+        .args(features)
+        .args(&[PROGRAM, &found, &format!("{CORPORA}/{target}"), "--"])
+        .args(&[&format!("-artifact_prefix={artifacts}/")])
         .args(&[&format!("-max_total_time={seconds}"), INPUT_TIMEOUT])
         .args(&["-print_final_stats=1"]);
     let passed = program.run_into(Path::new(&log))?;
@@ -167,8 +168,8 @@ fn fuzz_one(target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
     output::note(&summary(target, &text));
     Ok((!passed).then(|| match artifact(&text) {
         Some(input) => {
-            let how = [HOW, features(target)].concat().join(" ");
-            format!("cargo fuzz run {how} {target} {input}")
+            let how = [HOW, features].concat().join(" ");
+            format!("{TARGET}={target} cargo fuzz run {how} {PROGRAM} {input}")
         }
         None => format!("{target} left no input; its output is in {log}"),
     }))

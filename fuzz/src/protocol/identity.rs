@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,7 +60,7 @@ fn id<T: Id>(text: &str) -> Option<T> {
 /// Certificates: as they are, and with a right signature over whatever fields.
 pub fn device_cert(data: &[u8]) {
     cert(data);
-    let key = IdentityKey::from_seed(&[1; 32]);
+    let key = &*IDENTITY_KEY;
     let mut script = Script::new(data);
     let (version, device) = (script.byte(), script.array::<32>());
     let (created, expires) = (script.number(), script.number());
@@ -120,7 +121,11 @@ pub fn phrase(data: &[u8]) {
     }
 }
 
-/// The device that targets sign with.
-pub(crate) fn device_key() -> DeviceKey {
-    DeviceKey::from_seed(&[2; 32])
-}
+/// The identity that targets certify with, the device that they sign with, and its certificate: made
+/// once, because with instrumentation a signature takes a millisecond.
+pub(crate) static IDENTITY_KEY: LazyLock<IdentityKey> =
+    LazyLock::new(|| IdentityKey::from_seed(&[1; 32]));
+pub(crate) static DEVICE_KEY: LazyLock<DeviceKey> =
+    LazyLock::new(|| DeviceKey::from_seed(&[2; 32]));
+pub(crate) static CERT: LazyLock<DeviceCert> =
+    LazyLock::new(|| DeviceCert::issue(&IDENTITY_KEY, DEVICE_KEY.device(), 1_900_000_000_000));

@@ -2,15 +2,13 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message as _;
-use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::invite::{Invite, InviteError, SCHEME};
-use tincan_protocol::keys::IdentityKey;
 use tincan_protocol::labels::Label;
 use tincan_protocol::limits::{INVITE_MAX, NAME_MAX, SIGNAL_SERVERS_MAX};
 use tincan_protocol::wire;
 
 use super::check_url;
-use super::identity::device_key;
+use super::identity::{CERT, DEVICE_KEY};
 use crate::bounded::bounded;
 
 /// An invite link: any text, and any body with a right signature.
@@ -19,17 +17,11 @@ pub fn invite(data: &[u8]) {
         check(text);
     }
     let signed = wire::SignedInvite {
-        signature: device_key().sign(Label::Invite, &[data]).to_vec(),
-        cert: cert().encode(),
+        signature: DEVICE_KEY.sign(Label::Invite, &[data]).to_vec(),
+        cert: CERT.encode(),
         body: data.to_vec(),
     };
     check(&link(&signed));
-}
-
-/// The certificate of the device that targets sign with.
-pub(crate) fn cert() -> DeviceCert {
-    let identity = IdentityKey::from_seed(&[1; 32]);
-    DeviceCert::issue(&identity, device_key().device(), 1_900_000_000_000)
 }
 
 fn link(signed: &wire::SignedInvite) -> String {
@@ -56,7 +48,7 @@ fn check(text: &str) {
     );
 
     // The same said by our own encoder. The signer of the text may be another one.
-    match Invite::sign(body.clone(), cert(), &device_key()) {
+    match Invite::sign(body.clone(), CERT.clone(), &DEVICE_KEY) {
         Ok(own) => {
             let reread = own.to_string().parse::<Invite>().unwrap();
             assert_eq!(reread.body(), body);

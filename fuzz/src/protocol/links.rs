@@ -12,8 +12,7 @@ use tincan_protocol::link::{
 use tincan_protocol::signal::Opaque;
 use tincan_protocol::{DeviceId, IdentityId, LinkSessionId};
 
-use super::identity::device_key;
-use super::invites::cert;
+use super::identity::{CERT, DEVICE_KEY};
 use crate::bounded::bounded;
 use crate::script::Script;
 
@@ -71,7 +70,7 @@ pub fn link_signal(data: &[u8]) {
     if again.len() <= SIGNAL_MESSAGE_MAX {
         assert_eq!(LinkSignal::decode(&again).as_ref(), Ok(&signal));
     }
-    let key = device_key();
+    let key = &*DEVICE_KEY;
     match signal {
         LinkSignal::Offer(description) | LinkSignal::Answer(description) => {
             let expected = expected(None);
@@ -90,7 +89,7 @@ pub fn link_signal(data: &[u8]) {
                 candidate,
                 ..
             } = candidate;
-            let signed = SignedCandidate::sign(session, counter, candidate, &key);
+            let signed = SignedCandidate::sign(session, counter, candidate, key);
             assert_eq!(signed.verify(&key.device()).is_ok(), fits);
         }
         LinkSignal::Bye(bye) => {
@@ -110,7 +109,7 @@ pub fn description(data: &[u8]) {
         1 => sdp_with(&[0xab; 32], &String::from_utf8_lossy(script.chunk())),
         _ => script.text(),
     };
-    let key = device_key();
+    let key = &*DEVICE_KEY;
     let offer = template(Role::Offer, [0; 32]);
     let is_answer = script.byte() % 2 == 1;
     let mut statement = if is_answer {
@@ -142,7 +141,7 @@ pub fn description(data: &[u8]) {
     if is_wrong(Wrong::Fingerprint) {
         statement.fingerprint = script.array();
     }
-    let mut description = SignedDescription::sign(&statement, sdp, &cert(), &key);
+    let mut description = SignedDescription::sign(&statement, sdp, &CERT, key);
     if is_wrong(Wrong::Sdp) {
         description.sdp.push_str(&script.text());
     }
@@ -200,22 +199,20 @@ enum Wrong {
 }
 
 fn expected(offer: Option<&Statement>) -> Expected<'_> {
-    let cert = cert();
     Expected {
         me: ME,
-        from: (cert.identity(), cert.device()),
+        from: (CERT.identity(), CERT.device()),
         now_ms: NOW_MS,
         offer,
     }
 }
 
 pub(crate) fn template(role: Role, bind: [u8; 32]) -> Statement {
-    let cert = cert();
     Statement {
         session: LinkSessionId::from_bytes([1; 16]),
         role,
-        from_identity: cert.identity(),
-        from_device: cert.device(),
+        from_identity: CERT.identity(),
+        from_device: CERT.device(),
         to_identity: ME.0,
         to_device: ME.1,
         nonce: [6; 32],

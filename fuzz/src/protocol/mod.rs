@@ -21,8 +21,7 @@ pub use urls::server_url;
 
 /// What the seeds are made with.
 pub(crate) mod shared {
-    pub(crate) use super::identity::device_key;
-    pub(crate) use super::invites::cert;
+    pub(crate) use super::identity::{CERT, DEVICE_KEY};
     pub(crate) use super::links::{sdp_with, template};
     pub(crate) use super::sealing::{Counting, address_key};
 }

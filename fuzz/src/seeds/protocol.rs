@@ -26,7 +26,7 @@ use tincan_protocol::{
 };
 
 use super::{Seed, seed};
-use crate::protocol::shared::{Counting, address_key, cert, device_key, sdp_with, template};
+use crate::protocol::shared::{CERT, Counting, DEVICE_KEY, address_key, sdp_with, template};
 use crate::script::ScriptWriter;
 
 fn url(text: &str) -> ServerUrl {
@@ -68,7 +68,7 @@ fn invite_body() -> InviteBody {
 /// Links, and bodies that the target signs.
 pub fn invite() -> Vec<Seed> {
     let link = |body| {
-        Invite::sign(body, cert(), &device_key())
+        Invite::sign(body, CERT.clone(), &DEVICE_KEY)
             .unwrap()
             .to_string()
     };
@@ -536,21 +536,21 @@ pub fn sdp() -> Vec<Seed> {
 
 fn described(role: Role) -> SignedDescription {
     let sdp = sdp_with(&[0xab; 32], "");
-    SignedDescription::sign(&template(role, [0; 32]), sdp, &cert(), &device_key())
+    SignedDescription::sign(&template(role, [0; 32]), sdp, &CERT, &DEVICE_KEY)
 }
 
 /// One of every kind.
 pub fn link_signal() -> Vec<Seed> {
     let session = LinkSessionId::from_bytes([1; 16]);
     let line = "candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host";
-    let candidate = SignedCandidate::sign(session, 0, line.to_owned(), &device_key());
+    let candidate = SignedCandidate::sign(session, 0, line.to_owned(), &DEVICE_KEY);
     let signals = [
         ("offer", LinkSignal::Offer(described(Role::Offer))),
         ("answer", LinkSignal::Answer(described(Role::Answer))),
         ("candidate", LinkSignal::Candidate(candidate)),
         (
             "bye",
-            LinkSignal::Bye(SignedBye::sign(session, &device_key())),
+            LinkSignal::Bye(SignedBye::sign(session, &DEVICE_KEY)),
         ),
     ];
     signals
@@ -611,7 +611,7 @@ pub fn device_cert() -> Vec<Seed> {
         .number(1_963_244_800_000)
         .raw([40, 1]);
     vec![
-        seed("certificate", cert().encode()),
+        seed("certificate", CERT.encode()),
         seed("fields", fields.finish()),
     ]
 }

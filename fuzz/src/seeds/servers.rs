@@ -259,6 +259,13 @@ pub fn turn() -> Vec<Seed> {
             request(allocated.clone(), 0, 2, 1).byte(1).byte(4).finish(),
         ),
         seed(
+            "added-behind-the-signature",
+            request(allocated.clone(), 0x80, 2, 1)
+                .byte(1)
+                .byte(0)
+                .finish(),
+        ),
+        seed(
             "wrong-password",
             request(allocated.clone(), 2, 2, 1).byte(1).byte(0).finish(),
         ),

@@ -9,7 +9,7 @@ use tincan_signal_server::{EmbeddedTurn, Sent, TurnDoor};
 use turn_server_proto::types::stun::message::Message;
 
 use super::names::NOW_S;
-use super::turn_client::{self, Signer};
+use super::turn_client::{self, SMUGGLED, Signer};
 use crate::script::Script;
 
 /// Steps of one input.
@@ -150,6 +150,7 @@ impl World {
         );
         assert_eq!(special_range(sent.to.ip()), None);
         assert!(sent.to.ip() != OWN && sent.to.port() != 0);
+        assert_ne!(sent.to, SMUGGLED, "a peer that nobody signed for");
         assert!(sent.packet.len() <= packet.len());
     }
 

@@ -115,13 +115,14 @@ impl Driver {
         }
     }
 
-    /// Seals a signal to the contact and hands it to a server where they listen.
-    pub(super) fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) {
+    /// Seals a signal and hands it to a server that leads to the contact. False if none is up: then it is
+    /// lost.
+    pub(super) fn send_signal(&mut self, no: ConversationNo, signal: &LinkSignal) -> bool {
         let Some(conversation) = self.conversations.get(&no) else {
-            return;
+            return false;
         };
         let Some(reach) = &conversation.row.their_reach else {
-            return;
+            return false;
         };
         let (to, from) = (
             reach.signal_address,
@@ -132,13 +133,12 @@ impl Driver {
             .encode()
             .ok()
             .and_then(|bytes| sealed_box::seal(&to, &bytes, &mut rng).ok());
-        let Some(body) = sealed else { return };
+        let Some(body) = sealed else { return false };
         let servers = reach
             .signal_servers
             .iter()
             .filter_map(|server| self.signals.get(server));
-        if let Some(server) = servers.into_iter().find(|server| server.up) {
-            server.handle.send(SignalCommand::Send { to, from, body });
-        }
+        let up = servers.into_iter().find(|server| server.up);
+        up.is_some_and(|server| server.handle.send(SignalCommand::Send { to, from, body }))
     }
 }

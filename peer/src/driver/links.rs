@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
 use tincan_link::{IcePolicy, IceServer, LinkConfig, LinkEvent, Parties};
-use tincan_protocol::link::VerifiedDescription;
+use tincan_protocol::link::{LinkSignal, VerifiedDescription};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
 use tincan_protocol::{EnvelopeId, SignalAddress};
@@ -210,13 +210,30 @@ impl Driver {
         }
         match event {
             LinkEvent::Signal(signal) => {
-                self.send_signal(no, &signal);
+                let is_sent = self.send_signal(no, &signal);
+                match signal {
+                    // Nobody will answer it: rather another attempt when a server is up.
+                    LinkSignal::Offer(_) | LinkSignal::Answer(_) if !is_sent => {
+                        self.end_attempt(no, "no signaling server leads to the contact");
+                    }
+                    _ => {}
+                }
                 Ok(())
             }
             LinkEvent::Up { hello, relayed } => self.link_up(no, &hello, relayed),
             LinkEvent::Frame(frame) => self.handle_frame(no, frame),
             LinkEvent::Down { reason } => self.link_down(no, &reason.to_string()),
             _ => Ok(()),
+        }
+    }
+
+    fn end_attempt(&mut self, no: ConversationNo, reason: &str) {
+        let now = self.around.now().instant;
+        if let Some(conversation) = self.conversations.get_mut(&no) {
+            let link = &mut conversation.link;
+            link.close(reason);
+            let wait = link.backoff(chance(self.around.as_mut()));
+            link.retry_in(now, wait);
         }
     }
 
@@ -231,13 +248,7 @@ impl Driver {
                 conversation = no.0,
                 "another state of the same group; link closed"
             );
-            let now = self.around.now().instant;
-            if let Some(conversation) = self.conversations.get_mut(&no) {
-                let link = &mut conversation.link;
-                link.close("group states differ");
-                let wait = link.backoff(chance(self.around.as_mut()));
-                link.retry_in(now, wait);
-            }
+            self.end_attempt(no, "group states differ");
             return Ok(());
         }
         let now = self.around.now().instant;

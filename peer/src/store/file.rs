@@ -69,8 +69,7 @@ impl DatabaseFile {
 
     /// Something was written.
     pub(super) fn has_room(&self) {
-        self.is_full
-            .send_if_modified(|is_full| std::mem::take(is_full));
+        self.is_full.send_if_modified(std::mem::take);
     }
 
     /// Closes it, as soon as the last transaction has ended.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tincan_link::LinkEvent;
 use tincan_protocol::link::{
-    LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedDescription, Statement,
+    LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedBye, SignedDescription, Statement,
 };
 use tincan_protocol::signal::TurnCredentials;
 use tincan_protocol::wire::{self, GroupState, Hello, peer_frame};
@@ -123,6 +123,31 @@ async fn regression_who_still_offers_long_after_our_winning_offer_is_answered() 
     offering(&mut winner, 2, Duration::MAX);
     knock(&mut winner, &loser, 2);
     assert_ne!(winner.contact().link.attempt(), Some(2));
+}
+
+/// It waited for the answer for 20 s.
+#[tokio::test]
+async fn regression_an_attempt_whose_offer_no_server_takes_ends_at_once() {
+    let (mut ann, bob) = ann_and_bob();
+    let connecting = SlotState::Connecting {
+        attempt: 1,
+        offering: true,
+        handle: Box::new(Nowhere),
+    };
+    set_slot(&mut ann, connecting);
+    ann.driver.signals.clear();
+    let (no, offer) = (ann.no(), offer(&ann, &bob, 1));
+    let other = LinkSignal::Bye(SignedBye::sign(
+        LinkSessionId::from_bytes([1; 16]),
+        &ann.driver.device,
+    ));
+    let events = [other, offer].map(LinkEvent::Signal);
+    let attempts = events.map(|event| {
+        ann.driver.handle_link(no, 1, event).unwrap();
+        ann.contact().link.attempt()
+    });
+    assert_eq!(attempts, [Some(1), None]);
+    assert!(ann.contact().link.retry_at.is_some());
 }
 
 #[tokio::test]
