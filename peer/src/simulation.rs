@@ -21,6 +21,7 @@ pub use crate::net::{
 };
 pub use crate::store::{ConversationNo, JournalEvent};
 pub use redb::StorageBackend;
+pub use tincan_core::Buffer;
 
 use crate::builder::{NewProfile, profile_row};
 use crate::driver::Driver;
@@ -145,6 +146,11 @@ impl Node {
     #[must_use]
     pub fn conversations(&self) -> Vec<ConversationView> {
         self.driver.conversation_views()
+    }
+
+    /// How full the buffers of each conversation are.
+    pub fn buffers(&self) -> impl Iterator<Item = (ConversationNo, Buffer)> {
+        self.driver.buffers()
     }
 
     /// Whether a message of the other side is stored here, shown or not.

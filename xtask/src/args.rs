@@ -11,7 +11,7 @@ Usage: cargo xtask COMMAND [-p PACKAGE]...
        cargo xtask fuzz [--seconds N] [TARGET]...
 
 Commands:
-  test     everything: install, lint, deny, docs, build, tests, doctests, fuzz
+  test     everything: install, lint, deny, docs, build, tests, doctests
   lint     formatting and clippy
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings

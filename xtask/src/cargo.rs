@@ -27,11 +27,6 @@ impl Scope {
         }
     }
 
-    /// Whether it is the whole workspace.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.packages.is_empty()
-    }
-
     /// The packages as cargo's arguments, `all` if there is no choice.
     fn args(&self, all: &'static str) -> Vec<String> {
         if self.packages.is_empty() {

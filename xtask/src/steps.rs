@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::cargo::{Program, Scope};
-use crate::{deny, fuzz, output, tools};
+use crate::{deny, output, tools};
 
 /// Cheap and most often wrong first.
 pub(crate) const TEST: &[Step] = &[
@@ -22,7 +22,6 @@ pub(crate) const TEST: &[Step] = &[
     STEP_BUILD,
     STEP_TESTS,
     STEP_DOCTESTS,
-    STEP_FUZZ,
 ];
 /// What a style check would say.
 pub(crate) const LINT: &[Step] = &[STEP_FORMAT, STEP_CLIPPY];
@@ -64,11 +63,6 @@ const STEP_TESTS: Step = Step {
 const STEP_DOCTESTS: Step = Step {
     name: "doctests",
     work: doctests,
-};
-
-const STEP_FUZZ: Step = Step {
-    name: "fuzz",
-    work: fuzz,
 };
 
 /// What a step may tell besides having passed.
@@ -140,13 +134,6 @@ fn tests(scope: &Scope) -> anyhow::Result<Note> {
 fn doctests(scope: &Scope) -> anyhow::Result<Note> {
     Program::cargo_on(scope, &["test", "--locked", "--doc"]).run()?;
     Ok(None)
-}
-
-fn fuzz(scope: &Scope) -> anyhow::Result<Note> {
-    if !scope.is_everything() {
-        return Ok(Some("only with everything".to_owned()));
-    }
-    fuzz::run(&fuzz::Options::default())
 }
 
 #[cfg(test)]

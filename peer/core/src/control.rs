@@ -58,6 +58,10 @@ impl Control {
         self.due_at(at);
     }
 
+    pub(crate) fn asks_len(&self) -> usize {
+        self.asks.len()
+    }
+
     /// An envelope could not be opened. Beyond the bound the oldest is forgotten: its messages show
     /// up as a gap, and gaps are asked for as well.
     pub(crate) fn ask(&mut self, id: EnvelopeId, at: Instant) {

@@ -142,6 +142,14 @@ impl Inbox {
         Ok(true)
     }
 
+    pub(crate) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Keeps the bodies in memory within their bound. Only between calls, when everything held has
     /// been written.
     pub(crate) fn trim(&mut self) {

@@ -74,6 +74,11 @@ impl Numbering {
         Ok(seq)
     }
 
+    /// Bytes that wait to be sealed.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.unsealed_bytes
+    }
+
     /// The next contents that fit into one envelope; empty if none wait.
     pub(crate) fn next_payload(&mut self) -> Vec<SentContent> {
         let mut contents = Vec::new();

@@ -200,6 +200,14 @@ impl Outbox {
         self.window.contains_key(&first)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.window.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether another envelope may be on its way.
     pub(crate) fn has_room(&self) -> bool {
         self.window.len() < WINDOW_ENVELOPES && self.bytes < WINDOW_BYTES

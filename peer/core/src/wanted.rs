@@ -48,6 +48,11 @@ impl Wanted {
         }
     }
 
+    /// How many ids and ranges.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.ids.len(), self.ranges.len())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.ranges.is_empty()
     }

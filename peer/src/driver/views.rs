@@ -1,5 +1,7 @@
 //! What a simulated world looks at.
 
+use tincan_core::Buffer;
+
 use super::Driver;
 use crate::simulation::ConversationView;
 use crate::store::ConversationNo;
@@ -17,6 +19,11 @@ impl Driver {
             }
         });
         views.collect()
+    }
+
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (ConversationNo, Buffer)> {
+        let all = self.conversations.iter();
+        all.flat_map(|(&no, one)| one.session.buffers().map(move |buffer| (no, buffer)))
     }
 
     pub(crate) fn has_received(&self, no: ConversationNo, seq: u64) -> bool {

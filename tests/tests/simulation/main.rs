@@ -110,6 +110,7 @@ fn whatever_happens_the_invariants_hold() {
             met.lost_relays,
             met.full_disks,
             met.broken_links,
+            met.full_buffers,
             met.gaps,
             met.late,
             met.read,

@@ -207,6 +207,9 @@ impl Relay {
             };
             process.mailboxes.handle_outcome(ticket, outcome, now);
         }
+        if writes.is_empty() {
+            return self.outputs();
+        }
         let written = match process.store.commit(&writes, now_ms) {
             _ if self.fuse.is_burnt() => return Vec::new(),
             Ok(written) => written

@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     /// Turns that failed because the disk was full.
     pub(crate) full_disks: u64,
     pub(crate) broken_links: u64,
+    /// Buffers that were full after a turn.
+    pub(crate) full_buffers: u64,
     /// Gaps that somebody was shown.
     pub(crate) gaps: u64,
     /// Messages that came after their gap.
@@ -34,6 +36,7 @@ impl AddAssign for Tally {
         self.lost_relays += other.lost_relays;
         self.full_disks += other.full_disks;
         self.broken_links += other.broken_links;
+        self.full_buffers += other.full_buffers;
         self.gaps += other.gaps;
         self.late += other.late;
         self.failed += other.failed;

@@ -1,5 +1,6 @@
 //! The session: one conversation's delivery between this device and another.
 
+mod buffers;
 mod deliver;
 mod receive;
 mod resend;
@@ -26,6 +27,8 @@ use crate::time::{Instant, Now};
 use crate::unreadable::Unreadable;
 use crate::vault::{Vault, VaultError};
 use crate::wanted::Wanted;
+
+pub use buffers::Buffer;
 
 /// Between which two devices a session delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

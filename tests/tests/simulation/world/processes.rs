@@ -1,7 +1,7 @@
 //! Processes that begin, run and die.
 
 use rand::RngExt as _;
-use tincan_peer::simulation::Input;
+use tincan_peer::simulation::{Buffer, Input, Node};
 
 use super::{PEERS, World};
 use crate::machine::Server;
@@ -102,7 +102,7 @@ impl World {
             return self.crash(peer);
         }
         match result {
-            Ok(false) => {}
+            Ok(false) => self.check_buffers(peer),
             Ok(true) => panic!("peer {peer} has ended"),
             Err(error) => {
                 assert!(machine.disk.is_full(), "peer {peer}: {error}");
@@ -111,6 +111,23 @@ impl World {
                 self.machines[peer].fail(self.now);
                 self.hang_up_all(peer);
             }
+        }
+    }
+
+    /// Invariant 9, of what a peer keeps in memory for each conversation.
+    fn check_buffers(&mut self, peer: usize) {
+        let node = self.machines[peer].node.as_ref();
+        for (no, buffer) in node.into_iter().flat_map(Node::buffers) {
+            let Buffer {
+                what,
+                filled,
+                limit,
+            } = buffer;
+            assert!(
+                filled <= limit,
+                "9: {what} of {no:?} of peer {peer}: {filled}, at most {limit}",
+            );
+            self.tally.full_buffers += u64::from(filled == limit);
         }
     }
 
