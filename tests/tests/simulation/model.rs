@@ -138,6 +138,8 @@ impl Model {
                 claims[*from].acked.insert(*id);
                 false
             }
+            // A request that was refused has taken its contact away meanwhile; the user knows.
+            Ok(Err(SendError::UnknownContact)) => false,
             Ok(Err(error)) => panic!("a send is refused: {error}"),
             Err(oneshot::error::TryRecvError::Empty) => true,
             // Nobody knows what became of it.
