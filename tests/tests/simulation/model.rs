@@ -46,6 +46,8 @@ struct Text {
     from: usize,
     to: usize,
     text: String,
+    /// It was sent while the request to become contacts had no answer yet.
+    to_asked: bool,
     /// The sender's user was told that it is durable.
     is_acked: bool,
 }
@@ -106,10 +108,11 @@ impl Model {
         }
     }
 
-    /// A user sends a text.
+    /// A user sends a text. `to_asked`: to somebody who has not answered their request yet.
     pub(crate) fn sends(
         &mut self,
         (from, to): (usize, usize),
+        to_asked: bool,
         (id, text): (MsgId, String),
         answer: oneshot::Receiver<Answer>,
     ) {
@@ -118,6 +121,7 @@ impl Model {
             from,
             to,
             text,
+            to_asked,
             is_acked,
         };
         self.texts.insert(id, text);
@@ -138,8 +142,18 @@ impl Model {
                 claims[*from].acked.insert(*id);
                 false
             }
-            // A request that was refused has taken its contact away meanwhile; the user knows.
-            Ok(Err(SendError::UnknownContact)) => false,
+            // A request that is refused takes its contact away, if nothing was said to them yet.
+            Ok(Err(SendError::UnknownContact)) => {
+                let refused = &texts[id];
+                let said = |text: &Text| {
+                    text.is_acked && (text.from, text.to) == (refused.from, refused.to)
+                };
+                assert!(
+                    refused.to_asked && !texts.values().any(said),
+                    "4: {from} has lost a contact"
+                );
+                false
+            }
             Ok(Err(error)) => panic!("a send is refused: {error}"),
             Err(oneshot::error::TryRecvError::Empty) => true,
             // Nobody knows what became of it.

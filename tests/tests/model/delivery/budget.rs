@@ -47,32 +47,15 @@ impl Display for Bounds {
     }
 }
 
-/// What may still go wrong, and be done, in a run. A part of the state: what is used up is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Budget {
-    pub(crate) messages: [u8; 2],
-    pub(crate) reads: [u8; 2],
-    pub(crate) crashes: u8,
-    pub(crate) duplicates: u8,
-    pub(crate) drops: u8,
-    pub(crate) reorders: u8,
-    /// How often there is a link that nobody may count on.
-    pub(crate) link_ups: u8,
-    pub(crate) link_losses: u8,
-    pub(crate) relay_losses: u8,
-    pub(crate) refusals: u8,
-    pub(crate) forgets: u8,
-    pub(crate) silent_forgets: u8,
-    pub(crate) keys: u8,
-    pub(crate) expiries: u8,
-    /// How often a timer fires although what it waits for is on its way: a link that stalls, a
-    /// question that is asked again. Without a bound the questions alone would be infinitely many.
-    pub(crate) impatience: u8,
-}
+/// The fields, and one setter for each, so that bounds are short to write, and a way to say them.
+macro_rules! budget {
+    ($($(#[$meta:meta])* $thing:ident: $count:ty = $none:expr),* $(,)?) => {
+        /// What may still go wrong, and be done, in a run. A part of the state: what is used up is gone.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub(crate) struct Budget {
+            $($(#[$meta])* pub(crate) $thing: $count,)*
+        }
 
-/// One setter for each thing that may happen, so that bounds are short to write, and a way to say them.
-macro_rules! things {
-    ($($thing:ident: $count:ty = $none:expr),* $(,)?) => {
         impl Budget {
             const NOTHING: Self = Self { $($thing: $none),* };
 
@@ -92,13 +75,14 @@ macro_rules! things {
     };
 }
 
-things! {
+budget! {
     messages: [u8; 2] = [0, 0],
     reads: [u8; 2] = [0, 0],
     crashes: u8 = 0,
     duplicates: u8 = 0,
     drops: u8 = 0,
     reorders: u8 = 0,
+    /// How often there is a link that nobody may count on.
     link_ups: u8 = 0,
     link_losses: u8 = 0,
     relay_losses: u8 = 0,
@@ -107,6 +91,8 @@ things! {
     silent_forgets: u8 = 0,
     keys: u8 = 0,
     expiries: u8 = 0,
+    /// How often a timer fires although what it waits for is on its way: a link that stalls, a
+    /// question that is asked again. Without a bound the questions alone would be infinitely many.
     impatience: u8 = 0,
 }
 

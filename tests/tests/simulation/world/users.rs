@@ -2,7 +2,7 @@
 
 use rand::RngExt as _;
 use tincan_peer::simulation::{AddRequest, Command, ConversationNo, Input, Node, Reply};
-use tincan_peer::{AddError, Invite, InviteError};
+use tincan_peer::{AddError, ContactStanding, Invite, InviteError};
 use tincan_protocol::{IdentityId, MsgId};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -38,13 +38,19 @@ impl World {
         let Some((no, to)) = self.conversation(from, to) else {
             return;
         };
+        let node = self.machines[from].node.as_ref();
+        let known = node.map(Node::conversations).unwrap_or_default();
+        let to_asked = known
+            .iter()
+            .any(|one| one.no == no && one.standing != Some(ContactStanding::Accepted));
         let count = u32::from(texts);
         for _ in 0..count {
             let (number, text) = (self.next_text, format!("{CANARY}{}", self.next_text));
             self.next_text += 1;
             let id = MsgId::from_u128(u128::from(number));
             let (reply, answer) = Reply::new();
-            self.model.sends((from, to), (id, text.clone()), answer);
+            self.model
+                .sends((from, to), to_asked, (id, text.clone()), answer);
             self.machines[from]
                 .inbox
                 .push_back(Input::Command(Command::Send {
