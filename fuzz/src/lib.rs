@@ -7,7 +7,7 @@
 //! the real encoders, the others were found by fuzzing.
 //!
 //! Owns the targets, their seeds and corpora. Does not own libFuzzer and its flags: the program in
-//! `libfuzzer/`, which is no part of the workspace, calls them, and `cargo xtask fuzz` runs it.
+//! `libfuzzer/` calls them, and `cargo xtask fuzz` builds it with instrumentation and runs it.
 //! `cargo test` replays the corpora.
 
 #![allow(
@@ -21,7 +21,6 @@
 pub mod bounded;
 pub mod core;
 pub mod mls;
-#[cfg(feature = "peer")]
 pub mod peer;
 pub mod protocol;
 pub mod script;

@@ -1,9 +1,7 @@
 //! The list of targets.
 
-#[cfg(feature = "peer")]
-use crate::peer;
 use crate::seeds::{self, Seed};
-use crate::{core, mls, protocol, servers};
+use crate::{core, mls, peer, protocol, servers};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +14,7 @@ pub struct Target {
     pub seeds: fn() -> Vec<Seed>,
 }
 
-/// Calls a macro with the names of all targets: for what has to be written once for each of them. Some
-/// are there with a feature of this package only.
+/// Calls a macro with the names of all targets: for what has to be written once for each of them.
 #[macro_export]
 macro_rules! for_each_target {
     ($macro:ident) => {
@@ -49,18 +46,16 @@ macro_rules! for_each_target {
             mls::mls_message,
             mls::mls_welcome,
             mls::key_package,
-            #[cfg(feature = "peer")]
             peer::socket_command,
-            #[cfg(feature = "peer")]
             peer::key_file,
         }
     };
 }
 
 macro_rules! list {
-    ($($(#[$meta:meta])* $module:ident :: $name:ident),* $(,)?) => {
+    ($($module:ident :: $name:ident),* $(,)?) => {
         /// Every target.
-        pub const TARGETS: &[Target] = &[$($(#[$meta])* Target {
+        pub const TARGETS: &[Target] = &[$(Target {
             name: stringify!($name),
             run: $module::$name,
             seeds: seeds::$module::$name,

@@ -1,7 +1,7 @@
 //! Replays every corpus, one test for each target, and holds corpora, targets and seeds against
 //! each other.
 //!
-//! Seeds are made anew by `cargo test --release -p tincan-fuzz --test corpus -- --ignored`.
+//! Seeds are made anew by `cargo test -p tincan-fuzz --test corpus -- --ignored`.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,9 +46,8 @@ fn replay(name: &str) {
 }
 
 macro_rules! replays {
-    ($($(#[$meta:meta])* $module:ident :: $name:ident),* $(,)?) => {
-        $($(#[$meta])*
-        #[test]
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        $(#[test]
         fn $name() {
             replay(stringify!($name));
         })*

@@ -13,7 +13,7 @@
     reason = "a bench prints, and one that fails stops"
 )]
 
-#[path = "../../peer/link/tests/support/raw_pair.rs"]
+#[path = "../../peer/link/tests/links/support/raw_pair.rs"]
 mod raw_pair;
 #[path = "../../peer/link/src/transport/runtime.rs"]
 #[allow(

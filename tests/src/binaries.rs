@@ -33,7 +33,7 @@ impl Binary {
         let path = folder()?.join(self.name());
         if !path.exists() {
             bail!(
-                "{} is not built; run `cargo build --release --bins` first",
+                "{} is not built; run `cargo build --workspace --bins` first",
                 path.display()
             );
         }
@@ -51,7 +51,11 @@ pub fn build() -> Result<()> {
     // would build the dependencies again with other features.
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--release", "--bins"]);
+    command.args(["build", "--quiet", "--bins"]);
+    // In the profile of whoever asks.
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
     // `cargo run` has told this program about its package. Build scripts that watch these variables (that of
     // ring does) would run again, and with them half of the build.
     for (name, _) in std::env::vars_os() {
@@ -67,7 +71,7 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// `target/release`, whether a test (in `deps`) or a program asks.
+/// `target/debug`, say, whether a test (in `deps`) or a program asks.
 fn folder() -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let mut folder = exe.parent().context("no folder")?;

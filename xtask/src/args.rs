@@ -8,20 +8,21 @@ use crate::steps::{self, Step};
 /// Shown for `help` and after wrong use.
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask COMMAND [-p PACKAGE]...
-       cargo xtask fuzz [--seconds N] [TARGET]...
+       cargo xtask fuzz [--seconds N] [--deep] [TARGET]...
 
 Commands:
-  test     everything: install, lint, deny, docs, build, tests, doctests
+  test     everything: install, lint, deny, docs, build, tests, doctests, fuzz
   lint     formatting and clippy
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings
-  fuzz     the fuzz targets (but for the large ones, if none is named), 30 s each
+  fuzz     the fuzz targets, all if none is named, 30 s each
   install  the Debian packages and cargo tools that the tests need
   help     this text
 
 Options:
   -p, --package PACKAGE  only this package (may be given several times)
   --seconds N            how long each target is fuzzed
+  --deep                 with feedback from the crates of others, which are compiled once more
 
 Exit codes: 0 done, 1 a step failed, 2 wrong use.";
 
@@ -96,6 +97,7 @@ fn parse_fuzz(mut args: impl Iterator<Item = String>) -> Result<Command, WrongUs
                 let seconds = args.next().and_then(|text| text.parse().ok());
                 options.seconds = seconds.filter(|it| *it > 0).ok_or(WrongUse::NoSeconds)?;
             }
+            "--deep" => options.deep = true,
             "-h" | "--help" => return Ok(Command::Help),
             _ if argument.starts_with('-') => return Err(WrongUse::UnknownArgument(argument)),
             _ => options.targets.push(argument),
@@ -122,10 +124,11 @@ mod tests {
 
     #[test]
     fn fuzzing_takes_a_time_and_targets() {
-        let Ok(Command::Fuzz(options)) = parse_line("fuzz ids --seconds 5 turn") else {
+        let Ok(Command::Fuzz(options)) = parse_line("fuzz ids --seconds 5 --deep turn") else {
             panic!("not understood");
         };
         assert_eq!((options.seconds, options.targets.len()), (5, 2));
+        assert!(options.deep);
         let Ok(Command::Fuzz(options)) = parse_line("fuzz") else {
             panic!("not understood");
         };

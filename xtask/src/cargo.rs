@@ -10,9 +10,6 @@ use anyhow::{Context, bail};
 
 use crate::output;
 
-/// The one profile. Checks, builds, tests and the demo share their dependencies through it.
-const PROFILE: &str = "--release";
-
 /// Which packages a step works on.
 #[derive(Debug)]
 pub(crate) struct Scope {
@@ -25,6 +22,11 @@ impl Scope {
         Self {
             packages: packages.to_vec(),
         }
+    }
+
+    /// Whether it is the whole workspace.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.packages.is_empty()
     }
 
     /// The packages as cargo's arguments, `all` if there is no choice.
@@ -68,10 +70,10 @@ impl Program {
         Self { command }
     }
 
-    /// Cargo in the release profile on the packages of a scope.
+    /// Cargo on the packages of a scope.
     pub(crate) fn cargo_on(scope: &Scope, args: &[&str]) -> Self {
         let mut program = Self::cargo(args);
-        program.command.arg(PROFILE).args(scope.args("--workspace"));
+        program.command.args(scope.args("--workspace"));
         program
     }
 

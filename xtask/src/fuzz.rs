@@ -1,15 +1,14 @@
 //! Fuzzing: every target of `fuzz/` for a while, some at a time.
 //!
-//! Owns how the program of `fuzz/libfuzzer` is built and run. Does not own the targets, nor
-//! libFuzzer, which `cargo fuzz` brings.
+//! Owns how the program of `fuzz/libfuzzer` is built and run. Does not own the targets, nor libFuzzer.
+//! The layout is that of `cargo fuzz`, whose other commands (`tmin`, `cmin`, `coverage`) work as well.
 //!
-//! Invariants: nothing is written into the committed corpora: what is found goes to
-//! `fuzz/libfuzzer/corpus`, inputs that fail to `fuzz/libfuzzer/artifacts`, and both are kept; one
-//! failing target does not keep the others from running.
+//! Invariants: nothing is written into the committed corpora: what is found goes to `target/fuzz`, inputs
+//! that fail as well, and both are kept; one failing target does not keep the others from running.
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
@@ -19,7 +18,6 @@ use anyhow::{Context, bail};
 use crate::cargo::Program;
 use crate::output;
 use crate::steps::Note;
-use crate::tools;
 
 /// How long each target runs, seconds. Chosen: with a corpus that was fuzzed before, what a change has
 /// broken shows within it, and all targets together stay below four minutes on two cores.
@@ -29,31 +27,34 @@ const SECONDS: u64 = 30;
 /// steps of a relay with its store, take below a tenth on an idle machine.
 const INPUT_TIMEOUT: &str = "-timeout=25";
 
-const FOLDER: &str = "fuzz/libfuzzer";
 const CORPORA: &str = "fuzz/corpus";
-
-/// Targets that need a whole peer, which takes several times as long to compile with instrumentation as
-/// all the others together: they run when they are named, and their corpora replay with the tests.
-const LARGE: &[&str] = &["key_file", "socket_command"];
+const FOUND: &str = "target/fuzz";
 
 /// Targets at a time for each core. They share the time that is given: with more each would have too
 /// little, with fewer all of them would take too long.
 const PER_CORE: usize = 2;
 
 /// The program for all targets, and the variable that tells it which one.
-const PROGRAM: &str = "any";
+const PROGRAM: &str = "libfuzzer";
 const TARGET: &str = "TINCAN_FUZZ_TARGET";
 
-/// The one way in which programs are built, so that a second call finds them. Without a sanitizer,
-/// which only a nightly compiler has; debug assertions and overflow checks are on.
-const HOW: &[&str] = &["--fuzz-dir", FOLDER, "--sanitizer", "none"];
+/// What libFuzzer needs of the compiler: counters at each edge, and the operands of comparisons. The
+/// documentation of LLVM's SanitizerCoverage explains each. No sanitizer: only a nightly compiler has one.
+const INSTRUMENT: &str = "-Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// What to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     /// How long each target runs.
     pub(crate) seconds: u64,
-    /// Which ones; all but the [`LARGE`] ones if empty.
+    /// Instrument the crates of others as well. That compiles all of them once more, where otherwise those
+    /// of the tests are used; generic code of others is instrumented in any case where it is used.
+    pub(crate) deep: bool,
+    /// Which ones; all if empty.
     pub(crate) targets: Vec<String>,
 }
 
@@ -61,22 +62,21 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             seconds: SECONDS,
+            deep: false,
             targets: Vec::new(),
         }
     }
 }
 
-/// Installs cargo-fuzz if it is missing, builds and runs.
+/// Builds and runs.
 ///
 /// # Errors
 /// If a target is unknown, does not compile, or fails: then with the command that repeats it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Note> {
     let targets = choose(known()?, &options.targets)?;
-    tools::install_one("fuzz")?;
-    let features = features(&targets);
-    cargo_fuzz("build").args(features).args(&[PROGRAM]).run()?;
+    let program = build(options.deep)?;
     let count = targets.len();
-    let failed = fuzz(targets, features, options.seconds)?;
+    let failed = fuzz(&program, targets, options.seconds)?;
     if !failed.is_empty() {
         bail!(
             "{} of {count} targets failed:\n{}",
@@ -85,6 +85,30 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Note> {
         );
     }
     Ok(Some(format!("{count} targets, {} s each", options.seconds)))
+}
+
+/// Builds the program, and says where it is.
+fn build(deep: bool) -> anyhow::Result<PathBuf> {
+    let features = format!("tincan-fuzz/{PROGRAM}");
+    let build = ["build", "--locked", "--workspace", "--bin", PROGRAM];
+    let build = Program::cargo(&build).args(&["--features", &features]);
+    if deep {
+        // With a target that is named build scripts are spared.
+        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let folder = "target/instrumented";
+        build
+            .args(&["--target", &target, "--target-dir", folder])
+            .env("RUSTFLAGS", INSTRUMENT)
+            .run()?;
+        return Ok([folder, &target, "debug", PROGRAM].iter().collect());
+    }
+    let wrapper = fs::canonicalize("fuzz/libfuzzer/instrument");
+    let wrapper = wrapper.context("run this at the top of the repository")?;
+    build
+        .env("RUSTC_WORKSPACE_WRAPPER", &wrapper.to_string_lossy())
+        .env("INSTRUMENT_FLAGS", INSTRUMENT)
+        .run()?;
+    Ok(["target", "debug", PROGRAM].iter().collect())
 }
 
 /// The targets, in the order of their names: each has a corpus.
@@ -105,29 +129,14 @@ fn choose(known: Vec<String>, wanted: &[String]) -> anyhow::Result<Vec<String>> 
             known.join(", ")
         );
     }
-    if !wanted.is_empty() {
-        return Ok(wanted.to_vec());
+    if wanted.is_empty() {
+        return Ok(known);
     }
-    let small = known
-        .into_iter()
-        .filter(|name| !LARGE.contains(&name.as_str()));
-    Ok(small.collect())
-}
-
-fn cargo_fuzz(command: &str) -> Program {
-    Program::cargo(&["fuzz", command]).args(HOW)
-}
-
-fn features(targets: &[String]) -> &'static [&'static str] {
-    if targets.iter().any(|name| LARGE.contains(&name.as_str())) {
-        &["--features", "peer"]
-    } else {
-        &[]
-    }
+    Ok(wanted.to_vec())
 }
 
 /// Runs all of them, and says how those that failed can be repeated.
-fn fuzz(targets: Vec<String>, features: &[&str], seconds: u64) -> anyhow::Result<Vec<String>> {
+fn fuzz(program: &Path, targets: Vec<String>, seconds: u64) -> anyhow::Result<Vec<String>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let waiting = Mutex::new(VecDeque::from(targets));
     let next = || waiting.lock().ok()?.pop_front();
@@ -138,7 +147,7 @@ fn fuzz(targets: Vec<String>, features: &[&str], seconds: u64) -> anyhow::Result
             scope.spawn(move || {
                 while let Some(target) = next() {
                     // The receiver outlives this scope.
-                    let _ = sender.send(fuzz_one(&target, features, seconds));
+                    let _ = sender.send(fuzz_one(program, &target, seconds));
                 }
             });
         }
@@ -149,28 +158,24 @@ fn fuzz(targets: Vec<String>, features: &[&str], seconds: u64) -> anyhow::Result
 }
 
 /// Runs one, and says how its failure can be repeated if it has failed.
-fn fuzz_one(target: &str, features: &[&str], seconds: u64) -> anyhow::Result<Option<String>> {
-    let found = format!("{FOLDER}/corpus/{target}");
-    let artifacts = format!("{FOLDER}/artifacts/{target}");
+fn fuzz_one(program: &Path, target: &str, seconds: u64) -> anyhow::Result<Option<String>> {
+    let corpus = format!("{FOUND}/corpus/{target}");
+    let artifacts = format!("{FOUND}/artifacts/{target}");
     let log = format!("{artifacts}/log");
-    for folder in [&found, &artifacts] {
+    for folder in [&corpus, &artifacts] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {folder}"))?;
     }
-    let program = cargo_fuzz("run")
+    let run = Program::new(&program.to_string_lossy(), &[])
         .env(TARGET, target)
-        .args(features)
-        .args(&[PROGRAM, &found, &format!("{CORPORA}/{target}"), "--"])
+        .args(&[&corpus, &format!("{CORPORA}/{target}")])
         .args(&[&format!("-artifact_prefix={artifacts}/")])
         .args(&[&format!("-max_total_time={seconds}"), INPUT_TIMEOUT])
         .args(&["-print_final_stats=1"]);
-    let passed = program.run_into(Path::new(&log))?;
+    let passed = run.run_into(Path::new(&log))?;
     let text = fs::read_to_string(&log).with_context(|| format!("cannot read {log}"))?;
     output::note(&summary(target, &text));
     Ok((!passed).then(|| match artifact(&text) {
-        Some(input) => {
-            let how = [HOW, features].concat().join(" ");
-            format!("{TARGET}={target} cargo fuzz run {how} {PROGRAM} {input}")
-        }
+        Some(input) => format!("{TARGET}={target} {} {input}", program.display()),
         None => format!("{target} left no input; its output is in {log}"),
     }))
 }
@@ -207,7 +212,7 @@ mod tests {
 #2\tINITED cov: 12 ft: 13 corp: 1/1b exec/s: 0 rss: 28Mb
 #4096\tNEW    cov: 120 ft: 310 corp: 41/2Kb lim: 43 exec/s: 2048 rss: 30Mb L: 7/43 MS: 1 EraseBytes-
 thread '<unnamed>' panicked at src/lib.rs:1:1:
-artifact_prefix='fuzz/libfuzzer/artifacts/ids/'; Test unit written to fuzz/libfuzzer/artifacts/ids/crash-1
+artifact_prefix='target/fuzz/artifacts/ids/'; Test unit written to target/fuzz/artifacts/ids/crash-1
 Base64: AA==
 stat::number_of_executed_units: 4711
 stat::average_exec_per_sec:     2355
@@ -224,7 +229,7 @@ stat::average_exec_per_sec:     2355
 
     #[test]
     fn the_input_that_failed_is_found() {
-        assert_eq!(artifact(LOG), Some("fuzz/libfuzzer/artifacts/ids/crash-1"));
+        assert_eq!(artifact(LOG), Some("target/fuzz/artifacts/ids/crash-1"));
         assert_eq!(artifact(""), None);
     }
 
@@ -232,7 +237,6 @@ stat::average_exec_per_sec:     2355
     fn an_unknown_target_is_named_together_with_the_known_ones() {
         let known = || vec!["a".to_owned(), "b".to_owned()];
         assert_eq!(choose(known(), &[]).unwrap(), known());
-        assert_eq!(choose(vec![LARGE[0].to_owned()], &[]).unwrap(), [""; 0]);
         assert_eq!(choose(known(), &["b".to_owned()]).unwrap(), ["b"]);
         let error = choose(known(), &["c".to_owned()]).unwrap_err();
         assert_eq!(

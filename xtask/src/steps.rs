@@ -2,15 +2,15 @@
 //!
 //! Clippy comes first among those that compile: with it every dependency is checked (without
 //! machine code), and `cargo doc` reads the same check results. The build then makes the machine
-//! code of everything at once, tests and benches included, so that the test steps and the demo only
-//! run what is there. No step shares more than that: what clippy checked must still be compiled.
+//! code of everything at once but the benches, so that the test steps and the demo only
+//! run what is there, and fuzzing compiles nothing but our own crates once more. No step shares more than that: what clippy checked must still be compiled.
 
 use std::time::Instant;
 
 use anyhow::Context;
 
 use crate::cargo::{Program, Scope};
-use crate::{deny, output, tools};
+use crate::{deny, fuzz, output, tools};
 
 /// Cheap and most often wrong first.
 pub(crate) const TEST: &[Step] = &[
@@ -22,6 +22,7 @@ pub(crate) const TEST: &[Step] = &[
     STEP_BUILD,
     STEP_TESTS,
     STEP_DOCTESTS,
+    STEP_FUZZ,
 ];
 /// What a style check would say.
 pub(crate) const LINT: &[Step] = &[STEP_FORMAT, STEP_CLIPPY];
@@ -63,6 +64,10 @@ const STEP_TESTS: Step = Step {
 const STEP_DOCTESTS: Step = Step {
     name: "doctests",
     work: doctests,
+};
+const STEP_FUZZ: Step = Step {
+    name: "fuzz",
+    work: fuzz,
 };
 
 /// What a step may tell besides having passed.
@@ -118,7 +123,7 @@ fn docs(scope: &Scope) -> anyhow::Result<Note> {
 
 fn build(scope: &Scope) -> anyhow::Result<Note> {
     // What took how long is in target/cargo-timings then.
-    let build = ["build", "--locked", "--all-targets", "--timings"];
+    let build = ["build", "--locked", "--tests", "--bins", "--timings"];
     Program::cargo_on(scope, &build).run()?;
     Ok(None)
 }
@@ -134,6 +139,14 @@ fn tests(scope: &Scope) -> anyhow::Result<Note> {
 fn doctests(scope: &Scope) -> anyhow::Result<Note> {
     Program::cargo_on(scope, &["test", "--locked", "--doc"]).run()?;
     Ok(None)
+}
+
+/// The targets belong to no package that could be left out.
+fn fuzz(scope: &Scope) -> anyhow::Result<Note> {
+    if !scope.is_everything() {
+        return Ok(Some("only with the whole workspace".to_owned()));
+    }
+    fuzz::run(&fuzz::Options::default())
 }
 
 #[cfg(test)]

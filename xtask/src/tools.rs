@@ -82,14 +82,6 @@ const TOOLS: &[Tool] = &[
         // It compares every licence text with every known one. 175 s of processor time to compile.
         opt_level: "1",
     },
-    Tool {
-        subcommand: "fuzz",
-        krate: "cargo-fuzz",
-        version: "0.13.2",
-        args: &[],
-        // It starts programs. 50 s of processor time to compile.
-        opt_level: "0",
-    },
 ];
 
 /// These tools run for seconds and compile for minutes: link-time optimisation of the whole program
@@ -114,18 +106,6 @@ pub(crate) fn install() -> anyhow::Result<Note> {
         output::note("cargo tools: nothing to install");
     }
     Ok(None)
-}
-
-/// Installs one cargo subcommand of those above if it is missing.
-///
-/// # Errors
-/// If it cannot be installed.
-pub(crate) fn install_one(subcommand: &str) -> anyhow::Result<()> {
-    let tool = TOOLS.iter().find(|tool| tool.subcommand == subcommand);
-    match tool {
-        Some(tool) if !tool.is_there() => tool.install(),
-        _ => Ok(()),
-    }
 }
 
 impl Tool {

@@ -1,6 +1,6 @@
 //! The delivery core.
 
-#[path = "../../../peer/core/tests/pair/disk.rs"]
+#[path = "../../../peer/core/tests/sessions/pair/disk.rs"]
 #[allow(dead_code, reason = "the core's own tests use the rest")]
 mod disk;
 mod steps;

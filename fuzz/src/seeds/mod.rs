@@ -2,7 +2,6 @@
 
 pub mod core;
 pub mod mls;
-#[cfg(feature = "peer")]
 pub mod peer;
 pub mod protocol;
 pub mod servers;

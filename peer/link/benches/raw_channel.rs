@@ -22,7 +22,11 @@
 mod runtime;
 #[path = "../src/transport/socket.rs"]
 mod socket;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/links/support/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "what the tests share, of which a part is used here"
+)]
 mod support;
 
 use std::sync::Arc;
@@ -32,7 +36,7 @@ use bytes::Bytes;
 use runtime::{PassRuntime, PathMode};
 use support::coturn::Coturn;
 use support::raw_pair::{RawEnd, RawPair};
-use support::{connected_plain, loopback, put};
+use support::{Plain, loopback, put, strangers};
 use tincan_link::{IcePolicy, IceServer, LinkEvent, LinkHandle};
 use tokio::sync::mpsc;
 use webrtc::runtime::Runtime;
@@ -287,4 +291,22 @@ fn in_own_process(what: &str) -> String {
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Two links that are up, without a task between them and the test.
+async fn connected_plain(ann: LinkConfig, bob: LinkConfig) -> (Plain, Plain) {
+    let (mut ann, mut bob) = strangers(ann, bob).await;
+    let mut up = 0;
+    while up < 2 {
+        let (event, to) = tokio::select! {
+            event = ann.1.recv() => (event, &bob.0),
+            event = bob.1.recv() => (event, &ann.0),
+        };
+        match event {
+            Some(LinkEvent::Signal(signal)) => to.handle_signal(signal),
+            Some(LinkEvent::Up { .. }) => up += 1,
+            event => panic!("{event:?}"),
+        }
+    }
+    (ann, bob)
 }

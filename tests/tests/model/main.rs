@@ -10,7 +10,7 @@
 )]
 
 mod commit_log;
-#[path = "../../../peer/core/tests/pair/disk.rs"]
+#[path = "../../../peer/core/tests/sessions/pair/disk.rs"]
 #[allow(
     dead_code,
     reason = "the store of the core's own tests, of which a part is used here"
@@ -19,7 +19,7 @@ mod core_disk;
 mod delivery;
 mod fair;
 mod relay;
-#[path = "../../../relay/tests/support/disk.rs"]
+#[path = "../../../relay/tests/relays/support/disk.rs"]
 #[allow(
     dead_code,
     reason = "the disk of the relay's own tests, of which a part is used here"

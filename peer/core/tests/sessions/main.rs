@@ -1,0 +1,17 @@
+//! Pairs of sessions. One program for all of it, compiled once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
+mod faults;
+mod lost;
+mod pair;
+mod refused_contents;
+mod scenarios;
+mod sealing;

@@ -1,0 +1,577 @@
+//! Two sessions, two mailboxes and a network that misbehaves, with time that jumps to the next
+//! thing that happens. What the protocol's invariants forbid panics on the spot.
+
+pub(crate) mod disk;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use disk::Disk;
+use tincan_core::{
+    Config, DeliveryState, DeviceAt, Event, Input, Instant, Now, Output, RefusedDeposit, Session,
+    Transmit, Vault as _, Via,
+};
+use tincan_protocol::content::{Body, Content, Receipt};
+use tincan_protocol::wire::NackReason;
+use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
+
+const START_MS: u64 = 1_900_000_000_000;
+
+/// A side of the pair.
+pub(crate) struct Side {
+    device: DeviceId,
+    remote: DeviceId,
+    pub(crate) session: Session,
+    /// The open transaction.
+    working: Disk,
+    /// What a crash leaves.
+    pub(crate) durable: Disk,
+    /// What waits for the commit.
+    uncommitted: VecDeque<Output>,
+    pub(crate) states: BTreeMap<u64, DeliveryState>,
+    pub(crate) events: Vec<Event>,
+    next_in_order: u64,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) relay_up: bool,
+    restarts: u64,
+    tolerant: bool,
+}
+
+/// The relay's queue for one side.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    next_index: u64,
+    entries: VecDeque<(u64, Bytes)>,
+    known: std::collections::BTreeSet<EnvelopeId>,
+    delivered_up_to: u64,
+    pub(crate) full: bool,
+    /// Deposits that were tried, taken or not.
+    pub(crate) tries: usize,
+}
+
+impl Mailbox {
+    /// Envelopes that were ever taken.
+    pub(crate) fn deposits(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Envelopes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// A frame on the direct link.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    Put(Bytes),
+    Stored(EnvelopeId),
+    Nack(EnvelopeId, NackReason),
+}
+
+pub(crate) struct Pair {
+    pub(crate) sides: [Side; 2],
+    /// Frames on their way to each side.
+    pub(crate) wires: [VecDeque<Frame>; 2],
+    pub(crate) link: bool,
+    pub(crate) now: Now,
+    pub(crate) config: Config,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        let config = Config::default();
+        let now = Now {
+            instant: Instant::from_micros(1),
+            unix_ms: START_MS,
+        };
+        let devices = [DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32])];
+        let side = |at: usize| Side::new(devices[at], devices[1 - at], &config, now);
+        Self {
+            sides: [side(0), side(1)],
+            wires: [VecDeque::new(), VecDeque::new()],
+            link: false,
+            now,
+            config: config.clone(),
+        }
+    }
+
+    /// Sends a text and seals it with whatever else was sent in this step.
+    pub(crate) fn send(&mut self, at: usize, texts: &[String]) {
+        self.send_bodies(at, texts.iter().cloned().map(Body::Text).collect());
+    }
+
+    pub(crate) fn send_bodies(&mut self, at: usize, bodies: Vec<Body>) {
+        let (now, side) = (self.now, &mut self.sides[at]);
+        for body in bodies {
+            let id = MsgId::from_u128(u128::from(side.session.next_seq()));
+            side.session.send(id, body, now).unwrap();
+        }
+        side.session.flush(&mut side.working, now).unwrap();
+        self.step(at);
+    }
+
+    pub(crate) fn input(&mut self, at: usize, input: Input) {
+        let (now, side) = (self.now, &mut self.sides[at]);
+        side.session
+            .handle_input(input, &mut side.working, now)
+            .unwrap();
+        side.collect();
+    }
+
+    /// Commits what is open and lets out what depends on it.
+    pub(crate) fn step(&mut self, at: usize) {
+        self.sides[at].collect();
+        self.commit(at, usize::MAX);
+    }
+
+    /// Commits, lets out at most `leave` things, and drops the rest, as a crash would.
+    pub(crate) fn commit(&mut self, at: usize, leave: usize) {
+        self.sides[at].durable = self.sides[at].working.clone();
+        for _ in 0..leave {
+            let Some(output) = self.sides[at].uncommitted.pop_front() else {
+                return;
+            };
+            match output {
+                Output::Persist(_) => {}
+                Output::Transmit(transmit) => self.transmit(at, transmit),
+                Output::Event(event) => self.event(at, event),
+            }
+        }
+        self.sides[at].uncommitted.clear();
+    }
+
+    /// The process dies: what is not committed is gone, and so are its connections.
+    pub(crate) fn crash(&mut self, at: usize) {
+        let (now, config) = (self.now, self.config.clone());
+        self.sides[at].restart(&config, now);
+        if self.link {
+            self.link = false;
+            self.wires = [VecDeque::new(), VecDeque::new()];
+            self.input(1 - at, Input::LinkDown);
+            self.step(1 - at);
+        }
+        if self.sides[at].relay_up {
+            self.input(at, Input::RelayUp);
+        }
+        self.subscribe(at);
+    }
+
+    /// From now on a side may be told that the other one misbehaves.
+    pub(crate) fn tolerate_misbehaviour(&mut self, at: usize) {
+        self.sides[at].tolerant = true;
+    }
+
+    /// A side can no longer open what was sealed with this key.
+    pub(crate) fn lose_key(&mut self, at: usize, generation: u64) {
+        let side = &mut self.sides[at];
+        side.working.lost_keys.insert(generation);
+        side.durable.lost_keys.insert(generation);
+    }
+
+    pub(crate) fn link_up(&mut self) {
+        if !self.link {
+            self.link = true;
+            for at in 0..2 {
+                self.input(at, Input::LinkUp);
+                self.step(at);
+            }
+        }
+    }
+
+    pub(crate) fn link_down(&mut self) {
+        if self.link {
+            self.link = false;
+            self.wires = [VecDeque::new(), VecDeque::new()];
+            for at in 0..2 {
+                self.input(at, Input::LinkDown);
+                self.step(at);
+            }
+        }
+    }
+
+    pub(crate) fn relay(&mut self, at: usize, up: bool) {
+        self.sides[at].relay_up = up;
+        self.input(at, if up { Input::RelayUp } else { Input::RelayDown });
+        self.step(at);
+        if up {
+            self.subscribe(at);
+        } else {
+            self.input(at, Input::MailboxDown);
+            self.step(at);
+        }
+    }
+
+    /// The relay of a side loses what it kept for it. `told`: as a whole, so that the other side
+    /// learns of it when it comes back; otherwise nobody notices.
+    pub(crate) fn lose_mailbox(&mut self, at: usize, told: bool) {
+        let mailbox = &mut self.sides[at].mailbox;
+        mailbox.entries.clear();
+        mailbox.known.clear();
+        if told {
+            let was_up = self.sides[1 - at].relay_up;
+            self.relay(1 - at, false);
+            self.input(1 - at, Input::RelayForgot);
+            self.step(1 - at);
+            if was_up {
+                self.relay(1 - at, true);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, at: usize) {
+        self.sides[at].mailbox.delivered_up_to = 0;
+        self.input(at, Input::MailboxUp);
+        self.step(at);
+    }
+
+    /// Delivers the frame at `index` of a wire.
+    pub(crate) fn deliver(&mut self, to: usize, index: usize) {
+        let Some(frame) = self.wires[to].remove(index) else {
+            return;
+        };
+        self.input(
+            to,
+            match frame {
+                Frame::Put(envelope) => Input::Envelope {
+                    via: Via::Link,
+                    envelope,
+                },
+                Frame::Stored(id) => Input::Stored { id },
+                Frame::Nack(id, reason) => Input::Nack { id, reason },
+            },
+        );
+    }
+
+    /// Delivers the next envelope of a side's mailbox, or tells that there is none.
+    pub(crate) fn fetch(&mut self, at: usize) {
+        if !self.sides[at].relay_up {
+            return;
+        }
+        let mailbox = &mut self.sides[at].mailbox;
+        let next = mailbox
+            .entries
+            .iter()
+            .find(|entry| entry.0 > mailbox.delivered_up_to);
+        match next.cloned() {
+            Some((index, envelope)) => {
+                mailbox.delivered_up_to = index;
+                self.input(
+                    at,
+                    Input::Envelope {
+                        via: Via::Mailbox { index },
+                        envelope,
+                    },
+                );
+            }
+            None => self.input(at, Input::MailboxDrained),
+        }
+    }
+
+    /// Moves time on and lets timers fire.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        let end = self.now.instant.after(by);
+        for _ in 0..10_000 {
+            let due = self
+                .sides
+                .iter()
+                .filter_map(|side| side.session.poll_timeout())
+                .min();
+            let Some((at, _)) = due.filter(|due| due.0 <= end) else {
+                break;
+            };
+            self.set_time(at.max(self.now.instant));
+            for at in 0..2 {
+                let (now, side) = (self.now, &mut self.sides[at]);
+                if side
+                    .session
+                    .poll_timeout()
+                    .is_some_and(|due| due.0 <= now.instant)
+                {
+                    side.session.handle_timeout(&mut side.working, now).unwrap();
+                    self.step(at);
+                }
+            }
+        }
+        self.set_time(end);
+    }
+
+    fn set_time(&mut self, instant: Instant) {
+        let passed = instant.since(self.now.instant);
+        self.now = Now {
+            instant,
+            unix_ms: self.now.unix_ms + passed.as_millis() as u64,
+        };
+    }
+
+    /// Everything works, until nothing moves any more.
+    pub(crate) fn settle(&mut self) {
+        for at in 0..2 {
+            self.sides[at].mailbox.full = false;
+            self.relay(at, true);
+        }
+        self.link_down();
+        self.link_up();
+        for _ in 0..400 {
+            for at in 0..2 {
+                while !self.wires[at].is_empty() {
+                    self.deliver(at, 0);
+                    self.step(at);
+                }
+                for _ in 0..20 {
+                    self.fetch(at);
+                    self.step(at);
+                }
+            }
+            self.advance(Duration::from_secs(1));
+            let quiet = self.wires.iter().all(VecDeque::is_empty);
+            if quiet && self.sides.iter().all(|side| side.durable.outbox.is_empty()) {
+                return;
+            }
+        }
+        panic!(
+            "it never settles: {:?}",
+            self.sides.each_ref().map(|side| side.session.waiting())
+        );
+    }
+
+    /// Every message is there once, in order, unchanged.
+    pub(crate) fn check_complete(&self, sent: [&[String]; 2]) {
+        for (at, sent) in sent.into_iter().enumerate() {
+            let texts: Vec<String> = self.sides[1 - at].texts();
+            assert_eq!(texts, sent, "from side {at}");
+            let last = sent.len() as u64;
+            for seq in 1..=last {
+                let state = self.sides[at].session.state_of(seq);
+                assert!(
+                    state >= Some(DeliveryState::Delivered),
+                    "seq {seq}: {state:?}"
+                );
+            }
+        }
+    }
+
+    fn transmit(&mut self, at: usize, transmit: Transmit) {
+        match transmit {
+            Transmit::Put { envelope, .. } if self.link => {
+                self.wires[1 - at].push_back(Frame::Put(envelope));
+            }
+            Transmit::Stored { id } => {
+                assert!(
+                    self.sides[at].durable.seen.contains(&id),
+                    "Stored before durable"
+                );
+                if self.link {
+                    self.wires[1 - at].push_back(Frame::Stored(id));
+                }
+            }
+            Transmit::Nack { id, reason } if self.link => {
+                self.wires[1 - at].push_back(Frame::Nack(id, reason));
+            }
+            Transmit::Put { .. } | Transmit::Nack { .. } => {}
+            Transmit::Deposit { id, envelope } => self.deposit(at, id, envelope),
+            Transmit::AckMailbox { index } => {
+                self.sides[at]
+                    .mailbox
+                    .entries
+                    .retain(|entry| entry.0 > index);
+            }
+        }
+    }
+
+    fn deposit(&mut self, at: usize, id: EnvelopeId, envelope: Bytes) {
+        if !self.sides[at].relay_up {
+            return;
+        }
+        let mailbox = &mut self.sides[1 - at].mailbox;
+        mailbox.tries += 1;
+        let answer = if mailbox.full {
+            let reason = RefusedDeposit::QueueFull;
+            Input::DepositRefused {
+                id,
+                reason,
+                retry_after: None,
+            }
+        } else {
+            if mailbox.known.insert(id) {
+                mailbox.next_index += 1;
+                mailbox.entries.push_back((mailbox.next_index, envelope));
+            }
+            Input::Deposited { id }
+        };
+        self.input(at, answer);
+    }
+
+    fn event(&mut self, at: usize, event: Event) {
+        if let Event::State { first, last, state } = &event {
+            for seq in *first..=*last {
+                if *state == DeliveryState::Delivered {
+                    let there = &self.sides[1 - at].durable;
+                    assert!(
+                        there.received.contains(&seq),
+                        "delivered before it was committed"
+                    );
+                }
+                self.sides[at].state(seq, *state);
+            }
+        }
+        self.sides[at].see(&event);
+        self.sides[at].events.push(event);
+    }
+}
+
+impl Side {
+    fn new(device: DeviceId, remote: DeviceId, config: &Config, now: Now) -> Self {
+        let disk = Disk::new(device);
+        let devices = DeviceAt {
+            local: device,
+            remote,
+        };
+        Self {
+            device,
+            remote,
+            session: Session::new(config.clone(), devices, 1, now),
+            working: disk.clone(),
+            durable: disk,
+            uncommitted: VecDeque::new(),
+            states: BTreeMap::new(),
+            events: Vec::new(),
+            next_in_order: 1,
+            mailbox: Mailbox::default(),
+            relay_up: false,
+            restarts: 0,
+            tolerant: false,
+        }
+    }
+
+    fn restart(&mut self, config: &Config, now: Now) {
+        self.restarts += 1;
+        self.uncommitted.clear();
+        self.working = self.durable.clone();
+        let devices = DeviceAt {
+            local: self.device,
+            remote: self.remote,
+        };
+        let seed = self.restarts;
+        self.session = match &self.durable.snapshot {
+            None => Session::new(config.clone(), devices, seed, now),
+            Some(snapshot) => {
+                let config = config.clone();
+                Session::restore(config, devices, seed, snapshot, &self.durable, now).unwrap()
+            }
+        };
+        // Events between the last commit and the crash may never have been shown.
+        self.next_in_order = 1;
+    }
+
+    /// Applies what is to be persisted to the open transaction and queues the rest behind it.
+    fn collect(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Persist(row) => self.working.apply(row),
+                other => self.uncommitted.push_back(other),
+            }
+        }
+    }
+
+    fn state(&mut self, seq: u64, state: DeliveryState) {
+        let old = self.states.insert(seq, state);
+        let healed = old == Some(DeliveryState::Failed) && state >= DeliveryState::Delivered;
+        // A resent envelope is handed over again, so the same state may be said twice, and a
+        // crash may make the session say what it has said before.
+        let again = self.restarts > 0 || self.session.state_of(seq).is_none();
+        assert!(
+            old <= Some(state) || healed || again,
+            "seq {seq}: {old:?} -> {state:?}"
+        );
+    }
+
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Received {
+                content,
+                late: false,
+                ..
+            } => {
+                assert!(
+                    content.seq >= self.next_in_order,
+                    "out of order: {}",
+                    content.seq
+                );
+                self.next_in_order = content.seq + 1;
+            }
+            Event::Misbehaved { .. } if self.tolerant => {}
+            Event::Misbehaved { what } => panic!("an honest side {what}"),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// A receipt that this side's program would never make, sealed by it.
+    pub(crate) fn forged_receipt(&mut self, device: DeviceId, received: u64) -> Bytes {
+        let received = tincan_protocol::ack::SeqSet::up_to(received);
+        let ack = tincan_protocol::content::DeviceAck {
+            device,
+            received,
+            read_up_to: 0,
+        };
+        let body = Body::Receipt(Receipt {
+            acks: vec![ack],
+            ..Receipt::default()
+        });
+        let content = Content {
+            msg_id: MsgId::nil(),
+            seq: 0,
+            hlc: Default::default(),
+            body,
+        };
+        let payload = tincan_protocol::envelope::encode_payload(vec![content.encode()]);
+        self.working.seal(payload).unwrap()
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let contents = self
+            .durable
+            .timeline
+            .values()
+            .map(|bytes| Content::decode(bytes).unwrap());
+        let contents: Vec<_> = contents.collect();
+        assert!(
+            contents.is_sorted_by_key(|content| content.seq),
+            "timeline against seq"
+        );
+        let texts = contents.into_iter().map(|content| match content.body {
+            Body::Text(text) => text,
+            other => panic!("{other:?}"),
+        });
+        texts.collect()
+    }
+}
+
+/// Numbered texts.
+pub(crate) fn texts(from: usize, count: usize) -> Vec<String> {
+    (from..from + count)
+        .map(|number| format!("text {number}"))
+        .collect()
+}
+
+/// Delivers what is on both wires until nothing moves.
+pub(crate) fn run_link(pair: &mut Pair) {
+    while pair.wires.iter().any(|wire| !wire.is_empty()) {
+        for to in 0..2 {
+            pair.deliver(to, 0);
+            pair.step(to);
+        }
+    }
+}
+
+pub(crate) fn run_mailbox(pair: &mut Pair, at: usize) {
+    for _ in 0..200 {
+        pair.fetch(at);
+        pair.step(at);
+    }
+}
