@@ -37,7 +37,7 @@ use runtime::{PassRuntime, PathMode};
 use support::coturn::Coturn;
 use support::raw_pair::{RawEnd, RawPair};
 use support::{Plain, loopback, put, strangers};
-use tincan_link::{IcePolicy, IceServer, LinkEvent, LinkHandle};
+use tincan_link::{IcePolicy, IceServer, LinkConfig, LinkEvent, LinkHandle};
 use tokio::sync::mpsc;
 use webrtc::runtime::Runtime;
 

@@ -52,6 +52,10 @@ impl Figures {
         let interrupted =
             self.interrupted_stored + self.interrupted_absent + self.interrupted_unknown;
         ensure!(interrupted > 0, "no kill has interrupted a call");
+        for who in VICTIMS {
+            let killed = self.rounds_where(|kill| kill.who == who && !kill.in_order);
+            ensure!(killed > 0, "{who} was never killed");
+        }
         let rounds = self.rounds_where(|kill| kill.under_way > 0);
         ensure!(
             2 * rounds > self.rounds.len(),

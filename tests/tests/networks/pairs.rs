@@ -1,10 +1,13 @@
 //! Every pair of kinds of NAT.
 
-use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use e2e::network::Nat;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 
 use crate::is_left_out;
+use crate::path::Path;
 use crate::table::{self, Row, seconds};
 use crate::talk::Talk;
 
@@ -35,21 +38,42 @@ fn pairs() -> impl Iterator<Item = [Nat; 2]> {
     })
 }
 
-/// Two peers meet, and talk before, while and after a link is made.
+/// From the start of both programs to the first message at each of them: the promise for a machine that
+/// does nothing else. Measured: a tenth of it.
+const USABLE: Duration = Duration::from_secs(2);
+
+/// Two peers meet. The machine may be busy for a moment with something else: who is late meets once more.
 async fn meet(kinds: [Nat; 2]) -> Result<Row> {
+    let (row, first) = meet_once(kinds).await?;
+    if first <= USABLE {
+        return Ok(row);
+    }
+    eprintln!("{kinds:?}: the first message took {first:?}; once more");
+    let (row, again) = meet_once(kinds).await?;
+    ensure!(
+        again <= USABLE,
+        "the first message took {first:?}, and then {again:?}"
+    );
+    Ok(row)
+}
+
+/// They talk before, while and after a link is made. Also returns how long the first message took.
+async fn meet_once(kinds: [Nat; 2]) -> Result<(Row, Duration)> {
     let mut talk = Talk::begin(kinds).await?;
     talk.say("at once", 20).await?;
-    let first = talk.heard("at once").await?;
+    let first = talk.heard("at once").await?.duration_since(talk.began);
     talk.say("while a link is made", 15).await?;
     let (path, link) = talk.settled().await?;
     talk.say("afterwards", 15).await?;
     let began = talk.began;
     talk.end().await?;
+    ensure!(
+        link.is_none() == (path == Path::Relay),
+        "the path is {path}, and a link came at {link:?}"
+    );
     let link = link.map(|at| seconds(at.duration_since(began)));
-    let measured = [
-        seconds(first.duration_since(began)),
-        link.unwrap_or_else(|| "none".to_owned()),
-    ];
+    let measured = [seconds(first), link.unwrap_or_else(|| "none".to_owned())];
     let (one, other) = (kinds[0].to_string(), kinds[1].to_string());
-    Ok(Row::new(&[&one, &other], &path.to_string(), &measured))
+    let row = Row::new(&[&one, &other], &path.to_string(), &measured);
+    Ok((row, first))
 }

@@ -20,6 +20,7 @@ use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::link::LinkSignal;
 
+use crate::disk::Disk;
 use crate::fuse::Fuse;
 use crate::stand_in::StandIn;
 use crate::witness::Witness;
@@ -42,6 +43,13 @@ pub(crate) enum Effect {
     Journal(u64, Vec<JournalEvent>),
 }
 
+/// An effect, and how often the disk had been synced then.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) effect: Effect,
+    pub(crate) syncs: u64,
+}
+
 /// Which encryption a schedule has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crypto {
@@ -54,7 +62,7 @@ struct Shared {
     now: Now,
     rng: SmallRng,
     next_dial: DialId,
-    effects: Vec<Effect>,
+    effects: Vec<Done>,
 }
 
 /// One peer's surroundings; clones are the same.
@@ -64,11 +72,18 @@ pub(crate) struct Around {
     crypto: Crypto,
     witness: Witness,
     fuse: Fuse,
+    disk: Disk,
     shared: Arc<Mutex<Shared>>,
 }
 
 impl Around {
-    pub(crate) fn new(peer: usize, crypto: Crypto, witness: Witness, seed: u64) -> Self {
+    pub(crate) fn new(
+        peer: usize,
+        crypto: Crypto,
+        witness: Witness,
+        disk: Disk,
+        seed: u64,
+    ) -> Self {
         let now = Now {
             instant: Instant::from_micros(1),
             unix_ms: 0,
@@ -78,6 +93,7 @@ impl Around {
             crypto,
             witness,
             fuse: Fuse::new(),
+            disk,
             shared: Arc::new(Mutex::new(Shared {
                 now,
                 rng: SmallRng::seed_from_u64(seed),
@@ -100,6 +116,10 @@ impl Around {
         self.crypto
     }
 
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     pub(crate) fn fuse(&self) -> &Fuse {
         &self.fuse
     }
@@ -112,7 +132,7 @@ impl Around {
         self.shared().now
     }
 
-    pub(crate) fn take_effects(&self) -> Vec<Effect> {
+    pub(crate) fn take_effects(&self) -> Vec<Done> {
         std::mem::take(&mut self.shared().effects)
     }
 
@@ -127,8 +147,13 @@ impl Around {
     /// Counts as something that others can see.
     fn does(&self, effect: Effect) {
         if self.fuse.spend() {
-            self.shared().effects.push(effect);
+            self.push(effect);
         }
+    }
+
+    fn push(&self, effect: Effect) {
+        let syncs = self.disk.syncs();
+        self.shared().effects.push(Done { effect, syncs });
     }
 
     fn dials(&self) -> DialId {
@@ -168,7 +193,7 @@ impl Surroundings for Around {
                 Box::new(StandIn::load(&cert, rows, seed))
             }
         };
-        Ok(self.witness.watch(self.peer, inner))
+        Ok(self.witness.watch(self.peer, self.disk.clone(), inner))
     }
 
     fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
@@ -197,8 +222,7 @@ impl Surroundings for Around {
 
     fn journal_grew(&mut self, end: u64, new: &[JournalEvent]) {
         // What is durable is so whether or not anybody hears of it: this is no operation of its own.
-        let effect = Effect::Journal(end, new.to_vec());
-        self.shared().effects.push(effect);
+        self.push(Effect::Journal(end, new.to_vec()));
     }
 }
 

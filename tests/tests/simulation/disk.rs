@@ -29,6 +29,8 @@ struct State {
     is_full: bool,
     /// The process that may use it.
     owner: u64,
+    /// How often somebody has waited until it had everything.
+    syncs: u64,
 }
 
 /// A change that a crash may take back. `kept` is where in `overwritten` stands what was there before.
@@ -96,6 +98,11 @@ impl Disk {
         let state = self.state();
         let mut changes = state.unsynced.iter();
         changes.all(|change| matches!(change, Change::Len { .. }))
+    }
+
+    /// How often somebody has waited until it had everything.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.state().syncs
     }
 
     /// Whether these bytes stand somewhere on it.
@@ -249,6 +256,7 @@ impl StorageBackend for Medium {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state_for_change()?;
         state.sync();
+        state.syncs += 1;
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::around::Around;
 
 /// As a real link: no connection, or no word, for so long is the end.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Frames that a real link has room for (`peer/src/net/link.rs`). The session's window is smaller, but what
 /// the relay has taken leaves it, whatever the link does.
@@ -279,14 +279,31 @@ impl Links {
 
     /// The path is gone, and it takes both ends half a minute to find out.
     pub(crate) fn silence(&mut self, id: EndId, now: Duration) {
+        self.end_silently(id, now + SILENCE);
+    }
+
+    fn end_silently(&mut self, id: EndId, until: Duration) {
         let mate = self.mate(id);
         for id in [Some(id), mate].into_iter().flatten() {
             if let Some(end) = self.ends.get_mut(&id) {
                 end.items.clear();
-                end.state = State::Silent {
-                    until: now + SILENCE,
-                };
+                end.state = State::Silent { until };
             }
+        }
+    }
+
+    /// Nothing has got through between two peers for so long that both ends give up.
+    pub(crate) fn starve(&mut self, a: usize, b: usize, now: Duration) {
+        let between = self.ends.iter().filter(|(id, end)| {
+            let mate = match end.state {
+                State::Up { mate, .. } => mate,
+                _ => return false,
+            };
+            id.0 == a && mate.0 == b
+        });
+        let between: Vec<EndId> = between.map(|(&id, _)| id).collect();
+        for id in between {
+            self.end_silently(id, now);
         }
     }
 
@@ -312,15 +329,16 @@ impl Links {
     }
 
     /// What is on its way to an end: lost, repeated, or overtaken by the next one.
-    pub(crate) fn disturb(&mut self, id: EndId, at: usize, how: Disturbance) {
+    /// False if there was nothing.
+    pub(crate) fn disturb(&mut self, id: EndId, at: usize, how: Disturbance) -> bool {
         let Some(end) = self.ends.get_mut(&id) else {
-            return;
+            return false;
         };
         let frames: Vec<usize> = (0..end.items.len())
             .filter(|&n| matches!(end.items[n], Item::Frame(_)))
             .collect();
         let Some(&at) = frames.get(at % frames.len().max(1)) else {
-            return;
+            return false;
         };
         match how {
             Disturbance::Lose => {
@@ -331,7 +349,7 @@ impl Links {
                 end.items.push_back(again);
             }
             Disturbance::Swap if at + 1 < end.items.len() => end.items.swap(at, at + 1),
-            Disturbance::Swap => {}
+            Disturbance::Swap => return false,
             Disturbance::Flip => {
                 if let Item::Frame(bytes) = &mut end.items[at] {
                     let mut flipped = bytes.to_vec();
@@ -341,6 +359,7 @@ impl Links {
                 }
             }
         }
+        true
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Duration> {

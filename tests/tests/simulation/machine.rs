@@ -57,6 +57,10 @@ pub(crate) struct Machine {
     drift: i64,
     /// Its wall clock was set by that much, milliseconds.
     jump: i64,
+    /// The lowest and the highest of these.
+    jumps: (i64, i64),
+    /// After how many operations the next process dies.
+    doom: Option<u16>,
     /// What a right wall clock says when the world begins.
     begin_ms: u64,
 }
@@ -230,7 +234,7 @@ impl Slot {
 impl Machine {
     /// A machine with a new profile on it.
     pub(crate) fn new(peer: usize, relay: usize, around: Around) -> Self {
-        let disk = Disk::default();
+        let disk = around.disk().clone();
         let beginning = Beginning {
             name: format!("peer{peer}"),
             signal_servers: vec![Server::Signaling(0).url()],
@@ -238,20 +242,20 @@ impl Machine {
             data_key: DATA_KEY,
             now_ms: begin_ms(around.crypto()),
         };
-        let (medium, source) = (disk.clone(), around.clone());
+        let (medium, source) = (disk, around.clone());
         let fuse = around.fuse().clone();
         let identity = Node::make(move || medium.mount(&fuse), &beginning, &mut |bytes| {
             source.fill(bytes)
         })
         .unwrap();
-        Self::with(identity, disk, around)
+        Self::with(identity, around)
     }
 
-    pub(crate) fn with(identity: IdentityId, disk: Disk, around: Around) -> Self {
+    pub(crate) fn with(identity: IdentityId, around: Around) -> Self {
         let begin_ms = begin_ms(around.crypto());
         Self {
             identity,
-            disk,
+            disk: around.disk().clone(),
             around,
             node: None,
             inbox: VecDeque::new(),
@@ -259,6 +263,8 @@ impl Machine {
             reload_at: None,
             drift: 0,
             jump: 0,
+            jumps: (0, 0),
+            doom: None,
             begin_ms,
         }
     }
@@ -269,6 +275,23 @@ impl Machine {
 
     pub(crate) fn jump(&mut self, ms: i64) {
         self.jump += ms;
+        let (lowest, highest) = self.jumps;
+        self.jumps = (lowest.min(self.jump), highest.max(self.jump));
+    }
+
+    /// The longest time that anything can have taken by its own clock, milliseconds.
+    pub(crate) fn longest_ms(&self, now: Duration) -> u64 {
+        let span = u64::try_from(self.jumps.1 - self.jumps.0).unwrap();
+        span + u64::try_from(now.as_millis()).unwrap()
+    }
+
+    /// The process dies after so many more operations: this one, or else the next one while it begins.
+    pub(crate) fn doom(&mut self, operations: u16) {
+        if self.node.is_some() {
+            self.around.fuse().light(operations);
+        } else {
+            self.doom = Some(operations);
+        }
     }
 
     /// By how much its wall clock was set.
@@ -312,6 +335,9 @@ impl Machine {
     /// A process begins on what the disk holds. Returns why not, if not.
     pub(crate) fn start(&mut self, now: Duration) -> Result<(), String> {
         self.around = self.around.reborn();
+        if let Some(operations) = self.doom.take() {
+            self.around.fuse().light(operations);
+        }
         self.around.set_time(self.clock(now));
         (self.reload_at, self.node) = (None, None);
         let (disk, fuse) = (self.disk.clone(), self.around.fuse().clone());

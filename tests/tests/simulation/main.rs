@@ -10,7 +10,7 @@
 //! | [`runner`] | running schedules, and shortening those that fail |
 //! | [`model`] | what must be true, and the invariants (`ARCHITECTURE.md`) after each step |
 //! | [`machine`] | a peer's machine; [`around`] what its process does to the world |
-//! | [`relay`], [`signaling`] | the servers |
+//! | [`relay`], [`signaling`] | the servers; [`mailbox_book`] what relays have promised |
 //! | [`links`] | direct links |
 //! | [`disk`], [`fuse`] | a disk that forgets, a process that dies in the middle |
 //! | [`stand_in`], [`witness`] | cheap encryption with MLS's semantics; what is in an envelope |
@@ -35,6 +35,7 @@ mod disk;
 mod fuse;
 mod links;
 mod machine;
+mod mailbox_book;
 mod model;
 mod relay;
 mod runner;
@@ -108,11 +109,18 @@ fn whatever_happens_the_invariants_hold() {
             met.peers_killed_in_a_turn,
             met.relays_killed_at_work,
             met.lost_relays,
+            met.killed_at_start,
+            met.signaling_crashes,
+            met.partitions,
+            met.disturbed_frames,
+            met.set_clocks,
+            met.friends,
             met.full_disks,
             met.broken_links,
             met.full_buffers,
             met.gaps,
             met.late,
+            met.failed,
             met.read,
         ];
         assert!(all.iter().all(|count| *count > 0), "never met: {met:#?}");

@@ -61,7 +61,7 @@ struct Told {
     gaps: SeqSet,
     /// Messages that were shown after their gap.
     late: u64,
-    /// How far own messages have come: 1 sent, 2 delivered, 3 read.
+    /// How far own messages have come: 1 sent, 2 failed, 3 delivered (a late receipt), 4 read.
     states: BTreeMap<u64, u8>,
     failed: SeqSet,
 }
@@ -75,7 +75,22 @@ struct Claims {
     left: BTreeSet<(ConversationNo, u64)>,
     /// Own texts that were called durable.
     acked: BTreeSet<MsgId>,
+    /// What others were told that it has, while it was dead.
+    delivered: BTreeSet<(IdentityId, u64)>,
 }
+
+/// Whether the other side of a conversation has a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum There {
+    No,
+    /// It is dead: its next process can be asked.
+    Ask(usize),
+    /// It has it, or nothing is known of the conversation there.
+    Unknown,
+}
+
+/// A message that has waited so long is given up, milliseconds.
+const EXPIRY_MS: u64 = 14 * 24 * 3600 * 1000;
 
 impl Model {
     pub(crate) fn new(witness: Witness, identities: Vec<IdentityId>) -> Self {
@@ -96,6 +111,7 @@ impl Model {
     /// What users have met.
     pub(crate) fn count(&self, tally: &mut Tally) {
         tally.texts = self.texts.len() as u64;
+        tally.friends = self.friends.len() as u64;
         for told in self.told.values() {
             tally.gaps += told.gaps.range_count() as u64;
             tally.late += told.late;
@@ -104,7 +120,7 @@ impl Model {
                 .ranges()
                 .map(|(first, last)| last - first + 1)
                 .sum::<u64>();
-            tally.read += told.states.values().filter(|rank| **rank == 3).count() as u64;
+            tally.read += told.states.values().filter(|rank| **rank == READ).count() as u64;
         }
     }
 
@@ -166,15 +182,19 @@ impl Model {
         self.friends.insert((guest, host));
     }
 
-    /// An envelope leaves its device.
-    pub(crate) fn leaves(&mut self, peer: usize, no: ConversationNo, envelope: &Bytes) {
+    /// An envelope leaves its device, whose disk was synced so often then.
+    pub(crate) fn leaves(&mut self, peer: usize, no: ConversationNo, envelope: &Bytes, syncs: u64) {
         let id = message_id(envelope.clone()).expect("an envelope");
         // Sealed in an earlier world: what it holds is not known.
-        let Some((by, inside)) = self.witness.sealed(&id) else {
+        let Some(sealed) = self.witness.sealed(&id) else {
             return;
         };
-        assert_eq!(by, peer, "somebody else's envelope");
-        for inside in inside {
+        assert_eq!(sealed.by, peer, "somebody else's envelope");
+        assert!(
+            sealed.syncs < syncs,
+            "1: an envelope leaves peer {peer} before it is durable"
+        );
+        for inside in sealed.inside {
             let known = self.left.insert(((peer, no), inside.seq), inside.hash);
             assert!(
                 known.is_none_or(|hash| hash == inside.hash),
@@ -188,22 +208,26 @@ impl Model {
     /// A peer calls an envelope of the other side stored.
     pub(crate) fn stores(
         &mut self,
-        peer: usize,
+        (peer, node): (usize, &Node),
         (no, with): (ConversationNo, IdentityId),
         id: EnvelopeId,
-        node: &Node,
+        syncs: u64,
     ) {
         // What it could not open it has asked for again.
-        if !self.witness.has_opened(peer, id) {
-            return;
-        }
-        let Some((by, inside)) = self.witness.sealed(&id) else {
+        let Some(opened) = self.witness.opened(peer, id) else {
             return;
         };
-        if self.identities[by] != with {
+        let Some(sealed) = self.witness.sealed(&id) else {
+            return;
+        };
+        if self.identities[sealed.by] != with {
             return;
         }
-        for inside in inside {
+        assert!(
+            opened < syncs,
+            "2: peer {peer} calls an envelope stored before it is durable"
+        );
+        for inside in sealed.inside {
             let seq = inside.seq;
             assert!(
                 node.has_received(no, seq),
@@ -213,13 +237,14 @@ impl Model {
         }
     }
 
-    /// A peer's journal has grown. `has`: whether the other side of a conversation has a message.
+    /// A peer's journal has grown. `longest_ms`: how long anything can have taken by its clock. `has`:
+    /// whether the other side of a conversation has a message.
     pub(crate) fn journal(
         &mut self,
         peer: usize,
-        end: u64,
-        events: &[JournalEvent],
-        has: impl Fn(ConversationNo, u64) -> Option<bool>,
+        (end, events): (u64, &[JournalEvent]),
+        longest_ms: u64,
+        has: impl Fn(ConversationNo, u64) -> There,
     ) {
         assert!(
             end >= self.journal[peer],
@@ -236,6 +261,11 @@ impl Model {
                 }
                 JournalEvent::Gap { no, first, last } => {
                     let told = self.told.entry((peer, *no)).or_default();
+                    assert!(
+                        *last > told.shown_up_to,
+                        "5: a gap up to {last} is told after {} was shown",
+                        told.shown_up_to
+                    );
                     told.gaps.insert_range(*first, *last);
                     told.shown_up_to = told.shown_up_to.max(*last);
                 }
@@ -248,9 +278,19 @@ impl Model {
                 } => {
                     for seq in *first..=*last {
                         if matches!(state.as_str(), "delivered" | "read") {
-                            let has = has(*no, seq);
-                            assert!(has != Some(false), "8: {seq} of peer {peer} is not there");
+                            match has(*no, seq) {
+                                There::No => panic!("8: {seq} of peer {peer} is not there"),
+                                There::Ask(other) => {
+                                    let own = self.identities[peer];
+                                    self.claims[other].delivered.insert((own, seq));
+                                }
+                                There::Unknown => {}
+                            }
                         }
+                        assert!(
+                            state != "failed" || longest_ms >= EXPIRY_MS,
+                            "4: peer {peer} gives {seq} up after {longest_ms} ms"
+                        );
                         let told = self.told.entry((peer, *no)).or_default();
                         told.comes_to(seq, state);
                     }
@@ -281,6 +321,14 @@ impl Model {
                 "1: seq {seq} has left peer {peer} before it was durable"
             );
         }
+        for view in node.conversations() {
+            for (_, seq) in claims.delivered.iter().filter(|(of, _)| *of == view.with) {
+                assert!(
+                    node.has_received(view.no, *seq),
+                    "8: {seq} is called delivered to peer {peer}, and is not there"
+                );
+            }
+        }
         if claims.acked.is_empty() {
             return;
         }
@@ -309,12 +357,10 @@ impl Model {
                 "4: {guest} was told that their request is on its way to {host}"
             );
         }
-        let nothing = Vec::new();
         for (from, conversations) in histories.iter().enumerate() {
             for (&to, conversation) in conversations {
                 let back = histories[to].get(&from);
-                let back = back.map_or(&nothing, |back| &back.history);
-                self.compare((from, conversation.no), to, &conversation.history, back);
+                self.compare((from, conversation), (to, back));
             }
             let own = conversations.values().flat_map(|one| &one.history);
             let there: BTreeSet<MsgId> = own.filter(|one| one.is_ours).map(id).collect();
@@ -339,15 +385,16 @@ impl Model {
     }
 
     /// What one has sent is what the other one has, in this order, once.
-    fn compare(&self, side: Side, to: usize, sender: &[HistoryEntry], receiver: &[HistoryEntry]) {
-        let from = side.0;
-        let failed = self.told.get(&side).map(|told| &told.failed);
-        let sent: Vec<_> = sender.iter().filter(|one| one.is_ours).map(parts).collect();
-        let got: Vec<_> = receiver
-            .iter()
-            .filter(|one| !one.is_ours)
-            .map(parts)
-            .collect();
+    fn compare(
+        &self,
+        (from, sender): (usize, &Conversation),
+        (to, receiver): (usize, Option<&Conversation>),
+    ) {
+        let failed = self.told.get(&(from, sender.no)).map(|told| &told.failed);
+        let ours = sender.history.iter().filter(|one| one.is_ours);
+        let sent: Vec<_> = ours.map(parts).collect();
+        let theirs = receiver.iter().flat_map(|receiver| &receiver.history);
+        let got: Vec<_> = theirs.filter(|one| !one.is_ours).map(parts).collect();
         let ids: BTreeSet<_> = got.iter().map(|one| one.1).collect();
         assert_eq!(
             ids.len(),
@@ -359,6 +406,16 @@ impl Model {
             "5: {from} to {to}: out of order"
         );
         let missing = sent.iter().filter(|one| !ids.contains(&one.1));
+        let told = receiver.and_then(|receiver| self.told.get(&(to, receiver.no)));
+        if let Some(told) = told {
+            let silent = missing.clone().find(|(seq, _, text)| {
+                text.is_some() && *seq < told.shown_up_to && !told.gaps.contains(*seq)
+            });
+            assert!(
+                silent.is_none(),
+                "5: {to} was not told that {silent:?} is missing"
+            );
+        }
         let missing: Vec<_> = missing
             .filter(|one| failed.is_none_or(|failed| !failed.contains(one.0)))
             .collect();
@@ -400,6 +457,9 @@ fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {
     (entry.content.seq, entry.content.msg_id, text)
 }
 
+/// The last of the states.
+const READ: u8 = 4;
+
 impl Told {
     fn shows(&mut self, seq: u64) {
         assert!(self.shown.insert(seq), "3: {seq} is shown twice");
@@ -418,12 +478,12 @@ impl Told {
     fn comes_to(&mut self, seq: u64, state: &str) {
         let rank = match state {
             "sent" => 1,
-            "delivered" => 2,
-            "read" => 3,
             "failed" => {
                 self.failed.insert(seq);
-                return;
+                2
             }
+            "delivered" => 3,
+            "read" => READ,
             // Only says why it waits.
             _ => return,
         };

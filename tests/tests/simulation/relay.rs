@@ -1,6 +1,6 @@
 //! A relay: its real sessions, mailboxes and store, on a disk of ours, without sockets and threads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redb::{Database, DatabaseError};
-use tincan_protocol::QueueId;
 use tincan_protocol::origin::Origin;
-use tincan_protocol::wire::{Frame as _, RelayReply, RelayRequest, relay_reply, relay_request};
+use tincan_protocol::wire::{Frame as _, RelayReply};
 use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{
     ConnectionId, Mailboxes, Operation, Outcome, Output, Session, Step, Ticket,
 };
-use tincan_relay::store::{RedbStore, Store as _};
+use tincan_relay::store::{Read, RedbStore, Store as _};
 
 use crate::disk::Disk;
 use crate::fuse::Fuse;
+use crate::mailbox_book::MailboxBook;
 
 /// Operations of one transaction: few, so that crashes fall between many.
 const BATCH: usize = 8;
@@ -31,23 +31,21 @@ pub(crate) struct Relay {
     rng: SmallRng,
     limits: RelayLimits,
     process: Option<Process>,
+    book: MailboxBook,
+    /// After how many operations the next process dies.
+    doom: Option<u16>,
+    /// Its wall clock was set by that much, milliseconds.
+    jump_ms: i64,
+    /// The lowest and the highest of these.
+    jumps: (i64, i64),
 }
 
 #[derive(Debug)]
 struct Process {
     store: RedbStore,
     mailboxes: Mailboxes,
-    connections: BTreeMap<u64, Connection>,
+    connections: BTreeMap<u64, Session>,
     waiting: VecDeque<(Ticket, Operation)>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    session: Session,
-    /// Keys that were proved on it.
-    proved: BTreeSet<QueueId>,
-    /// The last index that was delivered, for each queue.
-    delivered: BTreeMap<QueueId, u64>,
 }
 
 /// What the relay sends to a connection, or that it ends it.
@@ -68,15 +66,35 @@ impl Relay {
             rng: SmallRng::seed_from_u64(seed),
             limits,
             process: None,
+            book: MailboxBook::default(),
+            doom: None,
+            jump_ms: 0,
+            jumps: (0, 0),
         }
+    }
+
+    /// A process dies after so many more operations: this one, or else the next one while it begins.
+    pub(crate) fn doom(&mut self, operations: u16) {
+        if self.is_alive() {
+            self.fuse.light(operations);
+        } else {
+            self.doom = Some(operations);
+        }
+    }
+
+    /// Somebody sets its clock.
+    pub(crate) fn jump(&mut self, ms: i64) {
+        self.jump_ms += ms;
+        let (lowest, highest) = self.jumps;
+        self.jumps = (lowest.min(self.jump_ms), highest.max(self.jump_ms));
     }
 
     pub(crate) fn is_alive(&self) -> bool {
         self.process.is_some()
     }
 
-    pub(crate) fn fuse(&self) -> &Fuse {
-        &self.fuse
+    pub(crate) fn is_dying(&self) -> bool {
+        self.fuse.is_burnt()
     }
 
     pub(crate) fn has_work(&self) -> bool {
@@ -85,16 +103,23 @@ impl Relay {
             .is_some_and(|process| !process.waiting.is_empty())
     }
 
-    /// A process begins on what the disk holds.
-    pub(crate) fn start(&mut self, now: Duration) {
+    /// A process begins on what the disk holds. False if it dies in the middle of that.
+    pub(crate) fn start(&mut self, now: Duration) -> bool {
         self.fuse = Fuse::new();
+        if let Some(operations) = self.doom.take() {
+            self.fuse.light(operations);
+        }
         let (disk, fuse) = (self.disk.clone(), self.fuse.clone());
         let opener = move || -> Result<Database, DatabaseError> {
             Database::builder()
                 .set_cache_size(1 << 20)
                 .create_with_backend(disk.mount(&fuse))
         };
-        match RedbStore::open_with(Path::new("simulated"), self.limits.clone(), opener) {
+        let store = RedbStore::open_with(Path::new("simulated"), self.limits.clone(), opener);
+        if self.fuse.is_burnt() {
+            return false;
+        }
+        match store {
             Ok(store) => {
                 self.process = Some(Process {
                     store,
@@ -102,8 +127,33 @@ impl Relay {
                     connections: BTreeMap::new(),
                     waiting: VecDeque::new(),
                 });
+                self.check_kept();
             }
             Err(error) => assert!(self.disk.is_full(), "the relay does not start: {error}"),
+        }
+        true
+    }
+
+    /// What it has called deposited is there.
+    pub(crate) fn check_kept(&mut self) {
+        let span = u64::try_from(self.jumps.1 - self.jumps.0).unwrap();
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        // Whose clock has run ahead so far may have thrown away what was too old.
+        if Duration::from_millis(span) >= self.limits.mailbox_ttl / 2 {
+            return;
+        }
+        for queue in self.book.queues().collect::<Vec<_>>() {
+            let all = Read {
+                queue,
+                after_index: 0,
+                max_entries: usize::MAX,
+                max_bytes: usize::MAX,
+            };
+            let page = process.store.read(&all).unwrap();
+            let entries = page.map_or_else(|_| Vec::new(), |page| page.entries);
+            self.book.holds(queue, &entries);
         }
     }
 
@@ -111,6 +161,7 @@ impl Relay {
     pub(crate) fn crash(&mut self) {
         self.fuse.burn();
         self.process = None;
+        self.book.died();
         self.disk.crash(&mut self.rng);
     }
 
@@ -118,6 +169,7 @@ impl Relay {
     pub(crate) fn forget(&mut self) {
         self.fuse.burn();
         self.process = None;
+        self.book = MailboxBook::default();
         self.disk = Disk::default();
     }
 
@@ -129,12 +181,7 @@ impl Relay {
         let session = Session::new(nonce, origin, &self.limits, now);
         let challenge = session.challenge(process.store.id()).write();
         process.mailboxes.handle_opened(ConnectionId(connection));
-        let connected = Connection {
-            session,
-            proved: BTreeSet::new(),
-            delivered: BTreeMap::new(),
-        };
-        process.connections.insert(connection, connected);
+        process.connections.insert(connection, session);
         vec![ToClient::Frame(connection, challenge)]
     }
 
@@ -143,6 +190,7 @@ impl Relay {
             return Vec::new();
         };
         process.connections.remove(&connection);
+        self.book.closed(connection);
         process.mailboxes.handle_closed(ConnectionId(connection));
         self.outputs()
     }
@@ -151,26 +199,26 @@ impl Relay {
     pub(crate) fn reads(&self, connection: u64) -> bool {
         let process = self.process.as_ref();
         let connection = process.and_then(|process| process.connections.get(&connection));
-        connection.is_some_and(|connection| connection.session.has_room())
+        connection.is_some_and(Session::has_room)
     }
 
     pub(crate) fn handle_frame(&mut self, connection: u64, frame: Bytes) -> Vec<ToClient> {
         let Some(process) = &mut self.process else {
             return Vec::new();
         };
-        let Some(state) = process.connections.get_mut(&connection) else {
+        let Some(session) = process.connections.get_mut(&connection) else {
             return Vec::new();
         };
-        let proofs = proofs_of(&frame);
-        match state.session.handle_frame(frame) {
+        self.book.asked(connection, &frame);
+        match session.handle_frame(frame) {
             Step::Command { id, command } => {
                 let id_of = ConnectionId(connection);
                 process.mailboxes.handle_command(id_of, id, command);
                 self.outputs()
             }
             Step::Answer(reply) => {
-                if matches!(reply.kind, Some(relay_reply::Kind::Done(_))) {
-                    state.proved.extend(proofs);
+                if let Some(kind) = &reply.kind {
+                    self.book.says(connection, reply.id, kind);
                 }
                 vec![ToClient::Frame(connection, reply.write())]
             }
@@ -186,7 +234,8 @@ impl Relay {
     }
 
     /// One batch of the store.
-    pub(crate) fn work(&mut self, now: Duration, now_ms: u64) -> Vec<ToClient> {
+    pub(crate) fn work(&mut self, now: Duration, right_ms: u64) -> Vec<ToClient> {
+        let now_ms = right_ms.saturating_add_signed(self.jump_ms);
         let Some(process) = &mut self.process else {
             return Vec::new();
         };
@@ -230,7 +279,7 @@ impl Relay {
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         let process = self.process.as_ref()?;
         let sessions = process.connections.values();
-        let sessions = sessions.filter_map(|connection| connection.session.poll_timeout());
+        let sessions = sessions.filter_map(Session::poll_timeout);
         sessions.chain(process.mailboxes.poll_timeout()).min()
     }
 
@@ -241,7 +290,7 @@ impl Relay {
         process.mailboxes.handle_timeout(now);
         let connections = process.connections.iter();
         let late: Vec<u64> = connections
-            .filter(|(_, connection)| connection.session.handle_timeout(now).is_some())
+            .filter(|(_, session)| session.handle_timeout(now).is_some())
             .map(|(&id, _)| id)
             .collect();
         let mut all = self.outputs();
@@ -267,10 +316,11 @@ impl Relay {
                     id,
                     kind,
                 } => {
-                    let Some(state) = process.connections.get_mut(&connection.0) else {
+                    let Some(session) = process.connections.get_mut(&connection.0) else {
                         continue;
                     };
-                    state.session.handle_answer(id, &kind);
+                    session.handle_answer(id, &kind);
+                    self.book.says(connection.0, id, &kind);
                     let kind = Some(kind);
                     let frame = RelayReply { id, kind }.write();
                     all.push(ToClient::Frame(connection.0, frame));
@@ -280,8 +330,10 @@ impl Relay {
                     reply,
                     cost,
                 } => {
-                    if let Some(state) = process.connections.get_mut(&connection.0) {
-                        state.check(&reply);
+                    if process.connections.contains_key(&connection.0) {
+                        if let Some(kind) = &reply.kind {
+                            self.book.says(connection.0, reply.id, kind);
+                        }
                         all.push(ToClient::Frame(connection.0, reply.write()));
                     }
                     process.mailboxes.handle_sent(connection, cost);
@@ -290,29 +342,5 @@ impl Relay {
             }
         }
         all
-    }
-}
-
-impl Connection {
-    /// Invariant 11: indices increase, and nothing is delivered before its queue's key was proved.
-    fn check(&mut self, reply: &RelayReply) {
-        let Some(relay_reply::Kind::Deliver(deliver)) = &reply.kind else {
-            return;
-        };
-        let queue = QueueId::try_from(deliver.queue.as_ref()).unwrap();
-        assert!(self.proved.contains(&queue), "11: delivered before auth");
-        let last = self.delivered.insert(queue, deliver.index).unwrap_or(0);
-        assert!(last < deliver.index, "11: indices do not increase");
-    }
-}
-
-fn proofs_of(frame: &Bytes) -> Vec<QueueId> {
-    match RelayRequest::read(frame.clone()).map(|request| request.kind) {
-        Ok(Some(relay_request::Kind::Auth(auth))) => auth
-            .proofs
-            .iter()
-            .filter_map(|proof| QueueId::try_from(proof.key.as_slice()).ok())
-            .collect(),
-        _ => Vec::new(),
     }
 }

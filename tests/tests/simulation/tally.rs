@@ -12,6 +12,16 @@ pub(crate) struct Tally {
     pub(crate) peers_killed_in_a_turn: u64,
     pub(crate) relays_killed_at_work: u64,
     pub(crate) lost_relays: u64,
+    /// Processes that died while they began.
+    pub(crate) killed_at_start: u64,
+    pub(crate) signaling_crashes: u64,
+    /// Who could not reach whom.
+    pub(crate) partitions: u64,
+    /// Frames on links that were lost, repeated, swapped or changed.
+    pub(crate) disturbed_frames: u64,
+    pub(crate) set_clocks: u64,
+    /// Who became contacts.
+    pub(crate) friends: u64,
     /// Turns that failed because the disk was full.
     pub(crate) full_disks: u64,
     pub(crate) broken_links: u64,
@@ -34,6 +44,12 @@ impl AddAssign for Tally {
         self.peers_killed_in_a_turn += other.peers_killed_in_a_turn;
         self.relays_killed_at_work += other.relays_killed_at_work;
         self.lost_relays += other.lost_relays;
+        self.killed_at_start += other.killed_at_start;
+        self.signaling_crashes += other.signaling_crashes;
+        self.partitions += other.partitions;
+        self.disturbed_frames += other.disturbed_frames;
+        self.set_clocks += other.set_clocks;
+        self.friends += other.friends;
         self.full_disks += other.full_disks;
         self.broken_links += other.broken_links;
         self.full_buffers += other.full_buffers;

@@ -1,7 +1,7 @@
 //! Looks over the shoulder of everybody's encryption, so that the world knows what is in an envelope
 //! without being able to open it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,8 @@ use tincan_protocol::envelope::{Envelope, decode_payload};
 use tincan_protocol::wire::GroupState;
 use tincan_protocol::{EnvelopeId, IdentityId};
 
+use crate::disk::Disk;
+
 /// A numbered content inside an envelope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inside {
@@ -21,10 +23,20 @@ pub(crate) struct Inside {
     pub(crate) hash: [u8; 32],
 }
 
+/// An envelope as its sealer knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) by: usize,
+    pub(crate) inside: Vec<Inside>,
+    /// How often the sealer's disk had been synced then.
+    pub(crate) syncs: u64,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
-    sealed: BTreeMap<EnvelopeId, (usize, Vec<Inside>)>,
-    opened: BTreeSet<(usize, EnvelopeId)>,
+    sealed: BTreeMap<EnvelopeId, Sealed>,
+    /// By whom, and how often their disk had been synced then.
+    opened: BTreeMap<(usize, EnvelopeId), u64>,
 }
 
 /// Everybody's envelopes.
@@ -32,20 +44,26 @@ struct Seen {
 pub(crate) struct Witness(Arc<Mutex<Seen>>);
 
 impl Witness {
-    /// Who has sealed an envelope, and its numbered contents; none if nobody in this world has.
-    pub(crate) fn sealed(&self, id: &EnvelopeId) -> Option<(usize, Vec<Inside>)> {
+    /// What is known of an envelope; nothing if nobody in this world has sealed it.
+    pub(crate) fn sealed(&self, id: &EnvelopeId) -> Option<Sealed> {
         self.0.lock().unwrap().sealed.get(id).cloned()
     }
 
-    /// Whether a peer was able to open it, in whichever life.
-    pub(crate) fn has_opened(&self, peer: usize, id: EnvelopeId) -> bool {
-        self.0.lock().unwrap().opened.contains(&(peer, id))
+    /// How often a peer's disk had been synced when it opened an envelope, if it was ever able to.
+    pub(crate) fn opened(&self, peer: usize, id: EnvelopeId) -> Option<u64> {
+        self.0.lock().unwrap().opened.get(&(peer, id)).copied()
     }
 
     /// Encryption that is looked at.
-    pub(crate) fn watch(&self, peer: usize, inner: Box<dyn GroupCrypto>) -> Box<dyn GroupCrypto> {
+    pub(crate) fn watch(
+        &self,
+        peer: usize,
+        disk: Disk,
+        inner: Box<dyn GroupCrypto>,
+    ) -> Box<dyn GroupCrypto> {
         Box::new(Watched {
             peer,
+            disk,
             inner,
             witness: self.clone(),
         })
@@ -68,6 +86,7 @@ fn id_of_message(message: Vec<u8>) -> EnvelopeId {
 #[derive(Debug)]
 struct Watched {
     peer: usize,
+    disk: Disk,
     inner: Box<dyn GroupCrypto>,
     witness: Witness,
 }
@@ -81,21 +100,22 @@ impl GroupCrypto for Watched {
             let hash = Sha256::digest(bytes).into();
             (seq > 0).then_some(Inside { seq, hash })
         });
-        let mut seen = self.witness.0.lock().unwrap();
-        seen.sealed
-            .insert(id_of_message(sealed.clone()), (self.peer, inside.collect()));
+        let envelope = Sealed {
+            by: self.peer,
+            inside: inside.collect(),
+            syncs: self.disk.syncs(),
+        };
+        let id = id_of_message(sealed.clone());
+        self.witness.0.lock().unwrap().sealed.insert(id, envelope);
         Ok(sealed)
     }
 
     fn open(&mut self, message: &[u8]) -> Result<Opened, OpenError> {
         let opened = self.inner.open(message)?;
         let id = id_of_message(message.to_vec());
-        self.witness
-            .0
-            .lock()
-            .unwrap()
-            .opened
-            .insert((self.peer, id));
+        let syncs = self.disk.syncs();
+        let mut seen = self.witness.0.lock().unwrap();
+        seen.opened.insert((self.peer, id), syncs);
         Ok(opened)
     }
 

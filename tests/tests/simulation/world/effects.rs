@@ -8,17 +8,18 @@ use tincan_protocol::wire::{Frame as _, PeerFrame, peer_frame};
 
 use super::network::look_for_canary;
 use super::{Cut, World};
-use crate::around::Effect;
+use crate::around::{Done, Effect};
 use crate::machine::{AnyCommand, Slot};
+use crate::model::There;
 
 impl World {
     pub(super) fn take_effects(&mut self, peer: usize) {
-        for effect in self.machines[peer].around.take_effects() {
-            self.apply(peer, effect);
+        for done in self.machines[peer].around.take_effects() {
+            self.apply(peer, done);
         }
     }
 
-    pub(super) fn apply(&mut self, peer: usize, effect: Effect) {
+    fn apply(&mut self, peer: usize, Done { effect, syncs }: Done) {
         match effect {
             Effect::DialRelay(id, dial) | Effect::DialSignaling(id, dial) => {
                 let slot = Slot::new(&dial.server, self.now);
@@ -33,7 +34,7 @@ impl World {
                 }
             }
             Effect::Relay(id, command) => {
-                self.look_at(peer, &command);
+                self.look_at(peer, &command, syncs);
                 self.command(peer, id, AnyCommand::Relay(command));
             }
             Effect::Signal(id, command) => self.command(peer, id, AnyCommand::Signal(command)),
@@ -50,10 +51,10 @@ impl World {
                 let cuts = &self.cuts;
                 self.links
                     .handle_signal((peer, attempt), &signal, now_ms, relayed, |a, b| {
-                        !cuts.contains(&Cut::Peers(a.min(b), a.max(b)))
+                        !cuts.contains_key(&Cut::Peers(a.min(b), a.max(b)))
                     });
             }
-            Effect::LinkFrame(attempt, frame) => self.link_frame(peer, attempt, frame),
+            Effect::LinkFrame(attempt, frame) => self.link_frame(peer, attempt, frame, syncs),
             Effect::LinkClose(attempt, reason) => {
                 assert!(reason != "group states differ", "10: a group is forked");
                 self.links.close((peer, attempt), &reason);
@@ -67,31 +68,38 @@ impl World {
         let views = machines[peer].node.as_ref().map(Node::conversations);
         let own = machines[peer].identity;
         let has = |no: ConversationNo, seq: u64| {
-            let with = views.as_ref()?.iter().find(|view| view.no == no)?.with;
-            let other = machines.iter().find(|machine| machine.identity == with)?;
-            let node = other.node.as_ref()?;
-            let back = node
-                .conversations()
-                .into_iter()
-                .find(|view| view.with == own)?;
-            Some(node.has_received(back.no, seq))
+            let view = views.iter().flatten().find(|view| view.no == no);
+            let Some(other) =
+                view.and_then(|view| machines.iter().position(|one| one.identity == view.with))
+            else {
+                return There::Unknown;
+            };
+            let Some(node) = &machines[other].node else {
+                return There::Ask(other);
+            };
+            let back = node.conversations();
+            match back.iter().find(|view| view.with == own) {
+                Some(back) if !node.has_received(back.no, seq) => There::No,
+                _ => There::Unknown,
+            }
         };
-        self.model.journal(peer, end, events, has);
+        let longest_ms = machines[peer].longest_ms(self.now);
+        self.model.journal(peer, (end, events), longest_ms, has);
     }
 
     /// What a peer says to a relay.
-    pub(super) fn look_at(&mut self, peer: usize, command: &RelayCommand) {
+    fn look_at(&mut self, peer: usize, command: &RelayCommand, syncs: u64) {
         match command {
             RelayCommand::Deposit { tag, envelope, .. } => {
                 self.check_leaving(peer);
-                self.model.leaves(peer, tag.no, envelope);
+                self.model.leaves(peer, tag.no, envelope, syncs);
             }
             RelayCommand::Ack { queue, index } => {
                 self.check_leaving(peer);
                 let delivered = self.mailboxes.entry((peer, *queue)).or_default();
                 let rest = delivered.split_off(&(index + 1));
                 let acked = std::mem::replace(delivered, rest);
-                self.stores(peer, acked.into_values().collect());
+                self.stores(peer, acked.into_values().collect(), syncs);
             }
             RelayCommand::Publish { .. } => self.check_leaving(peer),
             _ => {}
@@ -109,29 +117,30 @@ impl World {
     }
 
     /// A peer calls envelopes stored.
-    pub(super) fn stores(&mut self, peer: usize, ids: Vec<EnvelopeId>) {
+    fn stores(&mut self, peer: usize, ids: Vec<EnvelopeId>, syncs: u64) {
         let Some(node) = &self.machines[peer].node else {
             return;
         };
         for id in ids {
             for view in node.conversations() {
-                self.model.stores(peer, (view.no, view.with), id, node);
+                self.model
+                    .stores((peer, node), (view.no, view.with), id, syncs);
             }
         }
     }
 
-    pub(super) fn link_frame(&mut self, peer: usize, attempt: u64, frame: Bytes) {
+    fn link_frame(&mut self, peer: usize, attempt: u64, frame: Bytes, syncs: u64) {
         self.check_leaving(peer);
         let no = self.links.conversation((peer, attempt));
         let read = PeerFrame::read(frame.clone()).expect("own frame");
         match (no, read.kind) {
             (Some(no), Some(peer_frame::Kind::Put(put))) => {
-                self.model.leaves(peer, no, &put.envelope);
+                self.model.leaves(peer, no, &put.envelope, syncs);
             }
             (Some(_), Some(peer_frame::Kind::Stored(stored))) => {
                 let ids = stored.env_ids.iter();
                 let ids = ids.filter_map(|id| EnvelopeId::try_from(id.as_slice()).ok());
-                self.stores(peer, ids.collect());
+                self.stores(peer, ids.collect(), syncs);
             }
             _ => {}
         }

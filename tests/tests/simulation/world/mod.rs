@@ -12,7 +12,7 @@ mod processes;
 mod rest;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -21,6 +21,7 @@ use tincan_peer::simulation::Frame;
 use tincan_protocol::{EnvelopeId, QueueId};
 
 use crate::around::{Around, Crypto, DialId};
+use crate::disk::Disk;
 use crate::links::{EndId, Links};
 use crate::machine::{Machine, Server};
 use crate::model::Model;
@@ -83,7 +84,8 @@ pub(crate) struct World {
     pub(crate) links: Links,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
-    cuts: BTreeSet<Cut>,
+    /// Since when.
+    cuts: BTreeMap<Cut, Duration>,
     /// Which envelope stands where in whose mailbox, as far as it was delivered to them.
     mailboxes: BTreeMap<(usize, QueueId), BTreeMap<u64, EnvelopeId>>,
     rng: SmallRng,
@@ -100,7 +102,8 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let witness = Witness::default();
         let machines = (0..PEERS).map(|peer| {
-            let around = Around::new(peer, crypto, witness.clone(), rng.random());
+            let disk = Disk::default();
+            let around = Around::new(peer, crypto, witness.clone(), disk, rng.random());
             Machine::new(peer, usize::from(peer > 0), around)
         });
         let machines: Vec<Machine> = machines.collect();
@@ -116,8 +119,9 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let witness = Witness::default();
         let machines = self.machines.iter().enumerate().map(|(peer, machine)| {
-            let around = Around::new(peer, self.crypto, witness.clone(), rng.random());
-            Machine::with(machine.identity, machine.disk.copy(), around)
+            let disk = machine.disk.copy();
+            let around = Around::new(peer, self.crypto, witness.clone(), disk, rng.random());
+            Machine::with(machine.identity, around)
         });
         let mut machines: Vec<Machine> = machines.collect();
         for machine in &mut machines {
@@ -150,7 +154,7 @@ impl World {
             links: Links::default(),
             connections: BTreeMap::new(),
             next_connection: 1,
-            cuts: BTreeSet::new(),
+            cuts: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             rng,
             ready: Vec::new(),
@@ -173,19 +177,20 @@ impl World {
             Step::Read { who, of } => self.read(who.into(), of.into()),
             Step::Crash { who, operations } => {
                 let peer = usize::from(who) % PEERS;
-                self.machines[peer].around.fuse().light(operations.into());
+                self.machines[peer].doom(operations.into());
                 if operations == 0 {
                     self.crash(peer);
                 }
             }
             Step::CrashRelay { which, operations } => {
                 let relay = usize::from(which) % RELAYS;
-                self.relays[relay].fuse().light(operations.into());
+                self.relays[relay].doom(operations.into());
                 if operations == 0 {
                     self.crash_relay(relay);
                 }
             }
             Step::CrashSignaling => {
+                self.tally.signaling_crashes += 1;
                 self.signaling.crash();
                 self.server_gone(Server::Signaling(0));
             }
@@ -206,14 +211,22 @@ impl World {
             Step::Disturb { which, at, how } => {
                 let busy: Vec<EndId> = self.links.ready().collect();
                 if let Some(&id) = busy.get(usize::from(which) % busy.len().max(1)) {
-                    self.links.disturb(id, at.into(), how);
+                    let frames = self.links.disturb(id, at.into(), how);
+                    self.tally.disturbed_frames += u64::from(frames);
                 }
             }
             Step::Partition { who, from } => self.partition(who.into(), from.into()),
             Step::Heal => self.cuts.clear(),
             // openmls looks at the machine's own clock, which nobody sets here.
             Step::SetClock { .. } if self.crypto == Crypto::Mls => {}
-            Step::SetClock { who, ms } => self.machines[usize::from(who) % PEERS].jump(ms),
+            Step::SetClock { who, ms } => {
+                self.tally.set_clocks += 1;
+                let who = usize::from(who) % (PEERS + RELAYS);
+                match self.machines.get_mut(who) {
+                    Some(machine) => machine.jump(ms),
+                    None => self.relays[who - PEERS].jump(ms),
+                }
+            }
             Step::Fill { who, is_full } => {
                 let who = usize::from(who) % (PEERS + RELAYS);
                 match self.machines.get(who) {
@@ -279,7 +292,7 @@ impl World {
             let open = self.links.mate(id).is_none_or(|mate| {
                 !self
                     .cuts
-                    .contains(&Cut::Peers(id.0.min(mate.0), id.0.max(mate.0)))
+                    .contains_key(&Cut::Peers(id.0.min(mate.0), id.0.max(mate.0)))
             });
             if open {
                 ready.push(Ready::Link(id));
@@ -291,6 +304,7 @@ impl World {
     /// One of the things that are ready goes on; if there is none, time does.
     fn go(&mut self, which: usize, some: usize) {
         self.links.handle_timeout(self.now);
+        self.starve_links();
         self.find_ready();
         if self.ready.is_empty() {
             if let Some(at) = self.next_event() {
@@ -307,8 +321,8 @@ impl World {
             Ready::Up(id) => self.up(id, some),
             Ready::Down(id) => self.down(id, some),
             Ready::RelayWork(relay) => {
-                let now_ms = self.now_ms();
-                let outputs = self.relays[relay].work(self.now, now_ms);
+                let right_ms = self.right_ms();
+                let outputs = self.relays[relay].work(self.now, right_ms);
                 self.take_from_relay(relay, outputs);
             }
             Ready::RelayTimer(relay) => {
@@ -343,7 +357,7 @@ impl World {
             .min()
     }
 
-    fn now_ms(&self) -> u64 {
+    fn right_ms(&self) -> u64 {
         self.machines[0].right_ms(self.now)
     }
 }

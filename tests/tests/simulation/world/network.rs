@@ -10,6 +10,7 @@ use tincan_protocol::wire::{Frame as _, RelayReply, relay_reply};
 use super::{Connection, Cut, PEERS, RELAYS, World};
 use crate::around::DialId;
 use crate::disk::memmem;
+use crate::links::SILENCE;
 use crate::machine::{AnyCommand, Server};
 use crate::model::CANARY;
 use crate::witness::message_id;
@@ -17,17 +18,30 @@ use crate::{relay, signaling};
 
 impl World {
     pub(super) fn is_cut(&self, cut: Cut) -> bool {
-        self.cuts.contains(&cut)
+        self.cuts.contains_key(&cut)
     }
 
     pub(super) fn partition(&mut self, who: usize, from: usize) {
         let who = who % PEERS;
         let all = PEERS + RELAYS + 1;
-        self.cuts.insert(match from % all {
+        let cut = match from % all {
             peer if peer < PEERS && peer != who => Cut::Peers(who.min(peer), who.max(peer)),
             other if other < PEERS + RELAYS => Cut::Server(who, Server::Relay(other % RELAYS)),
             _ => Cut::Server(who, Server::Signaling(0)),
-        });
+        };
+        self.tally.partitions += 1;
+        self.cuts.entry(cut).or_insert(self.now);
+    }
+
+    /// Links between those who cannot reach each other end when they have been silent long enough.
+    pub(super) fn starve_links(&mut self) {
+        for (cut, since) in &self.cuts {
+            if let Cut::Peers(a, b) = *cut
+                && self.now >= *since + SILENCE
+            {
+                self.links.starve(a, b, self.now);
+            }
+        }
     }
 
     pub(super) fn cut_connection(&mut self, which: usize) {
@@ -63,7 +77,7 @@ impl World {
             Server::Relay(relay) => self.relays[relay].is_alive(),
             Server::Signaling(_) => self.signaling.is_alive(),
         };
-        if !alive || self.cuts.contains(&Cut::Server(peer, server)) {
+        if !alive || self.cuts.contains_key(&Cut::Server(peer, server)) {
             slot.lost("cannot be reached", now);
             return self.after_client(peer, dial, Ok(()));
         }
@@ -99,7 +113,7 @@ impl World {
         let Some(slot) = self.machines[peer].clients.get_mut(&dial) else {
             return;
         };
-        let hears = !self.cuts.contains(&Cut::Server(peer, slot.server));
+        let hears = !self.cuts.contains_key(&Cut::Server(peer, slot.server));
         let result = slot.handle_tick(hears, now);
         self.after_client(peer, dial, result);
     }
@@ -159,7 +173,7 @@ impl World {
                     self.take_from_relay(relay, outputs);
                 }
                 (Server::Signaling(_), Frame::Text(text)) => {
-                    let unix_s = self.now_ms() / 1_000;
+                    let unix_s = self.right_ms() / 1_000;
                     let outputs = self.signaling.handle_text(id, &text, self.now, unix_s);
                     self.take_from_signaling(outputs);
                 }
@@ -237,7 +251,7 @@ impl World {
             };
             self.send_down(id, frame);
         }
-        if self.relays[relay].fuse().is_burnt() && self.relays[relay].is_alive() {
+        if self.relays[relay].is_dying() && self.relays[relay].is_alive() {
             self.tally.relays_killed_at_work += 1;
             self.crash_relay(relay);
         }

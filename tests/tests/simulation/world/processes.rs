@@ -12,8 +12,9 @@ impl World {
             self.signaling.start();
         }
         for relay in &mut self.relays {
-            if !relay.is_alive() {
-                relay.start(self.now);
+            if !relay.is_alive() && !relay.start(self.now) {
+                self.tally.killed_at_start += 1;
+                relay.crash();
             }
         }
         for peer in 0..PEERS {
@@ -26,14 +27,18 @@ impl World {
 
     pub(super) fn start(&mut self, peer: usize) {
         let machine = &mut self.machines[peer];
-        match machine.start(self.now) {
+        let result = machine.start(self.now);
+        if machine.around.fuse().is_burnt() {
+            self.tally.killed_at_start += 1;
+            return self.crash(peer);
+        }
+        match result {
             Ok(()) => {
                 let node = machine.node.as_ref().unwrap();
                 self.model.begins(peer, node);
                 self.read_journal(peer);
                 self.take_effects(peer);
             }
-            Err(_) if machine.around.fuse().is_burnt() => self.crash(peer),
             Err(error) => {
                 assert!(
                     machine.disk.is_full(),

@@ -118,7 +118,10 @@ impl World {
     }
 
     /// What must be true at the end.
-    pub(crate) fn check_complete(&self) {
+    pub(crate) fn check_complete(&mut self) {
+        for relay in &mut self.relays {
+            relay.check_kept();
+        }
         let nodes = self
             .machines
             .iter()
