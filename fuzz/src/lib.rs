@@ -19,6 +19,7 @@
 )]
 
 pub mod bounded;
+pub mod clients;
 pub mod core;
 pub mod mls;
 pub mod peer;

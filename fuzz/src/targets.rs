@@ -1,7 +1,7 @@
 //! The list of targets.
 
 use crate::seeds::{self, Seed};
-use crate::{core, mls, peer, protocol, servers};
+use crate::{clients, core, mls, peer, protocol, servers};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ macro_rules! for_each_target {
             mls::mls_message,
             mls::mls_welcome,
             mls::key_package,
+            clients::relay_client,
+            clients::signal_client,
             peer::socket_command,
             peer::key_file,
         }

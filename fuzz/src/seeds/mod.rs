@@ -1,5 +1,6 @@
 //! The first inputs of every target, made by the encoders that the programs use.
 
+pub mod clients;
 pub mod core;
 pub mod mls;
 pub mod peer;

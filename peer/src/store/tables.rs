@@ -68,6 +68,12 @@ pub(super) const ALL: [Table; 16] = [
 )]
 pub struct ConversationNo(pub(crate) u32);
 
+impl From<u32> for ConversationNo {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// Whose message: ours or the other side's.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

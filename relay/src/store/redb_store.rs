@@ -9,7 +9,7 @@
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageError};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -107,6 +107,7 @@ impl RedbStore {
     /// # Errors
     /// [`OpenError`] says what to do.
     pub fn open(path: &Path, limits: RelayLimits) -> Result<Self, OpenError> {
+        make_if_missing(path).map_err(|error| open_error(path, error))?;
         let file = path.to_owned();
         Self::open_with(path, limits, move || {
             let backend = FileBackend::new(open_file(&file)?)?;
@@ -291,6 +292,45 @@ fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_two_phase_commit(true);
     Ok(transaction)
+}
+
+/// Makes an empty database where there is none: beside its place, and moved there when it is whole. redb
+/// refuses what is left of one whose making was interrupted.
+fn make_if_missing(path: &Path) -> Result<(), DatabaseError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let new = beside(path);
+    let file = open_file(&new)?;
+    if file.try_lock().is_err() {
+        return Err(DatabaseError::DatabaseAlreadyOpen);
+    }
+    // Another process may have moved it there before it gave the lock up.
+    if path.exists() {
+        return Ok(());
+    }
+    file.set_len(0)?;
+    let database = Database::builder().create_with_backend(FileBackend::new(file)?)?;
+    fs::rename(&new, path)?;
+    sync_folder(path)?;
+    // Not before: what has the name now must not be taken for a remainder.
+    drop(database);
+    Ok(())
+}
+
+/// Where a database is made.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// So that the file has its name after a power cut as well.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

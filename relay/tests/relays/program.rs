@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use tincan_protocol::wire::QueueKind;
 use tincan_protocol::wire::relay_reply::Kind as Reply;
@@ -241,4 +242,21 @@ fn the_environment_stands_behind_the_flags() {
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("nowhere"), "{stderr}");
+}
+
+#[test]
+fn regression_a_relay_that_was_killed_while_it_made_its_database_starts_again() {
+    // From before it does anything to after it is ready.
+    for after in (0..60).map(|n| Duration::from_micros(n * 200)) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let arguments = ["--listen", "127.0.0.1:0", "--data", data];
+        let mut killed = command(&arguments).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(after);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        let mut next = Program::on(folder.path());
+        next.child.kill().unwrap();
+        next.child.wait().unwrap();
+    }
 }

@@ -8,6 +8,7 @@ use super::nat::Nat;
 /// In every home the same, as it is: a host's own address is also the other's.
 const HOST: &str = "192.168.1.2";
 const HOST_LATER: &str = "192.168.1.77";
+const PUBLIC_LATER: u8 = 77;
 const NAT_INSIDE: &str = "192.168.1.1";
 
 /// See the module.
@@ -19,6 +20,8 @@ pub struct Side {
     address: String,
     /// Where the host's packets go.
     gateway: String,
+    /// The public network that it is in, without the last number.
+    network: String,
 }
 
 impl Side {
@@ -35,6 +38,7 @@ impl Side {
                 nat: None,
                 address: ours,
                 gateway: format!("{network}.1"),
+                network,
             }
         } else {
             let nat = Namespace::new(&format!("nat{number}"))?;
@@ -49,6 +53,7 @@ impl Side {
                 nat: Some(nat),
                 address,
                 gateway: NAT_INSIDE.to_owned(),
+                network,
             }
         };
         side.add_route()?;
@@ -75,6 +80,20 @@ impl Side {
         self.drop_address()?;
         self.host.ip(&format!("addr add {HOST_LATER}/24 dev net"))?;
         self.add_route()
+    }
+
+    /// The NAT gets another public address, as many homes do each night: every mapping is gone, and the
+    /// host is told nothing. Nothing happens where there is no NAT.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn change_public_address(&self) -> Result<()> {
+        let (Some(nat), network) = (&self.nat, &self.network) else {
+            return Ok(());
+        };
+        nat.ip("addr flush dev wan")?;
+        nat.ip(&format!("addr add {network}.{PUBLIC_LATER}/24 dev wan"))?;
+        nat.ip(&format!("route add default via {network}.1"))
     }
 
     /// The host's interface goes down, and its routes with it.

@@ -44,6 +44,18 @@ async fn regression_a_host_that_gets_another_address_does_not_wait_for_its_serve
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn a_home_that_gets_another_public_address_talks_on() -> Result<()> {
+    if is_left_out() {
+        return Ok(());
+    }
+    let mut talk = linked().await?;
+    talk.bed.sides[0].change_public_address()?;
+    let changed = Instant::now();
+    talk.say("now", 20).await?;
+    recovered(talk, "one side's NAT gets another address", changed).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
 async fn a_host_without_a_network_for_half_a_minute_says_and_hears_everything_then() -> Result<()> {
     if is_left_out() {
         return Ok(());

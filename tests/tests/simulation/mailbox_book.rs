@@ -25,6 +25,8 @@ struct Queue {
     indices: BTreeMap<EnvelopeId, u64>,
     /// Up to where the owner has acknowledged it.
     acked: u64,
+    /// The owner wants it deleted: nothing has to be there any more.
+    is_deleted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +70,7 @@ impl MailboxBook {
             }
             relay_request::Kind::QueueDelete(delete) => {
                 if let Ok(queue) = QueueId::try_from(delete.queue.as_ref()) {
-                    self.queues.remove(&queue);
+                    self.queues.entry(queue).or_default().is_deleted = true;
                 }
             }
             _ => {}
@@ -122,7 +124,7 @@ impl MailboxBook {
     /// Every mailbox of which something must be there.
     pub(crate) fn queues(&self) -> impl Iterator<Item = QueueId> {
         let queues = self.queues.iter();
-        let queues = queues.filter(|(_, queue)| !queue.taken.is_empty());
+        let queues = queues.filter(|(_, queue)| !queue.taken.is_empty() && !queue.is_deleted);
         queues.map(|(id, _)| *id)
     }
 

@@ -27,6 +27,8 @@ const BATCH: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) disk: Disk,
+    /// Whether its file is there.
+    is_made: bool,
     fuse: Fuse,
     rng: SmallRng,
     limits: RelayLimits,
@@ -56,12 +58,14 @@ pub(crate) enum ToClient {
 }
 
 impl Relay {
-    pub(crate) fn new(disk: Disk, seed: u64) -> Self {
+    /// On an empty machine, or with what another one has on its disk.
+    pub(crate) fn new(disk: Option<Disk>, seed: u64) -> Self {
         let mut limits = RelayLimits::default();
         // Small, so that it is full now and then.
         limits.mailbox_envelopes = 60;
         Self {
-            disk,
+            is_made: disk.is_some(),
+            disk: disk.unwrap_or_default(),
             fuse: Fuse::new(),
             rng: SmallRng::seed_from_u64(seed),
             limits,
@@ -109,6 +113,9 @@ impl Relay {
         if let Some(operations) = self.doom.take() {
             self.fuse.light(operations);
         }
+        if !self.is_made && !self.make() {
+            return !self.fuse.is_burnt();
+        }
         let (disk, fuse) = (self.disk.clone(), self.fuse.clone());
         let opener = move || -> Result<Database, DatabaseError> {
             Database::builder()
@@ -132,6 +139,19 @@ impl Relay {
             Err(error) => assert!(self.disk.is_full(), "the relay does not start: {error}"),
         }
         true
+    }
+
+    /// As the program does: its file is made beside its place, and moved there when it is whole.
+    fn make(&mut self) -> bool {
+        let beside = Disk::default();
+        beside.set_full(self.disk.is_full());
+        let made = Database::builder().create_with_backend(beside.mount(&self.fuse));
+        drop(made);
+        self.is_made = !self.fuse.is_burnt() && !beside.is_full();
+        if self.is_made {
+            self.disk = beside;
+        }
+        self.is_made
     }
 
     /// What it has called deposited is there.
@@ -170,7 +190,7 @@ impl Relay {
         self.fuse.burn();
         self.process = None;
         self.book = MailboxBook::default();
-        self.disk = Disk::default();
+        (self.disk, self.is_made) = (Disk::default(), false);
     }
 
     pub(crate) fn open(&mut self, connection: u64, origin: Origin, now: Duration) -> Vec<ToClient> {

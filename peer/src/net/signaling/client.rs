@@ -95,8 +95,10 @@ impl SignalClient {
                         "the server speaks signaling version {version}"
                     )));
                 }
-                if let Some(connection) = &mut self.connection {
-                    connection.nonce = Some(nonce);
+                if let Some(connection) = &mut self.connection
+                    && connection.nonce.replace(nonce).is_some()
+                {
+                    return Err(Lost::new("the server began anew in the middle"));
                 }
                 if self.wanted.addresses.is_empty() {
                     // There is nobody to be there for yet, so no welcome will come.

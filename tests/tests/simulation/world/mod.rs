@@ -107,7 +107,7 @@ impl World {
             Machine::new(peer, usize::from(peer > 0), around)
         });
         let machines: Vec<Machine> = machines.collect();
-        let relays = (0..RELAYS).map(|_| Relay::new(Default::default(), rng.random()));
+        let relays = (0..RELAYS).map(|_| Relay::new(None, rng.random()));
         let relays = relays.collect();
         let mut world = Self::with(machines, relays, witness, crypto, rng);
         world.start_all();
@@ -129,7 +129,7 @@ impl World {
             machine.set_drift(rng.random_range(-200..200));
         }
         let relays = self.relays.iter();
-        let relays = relays.map(|relay| Relay::new(relay.disk.copy(), rng.random()));
+        let relays = relays.map(|relay| Relay::new(Some(relay.disk.copy()), rng.random()));
         let relays = relays.collect();
         let mut world = Self::with(machines, relays, witness, self.crypto, rng);
         world.now = self.now;
