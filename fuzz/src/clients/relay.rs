@@ -109,7 +109,9 @@ impl World {
                     key: key(number),
                     token_hash: token().hash(),
                 });
-                self.queues = usize::from(count);
+                if self.client.takes_commands() {
+                    self.queues = usize::from(count);
+                }
                 self.command(RelayCommand::Queues(queues.collect()));
             }
             Step::Deposit => self.command(RelayCommand::Deposit {

@@ -153,6 +153,11 @@ impl RelayClient {
         }
     }
 
+    pub(super) fn is_challenged(&self) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|open| open.nonce.is_some())
+    }
+
     fn carry_out(&mut self, command: RelayCommand) -> Result<(), Lost> {
         use relay_request::Kind;
         match command {

@@ -13,6 +13,11 @@ use crate::net::socket::Lost;
 
 impl RelayClient {
     pub(super) fn handle_reply(&mut self, reply: wire::RelayReply) -> Result<(), Lost> {
+        let is_challenge = matches!(reply.kind, Some(Kind::Challenge(_)));
+        // It comes first, and once.
+        if self.is_challenged() == is_challenge {
+            return Err(Lost::new("the relay does not keep to the order of a login"));
+        }
         match reply.kind {
             Some(Kind::Challenge(challenge)) => self.handle_challenge(&challenge),
             Some(Kind::Deliver(deliver)) => {
@@ -67,9 +72,6 @@ impl RelayClient {
         let Some(connection) = &mut self.connection else {
             return Ok(());
         };
-        if connection.nonce.is_some() {
-            return Err(Lost::new("the relay began anew in the middle"));
-        }
         let wrong = || Lost::new("the relay sent a wrong challenge");
         let nonce = challenge.nonce.as_slice().try_into();
         connection.nonce = Some(nonce.map_err(|_| wrong())?);

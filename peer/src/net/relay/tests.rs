@@ -108,3 +108,14 @@ fn regression_a_connection_with_nothing_to_write_yet_is_not_ended_by_the_relay()
         None
     );
 }
+
+#[test]
+fn regression_a_relay_that_speaks_before_its_challenge_is_left() {
+    let mut client = RelayClient::new("http://relay.example".parse().unwrap());
+    client.handle_connected();
+    let drained = wire::Drained {
+        queue: own_queue().key.queue().to_vec(),
+    };
+    assert!(answer(&mut client, 0, relay_reply::Kind::Drained(drained)).is_err());
+    assert!(client.poll_output().is_none(), "it was believed");
+}

@@ -88,6 +88,17 @@ impl SignalClient {
     }
 
     fn handle_message(&mut self, message: ServerMessage) -> Result<(), Lost> {
+        let is_challenged = self
+            .connection
+            .as_ref()
+            .is_some_and(|open| open.nonce.is_some());
+        let is_challenge = matches!(message, ServerMessage::Challenge { .. });
+        // It comes first, and once.
+        if is_challenged == is_challenge {
+            return Err(Lost::new(
+                "the server does not keep to the order of a login",
+            ));
+        }
         match message {
             ServerMessage::Challenge { nonce, version } => {
                 if version != signal::SIGNAL_VERSION {
@@ -95,10 +106,8 @@ impl SignalClient {
                         "the server speaks signaling version {version}"
                     )));
                 }
-                if let Some(connection) = &mut self.connection
-                    && connection.nonce.replace(nonce).is_some()
-                {
-                    return Err(Lost::new("the server began anew in the middle"));
+                if let Some(connection) = &mut self.connection {
+                    connection.nonce = Some(nonce);
                 }
                 if self.wanted.addresses.is_empty() {
                     // There is nobody to be there for yet, so no welcome will come.
@@ -276,5 +285,24 @@ impl Connection {
             messages.push(ClientMessage::Watch { addresses: new });
         }
         messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regression_a_server_that_welcomes_before_its_challenge_is_left() {
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        client.handle_connected();
+        let welcome = ServerMessage::Welcome {
+            addresses: Vec::new(),
+            turn: None,
+        };
+        let text = signal::encode(&welcome).unwrap();
+        let heard = client.handle_frame(Frame::Text(text), Duration::ZERO);
+        assert!(heard.is_err());
+        assert!(client.poll_output().is_none(), "it was believed");
     }
 }
