@@ -16,6 +16,7 @@ Commands:
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings
   fuzz     the fuzz targets, all if none is named, 30 s each
+  mutants  cargo-mutants on protocol and peer/core: more than an hour
   install  the Debian packages and cargo tools that the tests need
   help     this text
 
@@ -73,6 +74,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, W
         "lint" => steps::LINT,
         "deny" => steps::DENY,
         "docs" => steps::DOCS,
+        "mutants" => steps::MUTANTS,
         "install" => steps::INSTALL,
         "fuzz" => return parse_fuzz(args),
         "help" | "-h" | "--help" => return Ok(Command::Help),

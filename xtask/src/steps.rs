@@ -30,6 +30,8 @@ pub(crate) const LINT: &[Step] = &[STEP_FORMAT, STEP_CLIPPY];
 pub(crate) const DENY: &[Step] = &[STEP_DENY];
 /// Documentation.
 pub(crate) const DOCS: &[Step] = &[STEP_DOCS];
+/// Whether the tests of what decides notice when it is changed. Takes more than an hour.
+pub(crate) const MUTANTS: &[Step] = &[STEP_MUTANTS];
 /// Preparation of the machine.
 pub(crate) const INSTALL: &[Step] = &[STEP_INSTALL];
 
@@ -64,6 +66,10 @@ const STEP_TESTS: Step = Step {
 const STEP_DOCTESTS: Step = Step {
     name: "doctests",
     work: doctests,
+};
+const STEP_MUTANTS: Step = Step {
+    name: "mutants",
+    work: mutants,
 };
 const STEP_FUZZ: Step = Step {
     name: "fuzz",
@@ -139,6 +145,15 @@ fn tests(scope: &Scope) -> anyhow::Result<Note> {
 fn doctests(scope: &Scope) -> anyhow::Result<Note> {
     Program::cargo_on(scope, &["test", "--locked", "--doc"]).run()?;
     Ok(None)
+}
+
+/// Cargo's own targets cannot be shared: each mutant is a copy of the sources, in two folders that take turns.
+fn mutants(scope: &Scope) -> anyhow::Result<Note> {
+    tools::install_mutants()?;
+    let mutants = Program::cargo_on(scope, &["mutants", "--jobs", "2", "--output", "target"]);
+    // The longest test, shortened: what it alone finds is found by the others of its kind as well.
+    mutants.env("FAULTS_CASES", "150").run()?;
+    Ok(Some("target/mutants.out says which live".to_owned()))
 }
 
 /// The targets belong to no package that could be left out.

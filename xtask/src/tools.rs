@@ -84,6 +84,16 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// Wanted by those who run `cargo xtask mutants` only.
+const MUTANTS: Tool = Tool {
+    subcommand: "mutants",
+    krate: "cargo-mutants",
+    version: "27.1.0",
+    args: &[],
+    // It starts cargo. 150 s of processor time to compile.
+    opt_level: "0",
+};
+
 /// These tools run for seconds and compile for minutes: link-time optimisation of the whole program
 /// on one core, which their own release profiles ask for, would cost more than it ever gives back.
 const QUICK_PROFILE: &[(&str, &str)] = &[
@@ -106,6 +116,17 @@ pub(crate) fn install() -> anyhow::Result<Note> {
         output::note("cargo tools: nothing to install");
     }
     Ok(None)
+}
+
+/// Installs cargo-mutants if it is missing.
+///
+/// # Errors
+/// If it cannot be installed.
+pub(crate) fn install_mutants() -> anyhow::Result<()> {
+    if MUTANTS.is_there() {
+        return Ok(());
+    }
+    MUTANTS.install()
 }
 
 impl Tool {

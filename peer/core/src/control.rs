@@ -165,3 +165,115 @@ impl Control {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1_000);
+    const LATER: Instant = Instant::from_micros(2_000);
+
+    fn id(number: usize) -> EnvelopeId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        EnvelopeId::from_bytes(bytes)
+    }
+
+    /// With so many envelopes to ask for, at once.
+    fn asking(envelopes: usize) -> Control {
+        let mut control = Control::default();
+        (0..envelopes).for_each(|number| control.ask(id(number), NOW));
+        control
+    }
+
+    /// Seals what is to be asked for, and returns the envelope's id.
+    fn seal(control: &mut Control, asks_for_missing: bool) -> EnvelopeId {
+        let sealed = id(usize::MAX);
+        let asked = control.asks_now();
+        control.sealed(sealed, Bytes::new(), asked, asks_for_missing);
+        sealed
+    }
+
+    #[test]
+    fn what_was_owed_at_the_end_of_a_process_is_due_at_once_in_the_next_one() {
+        let asks = asking(2).asks();
+        let due = |receipt_pending, asks: &[Bytes]| {
+            let control = Control::restore(receipt_pending, asks, NOW);
+            assert_eq!(control.receipt_pending, receipt_pending);
+            assert_eq!(control.asks(), asks);
+            control.due()
+        };
+        assert_eq!(due(true, &[]), Some(NOW));
+        assert_eq!(due(false, &asks), Some(NOW));
+        assert_eq!(due(true, &asks), Some(NOW));
+        assert_eq!(due(false, &[]), None);
+    }
+
+    #[test]
+    fn it_is_due_at_the_earliest_time_that_was_named() {
+        let mut control = Control::default();
+        control.receipt_at(LATER);
+        assert!(control.receipt_pending && !control.is_due(NOW) && control.is_due(LATER));
+        control.due_at(NOW);
+        control.due_at(LATER);
+        assert_eq!(control.due(), Some(NOW));
+        assert!(control.is_due(NOW) && control.is_due(LATER));
+        control.due_now(LATER);
+        assert_eq!(control.due(), Some(LATER));
+        assert!(!Control::default().is_due(LATER));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_is_asked_for_no_more() {
+        let mut control = asking(RESEND_ASKS);
+        assert_eq!(control.asks_len(), RESEND_ASKS);
+        control.ask(id(RESEND_ASKS), NOW);
+        assert_eq!(control.asks_len(), RESEND_ASKS);
+        assert_eq!(control.asks_now().first(), Some(&id(1)));
+        assert_eq!(
+            control.asks().last().unwrap()[..],
+            id(RESEND_ASKS).as_bytes()[..]
+        );
+    }
+
+    #[test]
+    fn what_one_envelope_has_no_room_for_waits_for_the_next() {
+        let mut control = asking(RESEND_MAX);
+        assert!(control.asks_waiting());
+        seal(&mut control, false);
+        assert!(!control.asks_waiting() && control.due().is_none());
+        control.ask(id(RESEND_MAX), LATER);
+        assert!(control.asks_waiting());
+        assert_eq!(control.asks_now().len(), RESEND_MAX);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_forgotten_when_the_envelope_is_stored() {
+        let mut control = asking(1);
+        control.receipt_at(NOW);
+        let sealed = seal(&mut control, true);
+        assert!(control.asks_for_missing());
+        assert!(!control.settle(&id(0), LATER), "another envelope");
+        assert!(control.in_flight().is_some() && control.receipt_pending);
+        assert!(control.settle(&sealed, LATER));
+        assert!(control.in_flight().is_none() && !control.asks_for_missing());
+        assert!(!control.receipt_pending && control.asks().is_empty() && control.due().is_none());
+        assert!(!control.settle(&sealed, LATER), "stored twice");
+    }
+
+    #[test]
+    fn what_came_while_the_envelope_was_on_its_way_is_still_owed() {
+        let mut control = Control::default();
+        control.receipt_at(NOW);
+        let sealed = seal(&mut control, false);
+        assert!(!control.asks_for_missing());
+        control.receipt_at(LATER);
+        assert!(control.settle(&sealed, NOW) && control.receipt_pending);
+        let sealed = seal(&mut control, false);
+        control.ask(id(7), LATER);
+        control.due = None;
+        assert!(control.settle(&sealed, LATER));
+        assert!(control.receipt_pending, "the envelope did not say it");
+        assert_eq!((control.asks_len(), control.due()), (1, Some(LATER)));
+    }
+}

@@ -10,6 +10,7 @@
 )]
 
 mod faults;
+mod holding;
 mod lost;
 mod pair;
 mod refused_contents;

@@ -16,6 +16,9 @@ use tincan_protocol::content::{Body, Content, Receipt};
 use tincan_protocol::wire::NackReason;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
+/// More things at once than a session that works ever does.
+const BUSY: usize = 100_000;
+
 const START_MS: u64 = 1_900_000_000_000;
 
 /// A side of the pair.
@@ -272,7 +275,8 @@ impl Pair {
     /// Moves time on and lets timers fire.
     pub(crate) fn advance(&mut self, by: Duration) {
         let end = self.now.instant.after(by);
-        for _ in 0..10_000 {
+        for timers in 0.. {
+            assert!(timers < BUSY, "timers that are always due");
             let due = self
                 .sides
                 .iter()
@@ -315,7 +319,10 @@ impl Pair {
         self.link_up();
         for _ in 0..400 {
             for at in 0..2 {
+                let mut frames = 0;
                 while !self.wires[at].is_empty() {
+                    frames += 1;
+                    assert!(frames < BUSY, "frames that answer frames without an end");
                     self.deliver(at, 0);
                     self.step(at);
                 }
@@ -467,7 +474,10 @@ impl Side {
 
     /// Applies what is to be persisted to the open transaction and queues the rest behind it.
     fn collect(&mut self) {
+        let mut outputs = 0;
         while let Some(output) = self.session.poll_output() {
+            outputs += 1;
+            assert!(outputs < BUSY, "outputs without an end");
             match output {
                 Output::Persist(row) => self.working.apply(row),
                 other => self.uncommitted.push_back(other),
@@ -561,7 +571,10 @@ pub(crate) fn texts(from: usize, count: usize) -> Vec<String> {
 
 /// Delivers what is on both wires until nothing moves.
 pub(crate) fn run_link(pair: &mut Pair) {
+    let mut frames = 0;
     while pair.wires.iter().any(|wire| !wire.is_empty()) {
+        frames += 1;
+        assert!(frames < BUSY, "frames that answer frames without an end");
         for to in 0..2 {
             pair.deliver(to, 0);
             pair.step(to);
