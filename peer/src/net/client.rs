@@ -11,6 +11,10 @@ use bytes::Bytes;
 use super::socket::Lost;
 use crate::driver::Input;
 
+/// A server that has not said its first word, or not answered, for so long is dialed anew. Chosen: far above
+/// a sync of its disk, so that nothing waits for ever where only its connection works.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A message of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {

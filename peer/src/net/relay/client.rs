@@ -12,7 +12,7 @@ use tincan_protocol::wire::{self, Frame as _, relay_request};
 
 use super::{DepositTag, OwnQueue, RelayCommand, RelayEvent};
 use crate::driver::Input;
-use crate::net::client::{Client, ClientOutput, Frame};
+use crate::net::client::{ANSWER_TIMEOUT, Client, ClientOutput, Frame};
 use crate::net::socket::Lost;
 
 /// Commands that may wait for the connection. The driver treats a full queue as a lost relay.
@@ -20,10 +20,6 @@ const COMMANDS: usize = 4096;
 
 /// Requests that may be without an answer: more than fit both queues of a busy connection.
 const UNANSWERED_MAX: usize = 8_192;
-
-/// A relay that has not answered a deposit for so long is dialed anew. Chosen: far above a sync of its
-/// disk, so that messages do not wait for ever where only its connection works.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Debug)]
@@ -115,12 +111,14 @@ impl Client for RelayClient {
         let Some(connection) = &self.connection else {
             return Ok(());
         };
-        let mut deposits = connection
-            .pending
-            .values()
-            .filter(|(_, request)| matches!(request, Pending::Deposit(_)));
-        match deposits.next() {
-            Some((since, _)) if now.saturating_sub(*since) > ANSWER_TIMEOUT => {
+        // The oldest has the lowest number.
+        let oldest = connection.pending.values().next().map(|(since, _)| *since);
+        let waiting_since = match connection.nonce {
+            None => Some(Duration::ZERO),
+            Some(_) => oldest,
+        };
+        match waiting_since {
+            Some(since) if now.saturating_sub(since) > ANSWER_TIMEOUT => {
                 Err(Lost::new("the relay does not answer"))
             }
             _ => Ok(()),

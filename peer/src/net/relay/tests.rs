@@ -7,7 +7,7 @@ use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{Session, Step};
 
 use super::*;
-use crate::net::client::{Client as _, ClientOutput, Frame};
+use crate::net::client::{ANSWER_TIMEOUT, Client as _, ClientOutput, Frame};
 
 const START: Duration = Duration::ZERO;
 
@@ -118,4 +118,16 @@ fn regression_a_relay_that_speaks_before_its_challenge_is_left() {
     };
     assert!(answer(&mut client, 0, relay_reply::Kind::Drained(drained)).is_err());
     assert!(client.poll_output().is_none(), "it was believed");
+}
+
+#[test]
+fn regression_a_relay_that_answers_nothing_is_left() {
+    let late = ANSWER_TIMEOUT + Duration::from_millis(1);
+    let mut silent = RelayClient::new("http://relay.example".parse().unwrap());
+    silent.handle_connected();
+    assert!(silent.handle_timeout(ANSWER_TIMEOUT).is_ok());
+    assert!(silent.handle_timeout(late).is_err(), "no challenge");
+    let (mut mute, _) = connected(vec![own_queue()]);
+    assert!(mute.handle_timeout(ANSWER_TIMEOUT).is_ok());
+    assert!(mute.handle_timeout(late).is_err(), "no answer to the login");
 }

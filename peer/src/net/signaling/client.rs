@@ -12,7 +12,7 @@ use tincan_protocol::signal::{self, ClientMessage, Nonce, Opaque, ServerMessage,
 
 use super::{SignalCommand, SignalEvent};
 use crate::driver::Input;
-use crate::net::client::{Client, ClientOutput, Frame};
+use crate::net::client::{ANSWER_TIMEOUT, Client, ClientOutput, Frame};
 use crate::net::socket::Lost;
 
 /// Commands that may wait for the connection; signals beyond it are dropped, and a link attempt
@@ -51,6 +51,8 @@ struct Connection {
     held: Vec<SignalAddress>,
     watched: Vec<SignalAddress>,
     renew_turn_at: Option<Duration>,
+    /// Since when it owes the welcome.
+    login_since: Option<Duration>,
     /// When it was last called.
     now: Duration,
 }
@@ -116,6 +118,9 @@ impl SignalClient {
                 return self.log_in();
             }
             ServerMessage::Welcome { turn, .. } => {
+                if let Some(connection) = &mut self.connection {
+                    connection.login_since = None;
+                }
                 self.take_turn(turn);
                 self.tell(SignalEvent::Up);
                 // Only who is logged in may watch.
@@ -217,6 +222,13 @@ impl Client for SignalClient {
             connection.renew_turn_at = None;
             return self.send(&ClientMessage::Turn);
         }
+        let waiting_since = match connection.nonce {
+            None => Some(Duration::ZERO),
+            Some(_) => connection.login_since,
+        };
+        if waiting_since.is_some_and(|since| now.saturating_sub(since) > ANSWER_TIMEOUT) {
+            return Err(Lost::new("the server does not answer"));
+        }
         match connection.nonce {
             Some(_) => self.send(&ClientMessage::Ping),
             None => Ok(()),
@@ -259,6 +271,7 @@ impl Connection {
             .collect();
         for chunk in proofs.chunks(LOGIN_PROOFS_MAX) {
             self.held.extend(chunk.iter().map(|proof| proof.address));
+            self.login_since.get_or_insert(self.now);
             let addresses = chunk.to_vec();
             messages.push(ClientMessage::Login { addresses });
         }
@@ -291,6 +304,27 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regression_a_server_that_never_welcomes_is_left() {
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        let addresses = vec![AddressKey::from_seed(&[1; 32])];
+        let _ = client.handle_command(SignalCommand::Addresses(addresses), Duration::ZERO);
+        client.handle_connected();
+        let late = ANSWER_TIMEOUT + Duration::from_millis(1);
+        assert!(client.handle_timeout(ANSWER_TIMEOUT).is_ok());
+        assert!(client.handle_timeout(late).is_err(), "no challenge");
+        let challenge = ServerMessage::Challenge {
+            nonce: Nonce([7; 32]),
+            version: signal::SIGNAL_VERSION,
+        };
+        let text = signal::encode(&challenge).unwrap();
+        let heard = client.handle_frame(Frame::Text(text), Duration::from_secs(1));
+        heard.unwrap();
+        assert!(client.handle_timeout(late).is_ok(), "it has time");
+        let late = late + Duration::from_secs(1);
+        assert!(client.handle_timeout(late).is_err(), "no welcome");
+    }
 
     #[test]
     fn regression_a_server_that_welcomes_before_its_challenge_is_left() {
