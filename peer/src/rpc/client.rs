@@ -19,6 +19,13 @@ pub(crate) const SERVING_SOON: Duration = Duration::from_secs(10);
 /// How often it is looked for meanwhile.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// An answer takes as long as the call is to wait for news, and no more than this beside it. Chosen: far above
+/// a commit on a busy disk.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// The same for calls that do nothing but wait: somebody has said how long they will.
+const ANSWER_WAITING: Duration = Duration::from_secs(5);
+
 /// Why another process's socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("this profile is in use by another process that does not answer on its socket")]
@@ -102,6 +109,21 @@ impl RemoteClient {
     }
 
     async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let limit = match params["timeout_ms"].as_u64() {
+            Some(wait) => Duration::from_millis(wait).saturating_add(ANSWER_WAITING),
+            None => ANSWER,
+        };
+        match tokio::time::timeout(limit, self.answer_to(method, params)).await {
+            Ok(answer) => answer,
+            // It may be stopped, or its disk.
+            Err(_) => Err(RpcError::timeout(
+                "the process that runs this profile does not answer any more",
+                "end that process, and look with `peer history` or `peer status` what it has done",
+            )),
+        }
+    }
+
+    async fn answer_to(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
         let id = self.next_id;
         self.next_id += 1;
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});

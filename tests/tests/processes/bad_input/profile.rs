@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use e2e::{Process, Profile, World};
 
-use super::{FAILED, LIMIT, NOT_FOUND, WRONG_USE, has_not_panicked, history, is_refused, refuse};
+use super::{
+    FAILED, LIMIT, NOT_FOUND, TIMED_OUT, WRONG_USE, has_not_panicked, history, is_refused, refuse,
+};
 
 const URL: &str = "http://127.0.0.1:1";
 
@@ -86,6 +88,42 @@ fn regression_a_home_in_use_whose_socket_does_not_answer_is_no_reason_to_hang() 
     assert!(start.elapsed() < LIMIT);
     lock.unlock()?;
     ann.run(&["id"])?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn regression_a_process_that_stops_answering_is_not_waited_for_longer_than_said() -> Result<()>
+{
+    let world = World::start()?;
+    let (ann, _bob) = world.ann_and_bob()?;
+    let daemon = ann.daemon().await?;
+    let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.process.id())?);
+    let pid = pid.context("no process")?;
+    let waiting = std::thread::spawn(move || {
+        // Nobody reads at the other end.
+        ann.answer(&["send", "bob", "hello", "--wait", "read", "--timeout", "3s"])
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
+    let began = Instant::now();
+    let answer = waiting.join().expect("the command")?;
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT)?;
+    assert_eq!(answer.code, Some(TIMED_OUT), "{answer:?}");
+    let said = answer
+        .objects
+        .iter()
+        .map(|object| object["message"].to_string());
+    let said: Vec<String> = said.collect();
+    assert!(
+        said.iter()
+            .any(|said| said.contains("does not answer any more")),
+        "{said:?}"
+    );
+    assert!(
+        began.elapsed() < LIMIT,
+        "it has waited {:?}",
+        began.elapsed()
+    );
     Ok(())
 }
 
