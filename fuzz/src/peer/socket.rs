@@ -124,6 +124,9 @@ fn id(line: &[u8]) -> String {
         id: Value,
         #[serde(rename = "method")]
         _method: String,
+        // Read as the server reads it: what is only skipped may hold what is no text.
+        #[serde(default, rename = "params")]
+        _params: Value,
     }
     serde_json::from_slice(line)
         .map_or("null".to_owned(), |request: Request| request.id.to_string())

@@ -294,3 +294,111 @@ fn decode_held(bytes: &[u8]) -> Result<Content, VaultError> {
     Content::decode(bytes)
         .map_err(|error| VaultError(alloc::format!("held message cannot be read: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use tincan_protocol::content::Body;
+    use tincan_protocol::{EnvelopeId, MsgId};
+
+    use super::*;
+    use crate::vault::{OpenError, Opened, OutboxRow};
+
+    const NOW: Now = Now {
+        instant: Instant::from_micros(1),
+        unix_ms: 1,
+    };
+
+    /// Nothing has to be read back.
+    struct NoVault;
+
+    impl Vault for NoVault {
+        fn seal(&mut self, _: Vec<u8>) -> Result<Bytes, VaultError> {
+            unreachable!()
+        }
+        fn open(&mut self, _: &Bytes) -> Result<Opened, OpenError> {
+            unreachable!()
+        }
+        fn is_seen(&self, _: &EnvelopeId) -> Result<bool, VaultError> {
+            unreachable!()
+        }
+        fn pending(&self, _: u64, _: usize, _: usize) -> Result<Vec<OutboxRow>, VaultError> {
+            unreachable!()
+        }
+        fn find_envelopes(&self, _: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError> {
+            unreachable!()
+        }
+        fn find_range(&self, _: u64, _: u64, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+            unreachable!()
+        }
+        fn sent_contents(&self, _: u64, _: u64) -> Result<Vec<Bytes>, VaultError> {
+            unreachable!()
+        }
+        fn undelivered(&self, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+            unreachable!()
+        }
+        fn created_before(&self, _: u64, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {
+            unreachable!()
+        }
+        fn held(&self, _: u64) -> Result<Option<Bytes>, VaultError> {
+            unreachable!()
+        }
+        fn held_seqs(&self) -> Result<Vec<u64>, VaultError> {
+            unreachable!()
+        }
+    }
+
+    fn empty() -> Inbox {
+        let received = SeqSet::default();
+        Inbox::new(
+            received,
+            1,
+            Hlc::from_u64(0),
+            Vec::new(),
+            Vec::new(),
+            NOW.instant,
+        )
+    }
+
+    /// Whether there was room for a message.
+    fn receive(inbox: &mut Inbox, seq: u64) -> bool {
+        let content = Content {
+            msg_id: MsgId::from_u128(seq.into()),
+            seq,
+            hlc: Hlc::at_ms(1),
+            body: Body::Text("text".into()),
+        };
+        let bytes = content.encode();
+        let (config, mut out) = (Config::default(), VecDeque::new());
+        inbox
+            .receive(content, bytes, &config, &NoVault, NOW, &mut out)
+            .unwrap()
+    }
+
+    #[test]
+    fn what_would_make_one_hole_too_many_has_no_room_and_what_makes_none_always_has() {
+        let mut inbox = empty();
+        let last = 2 * RECEIVED_RANGES as u64;
+        for seq in (2..=last).step_by(2) {
+            assert!(receive(&mut inbox, seq), "{seq}");
+        }
+        assert_eq!(inbox.received.range_count(), RECEIVED_RANGES);
+        assert!(!receive(&mut inbox, last + 2), "one more");
+        assert!(receive(&mut inbox, last + 1), "behind the last");
+        assert!(receive(&mut inbox, 1), "the next one to be shown");
+        assert!(receive(&mut inbox, 3), "behind what is received");
+        assert!(receive(&mut inbox, last + 3), "there is room again");
+    }
+
+    #[test]
+    fn when_too_much_is_held_back_only_what_can_be_shown_has_room() {
+        let mut inbox = empty();
+        inbox.gaps = (0..GAPS as u64).map(|_| GapRow::default()).collect();
+        for seq in 2..2 + HELD_MESSAGES as u64 {
+            assert!(receive(&mut inbox, seq));
+        }
+        assert!(!receive(&mut inbox, 2 + HELD_MESSAGES as u64));
+        assert_eq!(inbox.next_shown, 1, "no gap more than is allowed");
+        assert!(receive(&mut inbox, 1));
+        assert_eq!(inbox.held_len(), 0);
+    }
+}

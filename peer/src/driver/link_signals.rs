@@ -43,7 +43,7 @@ impl Driver {
         }
         let opened = sealed_box::open(&conversation.row.address_key(), body).ok();
         let Some(signal) = opened.and_then(|bytes| LinkSignal::decode(&bytes).ok()) else {
-            tracing::warn!("signal cannot be opened or read; dropped");
+            tracing::debug!("signal cannot be opened or read; dropped");
             return Ok(());
         };
         match signal {

@@ -327,7 +327,9 @@ pub(crate) const fn wait_reason(reason: WaitReason) -> &'static str {
         WaitReason::QueueFull => {
             "the contact's mailbox is full; it goes on when they fetch their messages"
         }
-        WaitReason::Rejected => "the contact's mailbox is gone: they have blocked you or moved",
+        WaitReason::Rejected => {
+            "the contact's relay has no mailbox for this: it has lost it, or they have moved or blocked you"
+        }
         WaitReason::RelayUnavailable => "the contact's relay cannot take it now",
         WaitReason::RefusedByPeer => "the contact's program refused it",
         _ => "waiting",

@@ -19,6 +19,9 @@ use crate::net::socket::Lost;
 /// that misses one starts over.
 const COMMANDS: usize = 1024;
 
+/// A server that has complained so often on one connection is left: each complaint is a line of the log.
+const COMPLAINTS_MAX: u32 = 64;
+
 /// TURN credentials are renewed when half of their life is over.
 const TURN_RENEWAL: f64 = 0.5;
 
@@ -53,6 +56,7 @@ struct Connection {
     renew_turn_at: Option<Duration>,
     /// Since when it owes the welcome.
     login_since: Option<Duration>,
+    complaints: u32,
     /// When it was last called.
     now: Duration,
 }
@@ -135,12 +139,25 @@ impl SignalClient {
                 self.tell(SignalEvent::Presence { address, online });
             }
             ServerMessage::Displaced { address } => {
+                self.bear_a_complaint()?;
                 tracing::warn!(server = %self.server, ?address, "address taken over by another login");
             }
             ServerMessage::Error { code, text, .. } => {
+                self.bear_a_complaint()?;
                 tracing::warn!(server = %self.server, ?code, text, "server refused");
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn bear_a_complaint(&mut self) -> Result<(), Lost> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        connection.complaints += 1;
+        if connection.complaints > COMPLAINTS_MAX {
+            return Err(Lost::new("the server complains without an end"));
         }
         Ok(())
     }
@@ -324,6 +341,27 @@ mod tests {
         assert!(client.handle_timeout(late).is_ok(), "it has time");
         let late = late + Duration::from_secs(1);
         assert!(client.handle_timeout(late).is_err(), "no welcome");
+    }
+
+    #[test]
+    fn regression_a_server_that_complains_without_an_end_is_left() {
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        client.handle_connected();
+        let hears = |client: &mut SignalClient, message: &ServerMessage| {
+            let text = signal::encode(message).unwrap();
+            client.handle_frame(Frame::Text(text), Duration::ZERO)
+        };
+        let challenge = ServerMessage::Challenge {
+            nonce: Nonce([7; 32]),
+            version: signal::SIGNAL_VERSION,
+        };
+        hears(&mut client, &challenge).unwrap();
+        let address = AddressKey::from_seed(&[1; 32]).address();
+        let complaint = ServerMessage::Displaced { address };
+        for _ in 0..COMPLAINTS_MAX {
+            hears(&mut client, &complaint).unwrap();
+        }
+        assert!(hears(&mut client, &complaint).is_err());
     }
 
     #[test]
