@@ -66,6 +66,23 @@ impl<'a> Script<'a> {
     }
 }
 
+/// Plays a script whose steps each begin with the number of their kind, to its end or for so many steps.
+pub(crate) fn play<S: Copy>(
+    data: &[u8],
+    kinds: &[S],
+    steps: usize,
+    mut step: impl FnMut(S, &mut Script<'_>),
+) {
+    let mut script = Script::new(data);
+    for _ in 0..steps {
+        if script.is_empty() {
+            break;
+        }
+        let kind = kinds[usize::from(script.byte()) % kinds.len()];
+        step(kind, &mut script);
+    }
+}
+
 /// Writes what [`Script`] reads: for seeds.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptWriter(Vec<u8>);

@@ -16,7 +16,7 @@ Commands:
   deny     licences, banned crates and sources; advisories if their database can be reached
   docs     the documentation, without warnings
   fuzz     the fuzz targets, all if none is named, 30 s each
-  mutants  cargo-mutants on protocol and peer/core: more than an hour
+  mutants  cargo-mutants on protocol and peer/core: takes hours
   install  the Debian packages and cargo tools that the tests need
   help     this text
 

@@ -13,7 +13,7 @@ use tincan_protocol::wire::{self, Frame as _, RelayReply, RelayRequest};
 use tincan_protocol::{EnvelopeId, WriteToken};
 
 use super::{STEPS_MAX, URL};
-use crate::script::Script;
+use crate::script::{self, Script};
 
 /// Different mailboxes.
 const QUEUES: u8 = 40;
@@ -57,7 +57,6 @@ const STEPS: [Step; 11] = [
 /// before the challenge, each request under a number of its own, and no frame makes it say more than its
 /// mailboxes explain.
 pub fn relay_client(data: &[u8]) {
-    let mut script = Script::new(data);
     let mut world = World {
         client: RelayClient::new(URL.parse().unwrap()),
         is_connected: false,
@@ -66,13 +65,9 @@ pub fn relay_client(data: &[u8]) {
         queues: 0,
         now: Duration::ZERO,
     };
-    for _ in 0..STEPS_MAX {
-        if script.is_empty() {
-            break;
-        }
-        let step = STEPS[usize::from(script.byte()) % STEPS.len()];
-        world.play(step, &mut script);
-    }
+    script::play(data, &STEPS, STEPS_MAX, |step, script| {
+        world.play(step, script)
+    });
 }
 
 struct World {

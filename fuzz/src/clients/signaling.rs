@@ -11,7 +11,7 @@ use tincan_protocol::signal::{
 };
 
 use super::{STEPS_MAX, URL};
-use crate::script::Script;
+use crate::script::{self, Script};
 
 /// Different addresses.
 const ADDRESSES: u8 = 40;
@@ -52,7 +52,6 @@ const STEPS: [Step; 8] = [
 /// Commands of a driver, and whatever a server answers: the client says only what a server can read,
 /// nothing before the challenge, and a flood of words does not make it a louder one.
 pub fn signal_client(data: &[u8]) {
-    let mut script = Script::new(data);
     let mut world = World {
         client: SignalClient::new(URL.parse().unwrap()),
         is_connected: false,
@@ -60,13 +59,9 @@ pub fn signal_client(data: &[u8]) {
         wanted: 0,
         now: Duration::ZERO,
     };
-    for _ in 0..STEPS_MAX {
-        if script.is_empty() {
-            break;
-        }
-        let step = STEPS[usize::from(script.byte()) % STEPS.len()];
-        world.play(step, &mut script);
-    }
+    script::play(data, &STEPS, STEPS_MAX, |step, script| {
+        world.play(step, script)
+    });
 }
 
 struct World {

@@ -15,7 +15,7 @@ use tincan_signal_server::hub::{
 };
 
 use super::names::NOW_S;
-use crate::script::Script;
+use crate::script::{self, Script};
 
 /// Connections at a time.
 const CONNECTIONS: u8 = 3;
@@ -60,16 +60,11 @@ const STEPS: [Step; 10] = [
 
 /// Three connections and the hub behind them, with small limits.
 pub fn signal_session(data: &[u8]) {
-    let mut script = Script::new(data);
     let mut world = World::new();
-    for _ in 0..STEPS_MAX {
-        if script.is_empty() {
-            break;
-        }
-        let step = STEPS[usize::from(script.byte()) % STEPS.len()];
+    script::play(data, &STEPS, STEPS_MAX, |step, script| {
         let at = script.byte() % CONNECTIONS;
-        world.play(step, at, &mut script);
-    }
+        world.play(step, at, script);
+    });
 }
 
 struct World {

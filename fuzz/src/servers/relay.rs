@@ -23,17 +23,17 @@ use tincan_relay::mailbox::{
 };
 use tincan_relay::store::{RedbStore, Store as _, StoreError, Write};
 
-use crate::script::Script;
+use crate::script::{self, Script};
 
 const CONNECTIONS: u8 = 2;
 const QUEUES: u8 = 3;
 const WINDOW: usize = 3;
 
-/// Steps of one input.
-const STEPS_MAX: usize = 100;
-
 /// Unix milliseconds.
 const NOW_MS: u64 = 1_900_000_000_000;
+
+/// Steps of one input.
+const STEPS_MAX: usize = 100;
 
 /// One kind of step; a script names one by its number.
 #[derive(Clone, Copy, Debug)]
@@ -78,17 +78,12 @@ const STEPS: [Step; 14] = [
 
 /// Two connections, whatever frames they send.
 pub fn relay_session(data: &[u8]) {
-    let mut script = Script::new(data);
     let mut world = World::new();
-    for _ in 0..STEPS_MAX {
-        if script.is_empty() {
-            break;
-        }
-        let step = STEPS[usize::from(script.byte()) % STEPS.len()];
+    script::play(data, &STEPS, STEPS_MAX, |step, script| {
         let at = usize::from(script.byte() % CONNECTIONS);
-        world.play(step, at, &mut script);
+        world.play(step, at, script);
         world.run();
-    }
+    });
 }
 
 struct World {

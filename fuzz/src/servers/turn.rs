@@ -10,10 +10,7 @@ use turn_server_proto::types::stun::message::Message;
 
 use super::names::NOW_S;
 use super::turn_client::{self, SMUGGLED, Signer};
-use crate::script::Script;
-
-/// Steps of one input.
-const STEPS_MAX: usize = 100;
+use crate::script::{self, Script};
 
 /// Bytes of the largest answer to somebody who has proved nothing: a challenge with realm and nonce.
 /// Spoofed sources must not be worth it.
@@ -21,6 +18,9 @@ const ANSWER_MAX: usize = 256;
 
 /// Allocations of one user, small so that scripts reach it.
 const ALLOCATIONS: u32 = 2;
+
+/// Steps of one input.
+const STEPS_MAX: usize = 100;
 
 /// One kind of step; a script names one by its number.
 #[derive(Clone, Copy, Debug)]
@@ -50,15 +50,10 @@ const STEPS: [Step; 6] = [
 
 /// Three clients and any peers.
 pub fn turn(data: &[u8]) {
-    let mut script = Script::new(data);
     let mut world = World::new();
-    for _ in 0..STEPS_MAX {
-        if script.is_empty() {
-            break;
-        }
-        let step = STEPS[usize::from(script.byte()) % STEPS.len()];
-        world.play(step, &mut script);
-    }
+    script::play(data, &STEPS, STEPS_MAX, |step, script| {
+        world.play(step, script)
+    });
 }
 
 struct World {

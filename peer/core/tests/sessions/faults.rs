@@ -96,15 +96,9 @@ fn run(pair: &mut Pair, sent: &mut [Vec<String>; 2], step: Step) {
     }
 }
 
-/// `FAULTS_CASES` is for those who run all tests a thousand times: `cargo xtask mutants`.
-fn cases() -> u32 {
-    let set = std::env::var("FAULTS_CASES");
-    set.map_or(2_000, |text| text.parse().expect("a number"))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: cases(),
+        cases: 2_000,
         max_shrink_iters: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use e2e::{Process, Profile, World};
+use e2e::{Journal, Process, Profile, World};
+use serde_json::Value;
 
 use super::{
     FAILED, LIMIT, NOT_FOUND, TIMED_OUT, WRONG_USE, has_not_panicked, history, is_refused, refuse,
@@ -99,11 +100,13 @@ async fn regression_a_process_that_stops_answering_is_not_waited_for_longer_than
     let daemon = ann.daemon().await?;
     let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.process.id())?);
     let pid = pid.context("no process")?;
+    let mut news = Journal::from_now(&daemon).await?;
     let waiting = std::thread::spawn(move || {
         // Nobody reads at the other end.
         ann.answer(&["send", "bob", "hello", "--wait", "read", "--timeout", "3s"])
     });
-    std::thread::sleep(Duration::from_secs(1));
+    let is_sent = |event: &Value| event["type"] == "state" && event["state"] == "sent";
+    news.until("the message is sent", LIMIT, is_sent).await?;
     rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
     let began = Instant::now();
     let answer = waiting.join().expect("the command")?;
