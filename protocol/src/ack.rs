@@ -67,16 +67,12 @@ impl SeqSet {
     /// Whether every seq of `first..=last` is in the set.
     #[must_use]
     pub fn contains_all(&self, first: u64, last: u64) -> bool {
-        first <= last
-            && first > 0
-            && (last <= self.cumulative
-                || self
-                    .ranges
-                    .range(..=first.max(self.cumulative + 1))
-                    .next_back()
-                    .is_some_and(|(&start, &end)| {
-                        start <= first.max(self.cumulative + 1) && last <= end
-                    }))
+        let in_one_range = || {
+            let range = self.ranges.range(..=first).next_back();
+            range.is_some_and(|(_, &end)| last <= end)
+        };
+        // The seq above the cumulative one is missing: nothing reaches over it.
+        first > 0 && first <= last && (last <= self.cumulative || in_one_range())
     }
 
     /// Adds one seq; says whether it is new.
@@ -164,21 +160,70 @@ impl SeqSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    #[derive(Clone, Debug)]
+    enum Change {
+        One(u64),
+        /// Also ones that make no sense.
+        Range(u64, u64),
+        Union(Vec<(u64, u64)>),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let range = || (0_u64..60, -1_i64..6);
+        let ends = |(first, more): (u64, i64)| (first, first.saturating_add_signed(more));
+        prop_oneof![
+            (0_u64..60).prop_map(Change::One),
+            range()
+                .prop_map(ends)
+                .prop_map(|(first, last)| Change::Range(first, last)),
+            vec(range().prop_map(ends), 0..4).prop_map(Change::Union),
+        ]
+    }
+
+    fn make(set: &mut SeqSet, model: &mut BTreeSet<u64>, change: Change) {
+        let mut range = |set: &mut SeqSet, (first, last): (u64, u64)| {
+            set.insert_range(first, last);
+            if first > 0 {
+                model.extend(first..=last);
+            }
+        };
+        match change {
+            Change::One(seq) => {
+                let is_new = seq > 0 && model.insert(seq);
+                assert_eq!(set.insert(seq), is_new);
+            }
+            Change::Range(first, last) => range(set, (first, last)),
+            Change::Union(ranges) => {
+                let mut other = SeqSet::default();
+                for ends in ranges {
+                    range(&mut other, ends);
+                }
+                set.union(&other);
+            }
+        }
+    }
+
+    /// Numbers near both ends.
+    fn seq() -> impl Strategy<Value = u64> {
+        prop_oneof![any::<u64>(), 0_u64..4, (u64::MAX - 3)..=u64::MAX]
+    }
+
     proptest! {
         #[test]
-        fn it_is_the_set_it_claims_to_be(inserts in proptest::collection::vec((1u64..60, 0u64..6), 0..40)) {
+        fn it_is_the_set_it_claims_to_be(changes in vec(change(), 0..40)) {
             let mut set = SeqSet::default();
             let mut model = BTreeSet::new();
-            for (first, len) in inserts {
-                set.insert_range(first, first + len);
-                model.extend(first..=first + len);
+            for change in changes {
+                make(&mut set, &mut model, change);
                 for seq in 0..70 {
                     prop_assert_eq!(set.contains(seq), model.contains(&seq));
                 }
-                for first in 1..20 {
+                for first in 0..20 {
+                    prop_assert!(!set.contains_all(first + 1, first));
                     for last in first..20 {
                         prop_assert_eq!(set.contains_all(first, last), (first..=last).all(|seq| model.contains(&seq)));
                     }
@@ -187,18 +232,36 @@ mod tests {
                 prop_assert!(!set.contains(set.cumulative() + 1));
                 let (cumulative, ranges) = set.to_wire();
                 prop_assert_eq!(SeqSet::from_wire(cumulative, &ranges), set.clone());
-                let missing: BTreeSet<u64> = set.gaps(usize::MAX).into_iter().flat_map(|(a, b)| a..=b).collect();
+                let gaps = set.gaps(usize::MAX);
+                prop_assert_eq!(set.range_count(), gaps.len());
+                prop_assert_eq!(set.highest_gap(), gaps.last().map(|&(_, last)| last));
+                let missing: BTreeSet<u64> = gaps.into_iter().flat_map(|(a, b)| a..=b).collect();
                 let expected: BTreeSet<u64> = (1..set.highest()).filter(|seq| !model.contains(seq)).collect();
                 prop_assert_eq!(missing, expected);
             }
         }
 
         #[test]
-        fn no_wire_form_panics(cumulative: u64, ranges in proptest::collection::vec((any::<u64>(), any::<u64>()), 0..40)) {
+        fn no_wire_form_panics(cumulative in seq(), ranges in vec((seq(), seq()), 0..40)) {
             let ranges: Vec<_> = ranges.into_iter().map(|(first, last)| wire::SeqRange { first, last }).collect();
             let set = SeqSet::from_wire(cumulative, &ranges);
             prop_assert!(set.range_count() <= RECEIPT_RANGES_MAX);
+            prop_assert!(!set.contains(u64::MAX));
             let _ = (set.gaps(100), set.highest());
         }
+    }
+
+    #[test]
+    fn the_highest_number_is_in_no_set() {
+        let all = wire::SeqRange {
+            first: 1,
+            last: u64::MAX,
+        };
+        assert_eq!(SeqSet::from_wire(7, &[all]), SeqSet::up_to(7));
+        assert_eq!(SeqSet::from_wire(u64::MAX, &[]).gaps(1), []);
+        assert_eq!(
+            SeqSet::from_wire(u64::MAX, &[]),
+            SeqSet::up_to(u64::MAX - 1)
+        );
     }
 }

@@ -461,7 +461,44 @@ mod tests {
     }
 
     #[test]
+    fn only_what_no_person_would_send_again_outlasts_its_time() {
+        let request = ContactRequest {
+            name: "Ann".into(),
+            text: "it's me".into(),
+            reach: reach(),
+        };
+        let accept = ContactAccept {
+            name: "Bob".into(),
+            reach: reach(),
+        };
+        for body in [Body::Reach(reach()), Body::ContactAccept(accept)] {
+            assert!(body.outlasts_expiry(), "{body:?}");
+        }
+        for body in [Body::Text("hi".into()), Body::ContactRequest(request)] {
+            assert!(!body.outlasts_expiry(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_never_given_out_are_not_taken() {
+        let range = |first, last| wire::SeqRange { first, last };
+        let resend = wire::Resend {
+            env_ids: Vec::new(),
+            ranges: vec![range(0, 3), range(5, 4), range(2, u64::MAX), range(3, 5)],
+        };
+        assert_eq!(Resend::from_wire(&resend).unwrap().ranges, [(3, 5)]);
+        let receipt = wire::Receipt {
+            stored_up_to: u64::MAX,
+            ..wire::Receipt::default()
+        };
+        let receipt = Receipt::from_wire(&receipt).unwrap();
+        assert_eq!(receipt.stored_up_to, u64::MAX - 1);
+    }
+
+    #[test]
     fn limits_hold_and_say_so() {
+        let longest = content(1, Body::Text("x".repeat(TEXT_MAX)));
+        assert_eq!(Content::decode(&longest.encode()), Ok(longest));
         let long = content(1, Body::Text("x".repeat(TEXT_MAX + 1)));
         let error = Content::decode(&long.encode()).unwrap_err();
         assert_eq!(

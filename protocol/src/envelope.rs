@@ -133,6 +133,11 @@ mod tests {
 
     #[test]
     fn a_message_above_the_limit_is_refused() {
+        // A field's number and the length of its value take four bytes here.
+        let longest = Envelope::Message(vec![0; ENVELOPE_MAX - 4].into());
+        let bytes = longest.clone().encode();
+        assert_eq!(bytes.len(), ENVELOPE_MAX);
+        assert_eq!(Envelope::decode(bytes), Ok(longest));
         let bytes = Envelope::Message(vec![0; ENVELOPE_MAX].into()).encode();
         let len = bytes.len();
         assert_eq!(
@@ -141,6 +146,19 @@ mod tests {
                 len,
                 max: ENVELOPE_MAX
             })
+        );
+    }
+
+    #[test]
+    fn a_payload_of_too_many_contents_is_refused() {
+        let most = vec![Bytes::from_static(b"c"); PAYLOAD_CONTENTS_MAX];
+        let bytes = encode_payload(most.clone());
+        assert_eq!(decode_payload(bytes.into()), Ok(most.clone()));
+        let bytes = encode_payload([most, vec![Bytes::new()]].concat());
+        let count = PAYLOAD_CONTENTS_MAX + 1;
+        assert_eq!(
+            decode_payload(bytes.into()),
+            Err(EnvelopeError::TooManyContents { count })
         );
     }
 

@@ -76,8 +76,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_within_bounds_stays() {
-        let stamp = Hlc::at_ms(1_000_000);
-        assert_eq!(stamp.clamped(1_000_000 - MAX_AHEAD_MS), stamp);
+    fn a_stamp_is_milliseconds_and_sixteen_bits() {
+        assert_eq!(Hlc::at_ms(3).as_u64(), 3 * 65_536);
+        assert_eq!(Hlc::at_ms(3).unix_ms(), 3);
+        assert_eq!(Hlc::from_u64(4 * 65_536 - 1).unix_ms(), 3);
+    }
+
+    #[test]
+    fn the_next_stamp_is_the_time_if_that_is_later() {
+        assert_eq!(Hlc::at_ms(2).next(5), Hlc::at_ms(5));
+        assert_eq!(Hlc::at_ms(5).next(5), Hlc(Hlc::at_ms(5).0 + 1));
+        assert_eq!(Hlc::at_ms(8).next(5), Hlc(Hlc::at_ms(8).0 + 1));
+    }
+
+    #[test]
+    fn a_stamp_within_five_minutes_stays_and_a_later_one_is_cut_back() {
+        const NOW: u64 = 1_000_000;
+        let latest = Hlc::at_ms(NOW + 300_000);
+        assert_eq!(latest.clamped(NOW), latest);
+        assert_eq!(Hlc::at_ms(NOW + 300_001).clamped(NOW), latest);
     }
 }

@@ -233,6 +233,8 @@ mod tests {
             ConversationId::direct(&a, &b),
             ConversationId::direct(&b, &a)
         );
+        let smaller_first = Label::DirectConversation.hash(&[&[1; 32], &[2; 32]]);
+        assert_eq!(ConversationId::direct(&b, &a).as_bytes(), &smaller_first);
         assert_ne!(
             ConversationId::direct(&a, &b),
             ConversationId::direct(&a, &a)

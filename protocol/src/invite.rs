@@ -254,14 +254,18 @@ mod tests {
         }
     }
 
-    fn sample() -> Invite {
+    fn sign(body: InviteBody) -> Result<Invite, InviteError> {
         let device = DeviceKey::from_seed(&[2; 32]);
         let cert = DeviceCert::issue(
             &IdentityKey::from_seed(&[1; 32]),
             device.device(),
             1_950_000_000_000,
         );
-        Invite::sign(body(), cert, &device).unwrap()
+        Invite::sign(body, cert, &device)
+    }
+
+    fn sample() -> Invite {
+        sign(body()).unwrap()
     }
 
     #[test]
@@ -291,6 +295,49 @@ mod tests {
     }
 
     #[test]
+    fn an_invite_ends_with_its_certificate() {
+        let body = InviteBody {
+            expires_ms: u64::MAX,
+            ..body()
+        };
+        let invite = sign(body).unwrap();
+        let end = invite.cert().expires_ms();
+        assert_eq!(invite.check_time(end - 1), Ok(()));
+        assert_eq!(invite.check_time(end), Err(InviteError::Expired));
+    }
+
+    #[test]
+    fn limits_hold_where_a_link_is_made_and_where_it_is_read() {
+        let server = || ServerUrl::parse("https://chat.example.org").unwrap();
+        let of = |name: usize, servers: usize| InviteBody {
+            name: "n".repeat(name),
+            signal_servers: vec![server(); servers],
+            ..body()
+        };
+        let read = |body: &InviteBody| {
+            let bytes = body_to_wire(body).encode_to_vec();
+            let key = DeviceKey::from_seed(&[2; 32]);
+            let signed = wire::SignedInvite {
+                signature: key.sign(Label::Invite, &[&bytes]).to_vec(),
+                cert: sample().cert().encode(),
+                body: bytes,
+            };
+            let link = format!("{SCHEME}{}", URL_SAFE_NO_PAD.encode(signed.encode_to_vec()));
+            link.parse::<Invite>()
+        };
+        let most = of(NAME_MAX, SIGNAL_SERVERS_MAX);
+        assert_eq!(read(&most), sign(most));
+        for (what, broken) in [
+            ("name", of(NAME_MAX + 1, 1)),
+            ("number of signaling servers", of(3, SIGNAL_SERVERS_MAX + 1)),
+            ("number of signaling servers", of(3, 0)),
+        ] {
+            assert_eq!(read(&broken), Err(InviteError::Limit { what }));
+            assert_eq!(sign(broken), Err(InviteError::Limit { what }));
+        }
+    }
+
+    #[test]
     fn regression_a_link_that_nobody_would_take_is_not_made() {
         let longest = format!("https://h/{}", "x".repeat(URL_MAX - 10));
         let longest = ServerUrl::parse(&longest).unwrap();
@@ -300,12 +347,7 @@ mod tests {
             relay: longest,
             ..body()
         };
-        let made = Invite::sign(
-            body,
-            sample().cert().clone(),
-            &DeviceKey::from_seed(&[2; 32]),
-        );
-        assert!(matches!(made, Err(InviteError::TooLong { len }) if len > INVITE_MAX));
+        assert!(matches!(sign(body), Err(InviteError::TooLong { len }) if len > INVITE_MAX));
     }
 
     #[test]
@@ -316,7 +358,9 @@ mod tests {
         }
         let link = sample().to_string();
         assert!(link[..link.len() - 9].parse::<Invite>().is_err());
-        let long = format!("tincan:{}", "A".repeat(INVITE_MAX));
+        let longest = format!("tincan:{}", "A".repeat(INVITE_MAX - SCHEME.len()));
+        assert_eq!(longest.parse::<Invite>(), Err(InviteError::Malformed));
+        let long = format!("tincan:{}", "A".repeat(INVITE_MAX - SCHEME.len() + 1));
         assert!(matches!(
             long.parse::<Invite>(),
             Err(InviteError::TooLong { .. })

@@ -158,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn mls_signs_its_bytes_as_they_are() {
+        let key = DeviceKey::from_seed(&[3; 32]);
+        let signature = key.sign_mls(b"MLS 1.0 x");
+        let device = key.device();
+        assert_eq!(verify(device.as_bytes(), b"MLS 1.0 x", &signature), Ok(()));
+    }
+
+    #[test]
     fn a_key_of_small_order_verifies_nothing() {
         // The neutral element: with plain verification it accepts a signature for any message.
         let mut neutral = [0; 32];

@@ -239,6 +239,13 @@ mod tests {
         let error = |text| ServerUrl::parse(text).unwrap_err().to_string();
         assert!(error("chat.example.org").contains("https://"));
         assert!(error("ftp://x").contains("ftp:"));
+        for extra in ["https://a@x", "https://:b@x", "https://x?a", "https://x#a"] {
+            assert_eq!(
+                ServerUrl::parse(extra),
+                Err(ServerUrlError::Extras),
+                "{extra}"
+            );
+        }
         assert!(error("https://a:b@x").contains("nothing else"));
         assert!(error(&format!("https://{}", "x".repeat(300))).contains("308 bytes"));
     }

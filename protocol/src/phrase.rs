@@ -138,6 +138,13 @@ mod tests {
         let untidy = phrase.words().to_uppercase().replace(' ', "\n  ");
         let again = Phrase::parse(&untidy).unwrap();
         assert_eq!(again.words(), phrase.words());
+        assert_eq!(again.entropy(), &[0x5a; 32]);
+    }
+
+    #[test]
+    fn debug_shows_no_word() {
+        let phrase = Phrase::from_entropy([0x5a; 32]);
+        assert_eq!(format!("{phrase:?}"), "Phrase(..)");
     }
 
     #[test]

@@ -103,7 +103,8 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
 }
 
 fn embedded(high: u16, low: u16) -> Ipv4Addr {
-    Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]

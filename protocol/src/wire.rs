@@ -111,6 +111,8 @@ mod tests {
 
     #[test]
     fn a_frame_above_its_limit_is_not_parsed() {
+        let longest = Bytes::from(vec![0xff; FRAME_MAX]);
+        assert_eq!(PeerFrame::read(longest), Err(FrameError::Malformed));
         let bytes = Bytes::from(vec![0xff; FRAME_MAX + 1]);
         assert_eq!(
             PeerFrame::read(bytes),

@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::{DeviceKey, IdentityKey};
-use tincan_protocol::limits::LINK_CLOCK_SKEW_MS;
+use tincan_protocol::limits::{LINK_CLOCK_SKEW_MS, SDP_MAX};
+use tincan_protocol::link::sdp::SdpError;
 use tincan_protocol::link::{
     Expected, LinkError, PROTO_MAJOR, PROTO_MINOR, Role, SeenSessions, SignedDescription,
     Statement, Transcript, VerifiedDescription, verify,
@@ -189,6 +190,63 @@ fn an_answer_to_another_offer_makes_no_session() {
         check(&answer, &bob, &ann, None).unwrap_err(),
         LinkError::Role
     );
+}
+
+#[test]
+fn an_offer_answers_nothing() {
+    let (ann, bob) = (Person::new(1), Person::new(2));
+    let mut offer = statement(&ann, &bob, None);
+    offer.bind[31] = 1;
+    assert_eq!(
+        check(&signed(&offer, &ann), &ann, &bob, None).unwrap_err(),
+        LinkError::Bind
+    );
+}
+
+#[test]
+fn another_major_version_makes_no_session_and_another_minor_one_does() {
+    let (ann, bob) = (Person::new(1), Person::new(2));
+    let mut offer = statement(&ann, &bob, None);
+    offer.proto_minor += 1;
+    check(&signed(&offer, &ann), &ann, &bob, None).unwrap();
+    offer.proto_major += 1;
+    assert_eq!(
+        check(&signed(&offer, &ann), &ann, &bob, None).unwrap_err(),
+        LinkError::Version {
+            major: PROTO_MAJOR + 1
+        }
+    );
+}
+
+#[test]
+fn an_sdp_above_its_limit_is_refused_before_anything_else_is_looked_at() {
+    let (ann, bob) = (Person::new(1), Person::new(2));
+    let mut description = signed(&statement(&ann, &bob, None), &ann);
+    description.sdp = "x".repeat(SDP_MAX);
+    assert_eq!(
+        check(&description, &ann, &bob, None).unwrap_err(),
+        LinkError::SdpChanged
+    );
+    description.sdp.push('x');
+    let len = SDP_MAX + 1;
+    assert_eq!(
+        check(&description, &ann, &bob, None).unwrap_err(),
+        LinkError::Sdp(SdpError::TooLarge { len })
+    );
+}
+
+#[test]
+fn a_certificate_that_has_ended_makes_no_session() {
+    let (ann, bob) = (Person::new(1), Person::new(2));
+    let description = signed(&statement(&ann, &bob, None), &ann);
+    let expected = Expected {
+        me: bob.ids(),
+        from: ann.ids(),
+        now_ms: ann.cert().expires_ms(),
+        offer: None,
+    };
+    let result = verify(&description, &expected, &mut SeenSessions::default());
+    assert!(matches!(result.unwrap_err(), LinkError::Cert(_)));
 }
 
 proptest! {

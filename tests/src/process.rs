@@ -96,6 +96,27 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it does nothing until [`Process::resume`].
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("no process")?, signal)?)
+    }
+
     /// SIGTERM, and waits. Returns the exit code.
     ///
     /// # Errors
@@ -110,10 +131,8 @@ impl Process {
     /// # Errors
     /// If the system refuses.
     pub fn ask_to_end(&mut self) -> Result<()> {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
-            && self.child.try_wait()?.is_none()
-        {
-            kill_process(pid, Signal::TERM)?;
+        if self.child.try_wait()?.is_none() {
+            self.signal(Signal::TERM)?;
         }
         Ok(())
     }

@@ -123,6 +123,8 @@ mod tests {
         );
         let media = sdp(&[digits(1)]) + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
         assert_eq!(fingerprint(&media), Err(SdpError::Media));
+        let audio = sdp(&[digits(1)]).replace("m=application", "m=audio");
+        assert_eq!(fingerprint(&audio), Err(SdpError::Media));
         for line in [
             "a=fingerprint:sha-1 AB:CD",
             "A=Fingerprint:sha-512 AB",
@@ -138,6 +140,15 @@ mod tests {
         }
         let lone_return = sdp(&[digits(1)]) + "a=x\ra=fingerprint:sha-256 " + &digits(2);
         assert_eq!(fingerprint(&lone_return), Err(SdpError::TwoFingerprints));
+    }
+
+    #[test]
+    fn the_longest_sdp_passes_and_one_byte_more_does_not() {
+        let text = sdp(&[digits(1)]);
+        let of = |len: usize| format!("{text}a=x{}\r\n", "x".repeat(len - text.len() - 5));
+        assert_eq!(fingerprint(&of(SDP_MAX)), Ok([1; 32]));
+        let len = SDP_MAX + 1;
+        assert_eq!(fingerprint(&of(len)), Err(SdpError::TooLarge { len }));
     }
 
     #[test]

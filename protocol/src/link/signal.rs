@@ -254,11 +254,39 @@ mod tests {
             many.verify(&key.device()),
             Err(LinkSignalError::TooManyCandidates { .. })
         ));
+        let last =
+            SignedCandidate::sign(session, CANDIDATES_MAX - 1, "c".repeat(CANDIDATE_MAX), &key);
+        assert_eq!(last.verify(&key.device()), Ok(()));
         let long = SignedCandidate::sign(session, 0, "c".repeat(CANDIDATE_MAX + 1), &key);
         assert!(matches!(
             long.verify(&key.device()),
             Err(LinkSignalError::CandidateTooLong { .. })
         ));
+    }
+
+    #[test]
+    fn a_signal_round_trips_and_the_longest_passes() {
+        let session = LinkSessionId::from_bytes([1; 16]);
+        let of = |candidate: usize| {
+            let key = DeviceKey::from_seed(&[1; 32]);
+            LinkSignal::Candidate(SignedCandidate::sign(
+                session,
+                0,
+                "c".repeat(candidate),
+                &key,
+            ))
+        };
+        let frame = of(0).encode().unwrap().len();
+        let longest = of(SIGNAL_MESSAGE_MAX - frame);
+        let bytes = longest.encode().unwrap();
+        assert_eq!(bytes.len(), SIGNAL_MESSAGE_MAX);
+        assert_eq!(LinkSignal::decode(&bytes), Ok(longest));
+        let long = of(SIGNAL_MESSAGE_MAX + 1 - frame).encode().unwrap();
+        let len = SIGNAL_MESSAGE_MAX + 1;
+        assert_eq!(
+            LinkSignal::decode(&long),
+            Err(LinkSignalError::TooLarge { len })
+        );
     }
 
     #[test]

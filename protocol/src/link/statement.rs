@@ -228,6 +228,14 @@ mod tests {
             &"0b".repeat(32),
         ];
         assert_eq!(hex::encode(sample(Role::Offer).encode()), expected.concat());
+        let mut expected = expected;
+        (expected[0], expected[3]) = ("16", "01");
+        let label = hex::encode("tincan/1 webrtc-answer");
+        expected[1] = &label;
+        assert_eq!(
+            hex::encode(sample(Role::Answer).encode()),
+            expected.concat()
+        );
     }
 
     #[test]

@@ -257,6 +257,38 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_no_secret_and_no_body() {
+        let turn = TurnCredentials {
+            urls: vec!["turn:x".into()],
+            username: "u".into(),
+            credential: "c".into(),
+            ttl_s: 1,
+        };
+        assert_eq!(
+            format!("{turn:?}"),
+            r#"TurnCredentials { urls: ["turn:x"], .. }"#
+        );
+        assert_eq!(format!("{:?}", Opaque(vec![7; 3])), "Opaque(3 bytes)");
+    }
+
+    #[test]
+    fn the_longest_message_passes_and_one_byte_more_does_not() {
+        let of = |text: usize| ServerMessage::Error {
+            code: SignalErrorCode::TooMany,
+            text: "x".repeat(text),
+            retry_after_ms: None,
+        };
+        let frame = encode(&of(0)).unwrap().len();
+        let longest = encode(&of(SIGNAL_MESSAGE_MAX - frame)).unwrap();
+        assert_eq!(longest.len(), SIGNAL_MESSAGE_MAX);
+        assert_eq!(decode(&longest), Ok(of(SIGNAL_MESSAGE_MAX - frame)));
+        let error = SignalMessageError::TooLarge {
+            len: SIGNAL_MESSAGE_MAX + 1,
+        };
+        assert_eq!(encode(&of(SIGNAL_MESSAGE_MAX + 1 - frame)), Err(error));
+    }
+
+    #[test]
     fn what_is_too_large_is_not_parsed() {
         let text = " ".repeat(SIGNAL_MESSAGE_MAX + 1);
         assert_eq!(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Daemon, Profile, RelayServer, ServerOptions, SignalServer, Usage, acquaint, exchange,
+    Daemon, Profile, RelayServer, ServerOptions, SignalServer, Usage, acquaint, exchange, link_of,
     quiet_address, wait_for_link,
 };
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ use crate::{out, print, variable};
 
 const RECONNECTS: usize = 15;
 
-/// Of so many reconnects one is that to the servers, the others are those of the two to each other. In
-/// the short form there is none: each takes [`STABLE`] and more.
-const SERVERS_OF: usize = 10;
+/// Of so many reconnects one is that to the servers, and one that of two who both live on; in the others one
+/// of the two is a new process. In the short form there are none of these: each takes ten seconds and more.
+const ONE_OF: usize = 10;
 
 /// Fewer samples than this say nothing.
 const SAMPLES: usize = 9;
@@ -48,50 +48,72 @@ const COLUMNS: [&str; 12] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_a_connection_that_has_ended() -> Result<()> {
     let count = variable("SOAK_RECONNECTS", RECONNECTS)?;
-    let of_servers = if count / SERVERS_OF < SAMPLES {
-        0
+    let few = count / ONE_OF;
+    let (count, few) = if few < SAMPLES {
+        (count, 0)
     } else {
-        count / SERVERS_OF
+        (count - 2 * few, few)
     };
     let mut pair = Pair::connect().await?;
 
-    let mut series = Series::new(&COLUMNS);
-    let began = Instant::now();
-    for number in 0..count - of_servers {
+    let mut phase = Phase::begin("links anew with a new process", "reconnects.csv");
+    for number in 0..count {
         pair.bob_comes_back(number)
             .await
             .with_context(|| format!("bob, time {number}"))?;
-        series.push(pair.sample()?)?;
+        phase.series.push(pair.sample()?)?;
     }
-    print(&format!(
-        "{} links anew in {:.0} s",
-        count - of_servers,
-        began.elapsed().as_secs_f64()
-    ));
-    if let Some(file) = out("reconnects.csv")? {
-        series.write(&file)?;
-    }
-    check(&series, &["ann", "relay", "signal"])?;
-    if of_servers == 0 {
+    phase.end(&["ann", "relay", "signal"])?;
+    if few == 0 {
         return Ok(());
     }
 
-    let mut series = Series::new(&COLUMNS);
-    let began = Instant::now();
-    for number in 0..of_servers {
+    let mut phase = Phase::begin("links anew between the same two", "reconnects-silence.csv");
+    for number in 0..few {
+        pair.bob_is_silent(number)
+            .await
+            .with_context(|| format!("silence {number}"))?;
+        phase.series.push(pair.sample()?)?;
+    }
+    phase.end(&["ann", "bob", "relay", "signal"])?;
+
+    let mut phase = Phase::begin("times both servers anew", "reconnects-servers.csv");
+    for number in 0..few {
         pair.servers_come_back()
             .await
             .with_context(|| format!("servers, time {number}"))?;
-        series.push(pair.sample()?)?;
+        phase.series.push(pair.sample()?)?;
     }
-    print(&format!(
-        "{of_servers} times both servers anew in {:.0} s",
-        began.elapsed().as_secs_f64()
-    ));
-    if let Some(file) = out("reconnects-servers.csv")? {
-        series.write(&file)?;
+    phase.end(&["ann", "bob"])
+}
+
+/// Reconnects of one kind.
+struct Phase {
+    what: &'static str,
+    file: &'static str,
+    series: Series,
+    began: Instant,
+}
+
+impl Phase {
+    fn begin(what: &'static str, file: &'static str) -> Self {
+        Self {
+            what,
+            file,
+            series: Series::new(&COLUMNS),
+            began: Instant::now(),
+        }
     }
-    check(&series, &["ann", "bob"])
+
+    /// Whether these have not grown.
+    fn end(self, who: &[&str]) -> Result<()> {
+        let (count, took) = (self.series.len(), self.began.elapsed().as_secs_f64());
+        print(&format!("{count} {} in {took:.0} s", self.what));
+        if let Some(file) = out(self.file)? {
+            self.series.write(&file)?;
+        }
+        check(&self.series, who)
+    }
 }
 
 fn check(series: &Series, who: &[&str]) -> Result<()> {
@@ -157,6 +179,19 @@ impl Pair {
         exchange(&self.ann, &self.bob, &[text], BACK).await
     }
 
+    /// He says nothing until the link is given up, and both live on.
+    async fn bob_is_silent(&mut self, number: usize) -> Result<()> {
+        self.bob.process.pause()?;
+        let given_up = loses_link(&mut self.ann, "bob").await;
+        self.bob.process.resume()?;
+        given_up?;
+        // She has the new one; he may still think that he has the old one.
+        wait_for_link(&mut self.ann, "bob", "direct", BACK).await?;
+        wait_for_link(&mut self.bob, "ann", "direct", BACK).await?;
+        let text = format!("after silence {number}");
+        exchange(&self.ann, &self.bob, &[text], BACK).await
+    }
+
     async fn servers_come_back(&mut self) -> Result<()> {
         tokio::time::sleep(STABLE).await;
         self.relay.process().kill()?;
@@ -186,6 +221,16 @@ impl Pair {
         }
         Ok(row)
     }
+}
+
+/// Waits until there is no link any more.
+async fn loses_link(daemon: &mut Daemon, contact: &str) -> Result<()> {
+    let deadline = Instant::now() + BACK;
+    while link_of(daemon, contact).await? == "direct" {
+        ensure!(Instant::now() < deadline, "the link to {contact} stays");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 /// Waits until both servers are connected, or neither is.

@@ -28,6 +28,10 @@ impl Series {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(crate) fn push(&mut self, row: Vec<u64>) -> Result<()> {
         ensure!(
             row.len() == self.columns.len(),
@@ -49,19 +53,25 @@ impl Series {
 
     /// Fails unless the column is flat; see the head of the program. Returns the two medians.
     pub(crate) fn check_flat(&self, name: &str, bound: u64) -> Result<(u64, u64)> {
-        let values = self.column(name)?;
-        let third = values.len() / 3;
-        ensure!(third >= 3, "{} samples are too few", values.len());
-        let (middle, last) = (
-            median(&values[third..2 * third]),
-            median(&values[2 * third..]),
-        );
+        let (middle, last) = self.medians(name)?;
         ensure!(
             last <= middle + bound,
             "{name} grows: {middle} in the middle third, {last} in the last one, by more than {bound}: \
-             {values:?}"
+             {:?}",
+            self.column(name)?
         );
         Ok((middle, last))
+    }
+
+    /// The medians of the middle third and of the last one.
+    pub(crate) fn medians(&self, name: &str) -> Result<(u64, u64)> {
+        let values = self.column(name)?;
+        let third = values.len() / 3;
+        ensure!(third >= 3, "{} samples are too few", values.len());
+        Ok((
+            median(&values[third..2 * third]),
+            median(&values[2 * third..]),
+        ))
     }
 
     /// Writes it as comma-separated values.

@@ -98,8 +98,6 @@ async fn regression_a_process_that_stops_answering_is_not_waited_for_longer_than
     let world = World::start()?;
     let (ann, _bob) = world.ann_and_bob()?;
     let daemon = ann.daemon().await?;
-    let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.process.id())?);
-    let pid = pid.context("no process")?;
     let mut news = Journal::from_now(&daemon).await?;
     let waiting = std::thread::spawn(move || {
         // Nobody reads at the other end.
@@ -107,10 +105,10 @@ async fn regression_a_process_that_stops_answering_is_not_waited_for_longer_than
     });
     let is_sent = |event: &Value| event["type"] == "state" && event["state"] == "sent";
     news.until("the message is sent", LIMIT, is_sent).await?;
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
+    daemon.process.pause()?;
     let began = Instant::now();
     let answer = waiting.join().expect("the command")?;
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT)?;
+    daemon.process.resume()?;
     assert_eq!(answer.code, Some(TIMED_OUT), "{answer:?}");
     let said = answer
         .objects
