@@ -32,6 +32,7 @@ macro_rules! for_each_target {
             protocol::payload,
             protocol::envelope,
             protocol::sdp,
+            protocol::candidate,
             protocol::description,
             protocol::link_signal,
             protocol::statement,

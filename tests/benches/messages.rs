@@ -23,6 +23,12 @@ mod raw_pair;
 mod runtime;
 #[path = "../../peer/link/src/transport/socket.rs"]
 mod socket;
+#[path = "../../peer/link/src/transport/strangers.rs"]
+#[allow(
+    dead_code,
+    reason = "the sources themselves: they are no part of the crate's interface"
+)]
+mod strangers;
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use tincan_protocol::limits::{
     CANDIDATE_MAX, CANDIDATES_MAX, LINK_CLOCK_SKEW_MS, SDP_MAX, SIGNAL_MESSAGE_MAX,
 };
+use tincan_protocol::link::candidate::{CandidateLine, without_base};
 use tincan_protocol::link::sdp::{SdpError, fingerprint};
 use tincan_protocol::link::{
     Expected, LinkError, LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SeenSessions, SignedCandidate,
@@ -50,6 +51,35 @@ pub fn sdp(data: &[u8]) {
         }
         Err(SdpError::TooLarge { len }) => assert!(len > SDP_MAX),
         Err(_) => {}
+    }
+}
+
+/// A candidate's line.
+pub fn candidate(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let read = bounded(data.len(), || CandidateLine::parse(text));
+    let hidden = bounded(data.len(), || without_base(text));
+    assert_eq!(CandidateLine::parse(&hidden), read, "hiding changes it");
+    assert_eq!(without_base(&hidden), hidden);
+    let fields: Vec<&str> = hidden.split_ascii_whitespace().skip(9).collect();
+    for pair in fields.windows(2) {
+        assert!(pair[0] != "raddr" || pair[1] == "0.0.0.0", "{hidden}");
+    }
+    let Some(line) = read else { return };
+    let (host, port) = (line.address().ip(), line.address().port());
+    let kind = if line.is_relayed() { "relay" } else { "host" };
+    let plain = format!("candidate:1 1 udp 1 {host} {port} typ {kind}");
+    let plain = CandidateLine::parse(&plain).expect("a plain one");
+    assert_eq!(
+        (plain.address(), plain.is_relayed()),
+        (line.address(), line.is_relayed())
+    );
+    if line.is_usable(false) {
+        let host = host.to_canonical();
+        assert!(!host.is_loopback() && !host.is_multicast() && !host.is_unspecified());
+        assert!(port != 0 && plain.is_usable(false) && line.is_usable(true));
     }
 }
 

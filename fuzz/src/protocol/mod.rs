@@ -12,7 +12,7 @@ mod urls;
 pub use frames::{peer_frame, relay_reply, relay_request};
 pub use identity::{device_cert, ids, phrase};
 pub use invites::invite;
-pub use links::{description, link_signal, sdp, statement};
+pub use links::{candidate, description, link_signal, sdp, statement};
 pub use said::{content, envelope, payload};
 pub use sealing::sealed_box;
 pub use signaling::{client_message, server_message};

@@ -534,6 +534,28 @@ pub fn sdp() -> Vec<Seed> {
     ]
 }
 
+/// One of every kind that this side makes, and what others might.
+pub fn candidate() -> Vec<Seed> {
+    let relayed = "candidate:1 1 udp 1 198.51.100.7 4000 typ relay raddr 192.168.1.5 rport 5000";
+    vec![
+        seed(
+            "host",
+            "candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host",
+        ),
+        seed("relayed", relayed),
+        seed(
+            "ipv6",
+            "2 1 UDP 2 2001:db8::7 9 typ srflx raddr :: rport 0 generation 0",
+        ),
+        seed("mapped", "candidate:1 1 udp 1 ::ffff:127.0.0.1 9 typ host"),
+        seed(
+            "tcp",
+            "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype passive",
+        ),
+        seed("name", "candidate:1 1 udp 1 0b5e.local 9 typ host"),
+    ]
+}
+
 fn described(role: Role) -> SignedDescription {
     let sdp = sdp_with(&[0xab; 32], "");
     SignedDescription::sign(&template(role, [0; 32]), sdp, &CERT, &DEVICE_KEY)

@@ -389,6 +389,55 @@ mod tests {
         assert!(receive(&mut inbox, last + 3), "there is room again");
     }
 
+    /// What one message takes.
+    fn body_len() -> usize {
+        let mut inbox = empty();
+        receive(&mut inbox, 2);
+        inbox.held_bytes()
+    }
+
+    #[test]
+    fn bodies_that_are_shown_are_held_no_longer() {
+        let mut inbox = empty();
+        for seq in [3, 4, 6] {
+            receive(&mut inbox, seq);
+        }
+        assert_eq!((inbox.held_len(), inbox.held_bytes()), (3, 3 * body_len()));
+        receive(&mut inbox, 1);
+        receive(&mut inbox, 2);
+        assert_eq!((inbox.held_len(), inbox.held_bytes()), (1, body_len()));
+        receive(&mut inbox, 5);
+        assert_eq!((inbox.held_len(), inbox.held_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_fills_a_gap_divides_it() {
+        let mut inbox = empty();
+        receive(&mut inbox, 8);
+        let (config, mut out) = (Config::default(), VecDeque::new());
+        let later = Now {
+            instant: NOW.instant.after(config.gap_limit),
+            ..NOW
+        };
+        let given_up = inbox.give_up(&config, &NoVault, later, &mut out);
+        assert_eq!(given_up, Ok(true));
+        let gaps = |inbox: &Inbox| -> Vec<(u64, u64)> {
+            inbox.gaps.iter().map(|gap| (gap.first, gap.last)).collect()
+        };
+        assert_eq!(gaps(&inbox), [(1, 7)]);
+        for (seq, rest) in [
+            (4, &[(1, 3), (5, 7)][..]),
+            (7, &[(1, 3), (5, 6)]),
+            (5, &[(1, 3), (6, 6)]),
+            (6, &[(1, 3)]),
+            (2, &[(1, 1), (3, 3)]),
+        ] {
+            receive(&mut inbox, seq);
+            assert_eq!(gaps(&inbox), rest, "{seq}");
+        }
+        assert_eq!(inbox.next_shown, 9);
+    }
+
     #[test]
     fn when_too_much_is_held_back_only_what_can_be_shown_has_room() {
         let mut inbox = empty();

@@ -65,3 +65,64 @@ impl Missing {
         self.again_at = Some(now.after(wait));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_micros(seconds * 1_000_000)
+    }
+
+    fn asked() -> Missing {
+        let (config, mut rng) = (Config::default(), SplitMix64::new(1));
+        let mut missing = Missing::default();
+        missing.note(Some(4), at(10));
+        assert_eq!(missing.due(PATIENCE), Some(at(11)));
+        missing.asked(4, &config, &mut rng, at(11));
+        missing
+    }
+
+    #[test]
+    fn what_was_asked_for_is_asked_for_again_later_or_on_a_new_link() {
+        let mut missing = asked();
+        let again = missing.due(PATIENCE).unwrap();
+        let config = Config::default();
+        assert!(again >= at(11).after(config.ask_again_min / 2));
+        assert!(again <= at(11).after(config.ask_again_min));
+        missing.note(Some(4), at(12));
+        assert_eq!(missing.due(PATIENCE), Some(again), "no other hole");
+        missing.link_up(at(20));
+        assert_eq!(missing.due(PATIENCE), Some(at(20)));
+    }
+
+    #[test]
+    fn another_hole_is_asked_for_soon_and_one_that_is_filled_never() {
+        let mut missing = asked();
+        missing.note(Some(5), at(12));
+        missing.note(Some(6), at(13));
+        assert_eq!(missing.due(PATIENCE), Some(at(13)), "since the first one");
+        missing.note(Some(4), at(14));
+        assert!(missing.due(PATIENCE) > Some(at(40)));
+        missing.note(None, at(15));
+        assert_eq!(missing.due(PATIENCE), None);
+    }
+
+    #[test]
+    fn a_new_link_alone_asks_for_nothing() {
+        let mut missing = Missing::default();
+        missing.link_up(at(1));
+        assert_eq!(missing.due(PATIENCE), None);
+    }
+
+    #[test]
+    fn what_was_announced_outlasts_holes_and_restarts() {
+        let mut missing = Missing::restore(7);
+        assert_eq!(missing.announced, 7);
+        missing.note(Some(3), at(1));
+        missing.note(None, at(2));
+        assert_eq!(missing.announced, 7);
+    }
+}

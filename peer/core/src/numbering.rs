@@ -95,3 +95,86 @@ impl Numbering {
         contents
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text whose content takes so many bytes in a payload.
+    fn text(bytes: usize) -> Body {
+        let of = |len: usize| Content {
+            msg_id: MsgId::from_u128(1),
+            seq: 1,
+            hlc: Hlc::at_ms(1),
+            body: Body::Text("t".repeat(len)),
+        };
+        let len = (0..bytes)
+            .rev()
+            .find(|len| of(*len).encode().len() + CONTENT_FRAMING <= bytes);
+        let body = of(len.unwrap());
+        assert_eq!(body.encode().len() + CONTENT_FRAMING, bytes);
+        body.body
+    }
+
+    fn numbering() -> Numbering {
+        Numbering::new(1, Hlc::default())
+    }
+
+    fn assign(numbering: &mut Numbering, body: Body) -> Result<u64, SendError> {
+        numbering.assign(MsgId::from_u128(1), body, 1)
+    }
+
+    #[test]
+    fn a_content_fills_a_payload_and_no_more() {
+        let mut numbering = numbering();
+        assert_eq!(assign(&mut numbering, text(PAYLOAD_MAX)), Ok(1));
+        assert_eq!(numbering.bytes(), PAYLOAD_MAX);
+        let (len, max) = (PAYLOAD_MAX + 1, PAYLOAD_MAX);
+        let refused = assign(&mut numbering, text(len));
+        assert_eq!(refused, Err(SendError::TooLarge { len, max }));
+        assert_eq!((numbering.next_seq, numbering.bytes()), (2, PAYLOAD_MAX));
+        assert_eq!(numbering.next_payload().len(), 1);
+        assert_eq!(numbering.bytes(), 0);
+        assert!(numbering.next_payload().is_empty());
+    }
+
+    #[test]
+    fn what_waits_to_be_sealed_has_a_bound() {
+        let mut numbering = numbering();
+        let mut waiting = 0;
+        while waiting < UNSEALED_BYTES {
+            let len = (UNSEALED_BYTES - waiting).min(PAYLOAD_MAX);
+            assign(&mut numbering, text(len)).unwrap();
+            waiting += len;
+        }
+        assert_eq!(numbering.bytes(), UNSEALED_BYTES);
+        let more = assign(&mut numbering, Body::Text("".into()));
+        assert_eq!(more, Err(SendError::Busy));
+    }
+
+    #[test]
+    fn contents_are_sealed_together_as_far_as_they_fit() {
+        let mut numbering = numbering();
+        for len in [PAYLOAD_MAX - 100, 100, 100] {
+            assign(&mut numbering, text(len)).unwrap();
+        }
+        assert_eq!(numbering.next_payload().len(), 2);
+        assert_eq!(
+            (numbering.bytes(), numbering.next_payload().len()),
+            (100, 1)
+        );
+        for len in [PAYLOAD_MAX - 100, 101] {
+            assign(&mut numbering, text(len)).unwrap();
+        }
+        assert_eq!(numbering.next_payload().len(), 1);
+        assert_eq!(
+            (numbering.bytes(), numbering.next_payload().len()),
+            (101, 1)
+        );
+        for _ in 0..PAYLOAD_CONTENTS_MAX + 1 {
+            assign(&mut numbering, text(60)).unwrap();
+        }
+        assert_eq!(numbering.next_payload().len(), PAYLOAD_CONTENTS_MAX);
+        assert_eq!(numbering.next_payload().len(), 1);
+    }
+}

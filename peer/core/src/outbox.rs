@@ -235,3 +235,91 @@ impl Outbox {
         self.window.insert(first, entry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(first: u64, last: u64, bytes: usize) -> OutboxRow {
+        let mut envelope = first.to_be_bytes().to_vec();
+        envelope.resize(bytes, 0);
+        OutboxRow {
+            first,
+            last,
+            envelope: envelope.into(),
+            told: false,
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_window_is_counted() {
+        let mut outbox = Outbox::new(1);
+        assert_eq!(outbox.wanted(), (1, WINDOW_ENVELOPES, WINDOW_BYTES));
+        outbox.admit(row(1, 2, 100));
+        outbox.admit(row(3, 3, 50));
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 150));
+        assert_eq!(
+            outbox.wanted(),
+            (4, WINDOW_ENVELOPES - 2, WINDOW_BYTES - 150)
+        );
+        assert!(outbox.is_in_window(1) && outbox.is_in_window(3));
+        assert!(!outbox.is_in_window(2));
+        outbox.drop_delivered(&SeqSet::up_to(1));
+        assert_eq!(outbox.len(), 2, "a part of an envelope");
+        outbox.drop_delivered(&SeqSet::up_to(2));
+        assert_eq!((outbox.len(), outbox.bytes()), (1, 50));
+        let settled = outbox.settle(&EnvelopeId::of(&row(3, 3, 50).envelope));
+        assert_eq!(settled.map(|entry| entry.first), Some(3));
+        assert_eq!((outbox.len(), outbox.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_window_takes_no_more_and_loads_it_when_there_is_room() {
+        for (envelopes, bytes) in [
+            (WINDOW_ENVELOPES as u64, 8),
+            (2, WINDOW_BYTES / 2),
+            (1, WINDOW_BYTES),
+        ] {
+            let mut outbox = Outbox::new(1);
+            for seq in 1..=envelopes {
+                assert!(outbox.has_room() && outbox.takes_next(), "{seq}");
+                outbox.admit(row(seq, seq, bytes));
+            }
+            assert!(!outbox.has_room());
+            let next = envelopes + 1;
+            outbox.admit(row(next, next, 8));
+            assert!(!outbox.is_in_window(next) && !outbox.wants_more());
+            assert!(outbox.will_load(next) && !outbox.will_load(next + 1));
+            assert!(!outbox.will_load(next - 1));
+            outbox.remove(1);
+            assert!(
+                outbox.wants_more() && !outbox.takes_next(),
+                "in their order"
+            );
+            outbox.loaded(row(next, next, 8));
+            assert!(outbox.is_in_window(next) && !outbox.wants_more());
+        }
+    }
+
+    #[test]
+    fn what_may_be_pending_again_is_looked_for_on_disk() {
+        let mut outbox = Outbox::new(6);
+        assert_eq!((outbox.first_pending(), outbox.last_seq()), (1, 5));
+        outbox.nothing_pending();
+        assert_eq!(outbox.first_pending(), 6);
+        outbox.admit(row(6, 7, 8));
+        outbox.admit(row(8, 8, 8));
+        assert_eq!((outbox.first_pending(), outbox.last_seq()), (6, 8));
+        outbox.remove(6);
+        assert_eq!(outbox.first_pending(), 8);
+        outbox.reload_from(8);
+        assert!(outbox.will_load(8) && !outbox.is_in_window(8));
+        outbox.reload_all();
+        assert!(outbox.will_load(1) && outbox.wants_more());
+        // What is in the window already stays there once.
+        outbox.loaded(row(8, 8, 8));
+        outbox.loaded(row(8, 8, 8));
+        assert_eq!((outbox.len(), outbox.bytes()), (1, 8));
+        assert!(!outbox.wants_more());
+    }
+}

@@ -70,3 +70,68 @@ impl Paths {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn the_relay_carries_what_no_link_does() {
+        let mut paths = Paths::default();
+        assert!(!paths.any() && !paths.use_relay());
+        paths.relay_up = true;
+        assert!(paths.any() && paths.use_relay());
+        paths.link_up();
+        assert!(paths.link_up && paths.relay_up && !paths.use_relay());
+        paths.relay_up = false;
+        assert!(paths.any() && !paths.use_relay());
+        paths.relay_up = true;
+        paths.link_down();
+        assert!(!paths.link_up && paths.relay_up && paths.use_relay());
+    }
+
+    #[test]
+    fn a_link_that_does_not_answer_is_helped_by_the_relay_until_it_does() {
+        let mut paths = Paths {
+            relay_up: true,
+            ..Paths::default()
+        };
+        paths.link_up();
+        assert_eq!(paths.stall_at(PATIENCE), None);
+        paths.put(at(10));
+        paths.put(at(11));
+        assert_eq!(paths.stall_at(PATIENCE), Some(at(12)));
+        paths.check_stall(PATIENCE, Instant::from_micros(11_999_999));
+        assert!(!paths.use_relay());
+        paths.check_stall(PATIENCE, at(12));
+        assert!(paths.use_relay());
+        assert_eq!(paths.stall_at(PATIENCE), None, "that was it");
+        paths.progress(at(13), true);
+        assert!(!paths.use_relay());
+        assert_eq!(paths.stall_at(PATIENCE), Some(at(15)));
+        paths.progress(at(14), false);
+        assert_eq!(paths.stall_at(PATIENCE), None);
+    }
+
+    #[test]
+    fn another_link_begins_with_nothing_on_it() {
+        let mut paths = Paths {
+            relay_up: true,
+            ..Paths::default()
+        };
+        let begins: [fn(&mut Paths); 2] = [Paths::link_up, Paths::link_down];
+        for begins in begins {
+            paths.put(at(1));
+            paths.check_stall(PATIENCE, at(9));
+            begins(&mut paths);
+            assert_eq!(paths.stall_at(PATIENCE), None);
+            assert_eq!(paths.use_relay(), !paths.link_up);
+        }
+    }
+}

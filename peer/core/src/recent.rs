@@ -31,8 +31,34 @@ impl RecentContents {
 }
 
 fn fingerprint(content: &[u8]) -> u64 {
-    let hash = Label::Envelope.hash(&[content]);
-    hash.iter()
-        .take(8)
-        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+    let [a, b, c, d, e, f, g, h, ..] = Label::Envelope.hash(&[content]);
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_contents_under_one_seq_are_noticed_as_long_as_the_first_is_remembered() {
+        let mut recent = RecentContents::default();
+        assert!(!recent.contradicts(1, b"one"));
+        recent.note(1, b"one");
+        assert!(!recent.contradicts(1, b"one") && recent.contradicts(1, b"other"));
+        assert!(!recent.contradicts(2, b"other"));
+        for seq in 2..=REMEMBERED as u64 {
+            recent.note(seq, b"more");
+        }
+        assert!(recent.contradicts(1, b"other"), "as many as fit");
+        recent.note(0, b"one more");
+        assert!(!recent.contradicts(1, b"other"));
+        assert_eq!(recent.entries.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_beginning_of_the_hash() {
+        let hash = Label::Envelope.hash(&[b"content"]);
+        let beginning = hash.first_chunk::<8>().copied().unwrap();
+        assert_eq!(fingerprint(b"content"), u64::from_be_bytes(beginning));
+    }
 }

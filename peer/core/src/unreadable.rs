@@ -46,3 +46,48 @@ impl Unreadable {
         self.not_before = Some(now.after(wait));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: Instant = Instant::from_micros(1_000_000);
+
+    #[test]
+    fn so_many_in_an_hour_are_remembered() {
+        let mut unreadable = Unreadable::default();
+        let taken = |unreadable: &mut Unreadable, now| {
+            let all = 0..2 * UNREADABLE_PER_HOUR;
+            all.filter(|_| unreadable.take(now)).count()
+        };
+        let most = UNREADABLE_PER_HOUR as usize;
+        assert_eq!(taken(&mut unreadable, BEGIN), most);
+        let soon = BEGIN.after(HOUR - Duration::from_micros(1));
+        assert_eq!(taken(&mut unreadable, soon), 0);
+        assert_eq!(taken(&mut unreadable, BEGIN.after(HOUR)), most);
+    }
+
+    #[test]
+    fn questions_come_ever_more_rarely_and_begin_anew_after_a_pause() {
+        let (config, mut rng) = (Config::default(), SplitMix64::new(1));
+        let mut unreadable = Unreadable::default();
+        assert_eq!(unreadable.due(BEGIN), BEGIN);
+        let mut now = BEGIN;
+        let mut wait = Duration::ZERO;
+        for _ in 0..12 {
+            unreadable.asked(&config, &mut rng, now);
+            let due = unreadable.due(now);
+            wait = due.since(now);
+            now = due;
+            assert_eq!(unreadable.due(now), now);
+        }
+        assert!(wait >= config.unreadable_ask_max / 2, "{wait:?}");
+        let almost = config.unreadable_ask_max - Duration::from_micros(1);
+        unreadable.asked(&config, &mut rng, now.after(almost));
+        let now = unreadable.due(now.after(almost));
+        let pause = now.after(config.unreadable_ask_max);
+        assert!(now.since(BEGIN) > config.unreadable_ask_max * 2);
+        unreadable.asked(&config, &mut rng, pause);
+        assert!(unreadable.due(pause).since(pause) <= config.unreadable_ask_min);
+    }
+}

@@ -81,3 +81,74 @@ impl Wanted {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn id(number: usize) -> EnvelopeId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        EnvelopeId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn what_is_wanted_is_taken_out_once_and_in_order() {
+        let mut wanted = Wanted::default();
+        assert!(wanted.is_empty());
+        wanted.add(&Resend {
+            env_ids: vec![id(2), id(1), id(3)],
+            ranges: vec![(5, 6), (2, 3)],
+        });
+        assert_eq!(wanted.len(), (3, 2));
+        assert_eq!(wanted.take_ids(2), [id(1), id(2)]);
+        assert_eq!(wanted.take_range(), Some((2, 3)));
+        assert_eq!(wanted.len(), (1, 1));
+        assert_eq!(wanted.take_ids(2), [id(3)]);
+        assert!(!wanted.is_empty());
+        assert_eq!(wanted.take_range(), Some((5, 6)));
+        assert!(wanted.is_empty() && wanted.take_range().is_none());
+    }
+
+    #[test]
+    fn of_two_ranges_with_one_beginning_the_longer_one_is_wanted() {
+        let mut wanted = Wanted::default();
+        for last in [4, 9, 6] {
+            wanted.add_range(3, last);
+        }
+        assert_eq!(wanted.take_range(), Some((3, 9)));
+    }
+
+    #[test]
+    fn beyond_the_bounds_the_last_ones_are_left_out() {
+        let mut wanted = Wanted::default();
+        let more = RESEND_WANTED + 3;
+        wanted.add(&Resend {
+            env_ids: (0..more).map(id).collect(),
+            ranges: (0..more as u64)
+                .map(|seq| (2 * seq + 1, 2 * seq + 1))
+                .collect(),
+        });
+        assert_eq!(wanted.len(), (RESEND_WANTED, RESEND_WANTED));
+        assert_eq!(wanted.take_range(), Some((1, 1)));
+        let ids: Vec<EnvelopeId> = (0..RESEND_WANTED).map(id).collect();
+        assert_eq!(wanted.take_ids(more), ids);
+    }
+
+    #[test]
+    fn what_is_written_down_is_wanted_again_after_a_restart() {
+        let mut wanted = Wanted::default();
+        wanted.add(&Resend {
+            env_ids: vec![id(1), id(2)],
+            ranges: vec![(2, 3)],
+        });
+        let again = Wanted::restore(&Snapshot {
+            resend_ids: wanted.ids(),
+            resend_wanted: wanted.ranges(),
+            ..Snapshot::default()
+        });
+        assert_eq!((again.ids, again.ranges), (wanted.ids, wanted.ranges));
+    }
+}

@@ -22,6 +22,12 @@
 mod runtime;
 #[path = "../src/transport/socket.rs"]
 mod socket;
+#[path = "../src/transport/strangers.rs"]
+#[allow(
+    dead_code,
+    reason = "the sources themselves: they are no part of the crate's interface"
+)]
+mod strangers;
 #[path = "../tests/links/support/mod.rs"]
 #[allow(
     dead_code,

@@ -18,7 +18,7 @@ use tincan_protocol::wire::GroupState;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
-use crate::candidates::{Incoming, Outgoing};
+use crate::candidates::{Candidate, Incoming, Outgoing};
 use crate::config::{IcePolicy, LinkConfig, Parties};
 use crate::descriptions::{Agreed, verify_answer};
 use crate::error::LinkStartError;
@@ -342,7 +342,7 @@ impl Link {
         }
     }
 
-    async fn add_candidate(&self, candidate: String) {
+    async fn add_candidate(&self, candidate: Candidate) {
         if let Err(error) = self.connection.add_candidate(candidate).await {
             tracing::debug!(%error, "candidate refused");
         }

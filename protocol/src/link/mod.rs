@@ -6,8 +6,10 @@
 //! statements in their first frame on the channel.
 //!
 //! [`Statement`] is the fixed layout that is signed, [`LinkSignal`] the JSON that carries it,
-//! [`verify`] the checks in the order that the protocol demands, [`sdp`] what is read from an SDP.
+//! [`verify`] the checks in the order that the protocol demands, [`sdp`] and
+//! [`candidate`] what is read from an SDP and a candidate.
 
+pub mod candidate;
 mod replay;
 pub mod sdp;
 mod signal;

@@ -86,6 +86,13 @@ impl Talk {
         Ok((ann.0, ann.1.max(bob.1)))
     }
 
+    /// Whether there has been a link through TURN.
+    pub(crate) fn had_turn(&self) -> bool {
+        let parties = [&self.ann, &self.bob].into_iter();
+        let mut seen = parties.flat_map(|party| party.timeline.so_far());
+        seen.any(|seen| seen.link_up() == Some(true))
+    }
+
     /// Until everything that was said so far has arrived, and whoever said it knows.
     pub(crate) async fn all_delivered(&self) -> Result<()> {
         tokio::try_join!(self.ann.delivered(), self.bob.delivered())?;

@@ -25,12 +25,14 @@ struct State {
     unsynced: Vec<Change>,
     /// What the unsynced changes have overwritten, one after the other.
     overwritten: Vec<u8>,
-    /// Whether it takes anything more.
-    is_full: bool,
+    /// How many more changes it takes, if its room has an end.
+    room: Option<u16>,
     /// The process that may use it.
     owner: u64,
     /// How often somebody has waited until it had everything.
     syncs: u64,
+    /// It says that it has everything when asked, and does nothing: a defect.
+    lies: bool,
 }
 
 /// A change that a crash may take back. `kept` is where in `overwritten` stands what was there before.
@@ -84,12 +86,17 @@ impl Disk {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
-    pub(crate) fn set_full(&self, is_full: bool) {
-        self.state().is_full = is_full;
+    /// It takes so many more changes and syncs, then none; or all.
+    pub(crate) fn set_room(&self, room: Option<u16>) {
+        self.state().room = room;
+    }
+
+    pub(crate) fn room(&self) -> Option<u16> {
+        self.state().room
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.state().is_full
+        self.room() == Some(0)
     }
 
     /// Whether a crash would lose nothing but a change of the file's length, which redb does not wait
@@ -98,6 +105,11 @@ impl Disk {
         let state = self.state();
         let mut changes = state.unsynced.iter();
         changes.all(|change| matches!(change, Change::Len { .. }))
+    }
+
+    /// From now on it only says that it has everything.
+    pub(crate) fn lie(&self) {
+        self.state().lies = true;
     }
 
     /// How often somebody has waited until it had everything.
@@ -223,12 +235,15 @@ impl Medium {
     }
 
     fn state_for_change(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.state()?;
+        let mut state = self.state()?;
         if !self.fuse.spend() {
             return Err(io::Error::other("this process has just died"));
         }
-        if state.is_full {
-            return Err(io::ErrorKind::StorageFull.into());
+        if let Some(room) = &mut state.room {
+            let Some(left) = room.checked_sub(1) else {
+                return Err(io::ErrorKind::StorageFull.into());
+            };
+            *room = left;
         }
         Ok(state)
     }
@@ -255,7 +270,9 @@ impl StorageBackend for Medium {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state_for_change()?;
-        state.sync();
+        if !state.lies {
+            state.sync();
+        }
         state.syncs += 1;
         Ok(())
     }

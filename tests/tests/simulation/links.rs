@@ -185,10 +185,11 @@ impl Links {
         let Some(end) = self.ends.get_mut(&id) else {
             return;
         };
-        let State::Up { mate, told } = end.state else {
-            return;
+        let mate = match end.state {
+            State::Up { mate, told: true } => mate,
+            State::Silent { .. } => return,
+            _ => panic!("14: a frame before the other side's hello"),
         };
-        assert!(told, "14: a frame before the other side's hello");
         if let Ok(PeerFrame {
             kind: Some(peer_frame::Kind::Put(put)),
         }) = PeerFrame::read(frame.clone())

@@ -13,6 +13,7 @@
 //! | [`relay`], [`signaling`] | the servers; [`mailbox_book`] what relays have promised |
 //! | [`links`] | direct links |
 //! | [`disk`], [`fuse`] | a disk that forgets, a process that dies in the middle |
+//! | [`defect`] | what must be found when it is put in |
 //! | [`stand_in`], [`witness`] | cheap encryption with MLS's semantics; what is in an envelope |
 //! | [`acquaint`] | how they become contacts; [`tally`] what was met on the way |
 //!
@@ -31,6 +32,7 @@
 
 mod acquaint;
 mod around;
+mod defect;
 mod disk;
 mod fuse;
 mod links;
@@ -52,6 +54,8 @@ use std::time::Instant;
 
 use acquaint::acquainted;
 use around::Crypto;
+use defect::Defect;
+use step::FLAVOURS;
 use tally::Tally;
 use world::World;
 
@@ -112,7 +116,10 @@ fn whatever_happens_the_invariants_hold() {
             met.killed_at_start,
             met.signaling_crashes,
             met.partitions,
-            met.disturbed_frames,
+            met.lost_frames,
+            met.repeated_frames,
+            met.swapped_frames,
+            met.changed_frames,
             met.set_clocks,
             met.friends,
             met.full_disks,
@@ -131,17 +138,50 @@ fn whatever_happens_the_invariants_hold() {
 fn whatever_happens_the_invariants_hold_with_real_mls() {
     let schedules = number("TINCAN_SCHEDULES", SCHEDULES).div_ceil(50);
     let met = run(Crypto::Mls, schedules, number("TINCAN_STEPS", 10_000) / 5);
-    assert!(met.texts > 0, "nobody has said anything");
+    if schedules >= 7 {
+        let all = [
+            met.texts,
+            met.peers_killed_in_a_turn,
+            met.relays_killed_at_work,
+            met.broken_links,
+            met.partitions,
+        ];
+        assert!(all.iter().all(|count| *count > 0), "never met: {met:#?}");
+    }
+}
+
+/// Schedules in which a defect must be found.
+const DEFECT_SCHEDULES: u64 = 70;
+
+#[test]
+fn what_is_put_in_is_found() {
+    let world = acquainted(Crypto::StandIn, 1);
+    for defect in Defect::ALL {
+        let found = (0..DEFECT_SCHEDULES).find_map(|seed| {
+            let (_, steps) = runner::schedule(seed, 10_000);
+            let plant = |world: &mut World| defect.plant(world);
+            runner::run(&world, seed, &steps, plant).err()
+        });
+        let found = found.unwrap_or_else(|| panic!("{defect:?} is not found"));
+        let breaks = defect.breaks();
+        assert!(
+            breaks.iter().any(|name| found.starts_with(name)),
+            "{defect:?} is found by something else: {found}"
+        );
+    }
 }
 
 #[test]
 fn the_same_seed_is_the_same_story() {
     let world = acquainted(Crypto::StandIn, 1);
-    let (_, steps) = runner::schedule(5, 2_000);
-    let story = || {
-        let mut world = world.copy(5);
-        steps.iter().for_each(|step| world.step(*step));
-        world.fingerprint()
-    };
-    assert_eq!(story(), story());
+    // One of each flavour.
+    for seed in 0..FLAVOURS.len() as u64 {
+        let (_, steps) = runner::schedule(seed, 2_000);
+        let story = || {
+            let mut world = world.copy(seed);
+            steps.iter().for_each(|step| world.step(*step));
+            world.fingerprint()
+        };
+        assert_eq!(story(), story(), "schedule {seed}");
+    }
 }

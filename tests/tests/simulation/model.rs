@@ -32,6 +32,10 @@ pub(crate) struct Model {
     open: Vec<(usize, MsgId, oneshot::Receiver<Answer>)>,
     /// Contents that have left their device.
     left: BTreeMap<(Side, u64), [u8; 32]>,
+    /// By which name relays know a message that has left.
+    names: BTreeMap<EnvelopeId, EnvelopeId>,
+    /// Contents that a relay or the other side has called durable there.
+    stored: BTreeSet<[u8; 32]>,
     told: BTreeMap<Side, Told>,
     /// Who was told that their request is on its way, and to whom.
     friends: BTreeSet<(usize, usize)>,
@@ -83,9 +87,10 @@ struct Claims {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum There {
     No,
+    Yes,
     /// It is dead: its next process can be asked.
     Ask(usize),
-    /// It has it, or nothing is known of the conversation there.
+    /// Nothing is known of the conversation there.
     Unknown,
 }
 
@@ -101,6 +106,8 @@ impl Model {
             texts: BTreeMap::new(),
             open: Vec::new(),
             left: BTreeMap::new(),
+            names: BTreeMap::new(),
+            stored: BTreeSet::new(),
             told: BTreeMap::new(),
             friends: BTreeSet::new(),
             journal: vec![0; peers],
@@ -185,6 +192,7 @@ impl Model {
     /// An envelope leaves its device, whose disk was synced so often then.
     pub(crate) fn leaves(&mut self, peer: usize, no: ConversationNo, envelope: &Bytes, syncs: u64) {
         let id = message_id(envelope.clone()).expect("an envelope");
+        self.names.insert(EnvelopeId::of(envelope), id);
         // Sealed in an earlier world: what it holds is not known.
         let Some(sealed) = self.witness.sealed(&id) else {
             return;
@@ -234,6 +242,44 @@ impl Model {
                 "2: peer {peer} calls {seq} stored and does not have it"
             );
             self.claims[peer].stored.insert((no, seq));
+            self.stored.insert(inside.hash);
+        }
+    }
+
+    /// A relay calls an envelope deposited.
+    pub(crate) fn deposited(&mut self, id: &EnvelopeId) {
+        let sealed = self.names.get(id).and_then(|id| self.witness.sealed(id));
+        let inside = sealed.into_iter().flat_map(|sealed| sealed.inside);
+        self.stored.extend(inside.map(|inside| inside.hash));
+    }
+
+    /// A peer publishes a key package.
+    pub(crate) fn publishes(&self, peer: usize, package: &[u8], syncs: u64) {
+        // Made in an earlier world: it was durable there.
+        let made = self.witness.made(package);
+        assert!(
+            made.is_none_or(|made| made < syncs),
+            "1: a key package leaves peer {peer} before its secrets are durable"
+        );
+    }
+
+    /// Who calls a message sent may die for ever.
+    fn is_sent(&mut self, side: Side, seq: u64, has: There) {
+        let left = self.left.get(&(side, seq));
+        if left.is_some_and(|hash| self.stored.contains(hash)) {
+            return;
+        }
+        match has {
+            There::Yes => {}
+            There::Ask(other) => {
+                let own = self.identities[side.0];
+                self.claims[other].delivered.insert((own, seq));
+            }
+            // Sent in an earlier world.
+            There::Unknown if left.is_none() => {}
+            There::No | There::Unknown => {
+                panic!("2: {seq} of {side:?} is called sent and nobody has it")
+            }
         }
     }
 
@@ -284,8 +330,11 @@ impl Model {
                                     let own = self.identities[peer];
                                     self.claims[other].delivered.insert((own, seq));
                                 }
-                                There::Unknown => {}
+                                There::Yes | There::Unknown => {}
                             }
+                        }
+                        if state == "sent" {
+                            self.is_sent((peer, *no), seq, has(*no, seq));
                         }
                         assert!(
                             state != "failed" || longest_ms >= EXPIRY_MS,
@@ -355,6 +404,11 @@ impl Model {
             assert!(
                 met,
                 "4: {guest} was told that their request is on its way to {host}"
+            );
+            let history = &histories[*host][guest].history;
+            assert!(
+                history.iter().any(is_request),
+                "4: {host} was not shown what {guest} wrote in their request"
             );
         }
         for (from, conversations) in histories.iter().enumerate() {
@@ -449,6 +503,10 @@ fn id(entry: &HistoryEntry) -> MsgId {
     entry.content.msg_id
 }
 
+fn is_request(entry: &HistoryEntry) -> bool {
+    matches!(&entry.content.body, Body::ContactRequest(request) if request.text.starts_with(CANARY))
+}
+
 fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {
     let text = match &entry.content.body {
         Body::Text(text) => Some(text.clone()),
@@ -484,8 +542,9 @@ impl Told {
             }
             "delivered" => 3,
             "read" => READ,
-            // Only says why it waits.
-            _ => return,
+            // It waits again, or for another reason.
+            "pending" => return,
+            other => panic!("6: nobody knows the state {other}"),
         };
         let before = self.states.insert(seq, rank).unwrap_or(0);
         assert!(before <= rank, "6: {seq} goes back to {state}");

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redb::{Database, DatabaseError};
 use tincan_protocol::origin::Origin;
-use tincan_protocol::wire::{Frame as _, RelayReply};
+use tincan_protocol::wire::{Frame as _, RelayReply, RelayRequest, relay_request};
 use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{
     ConnectionId, Mailboxes, Operation, Outcome, Output, Session, Step, Ticket,
@@ -34,6 +34,8 @@ pub(crate) struct Relay {
     limits: RelayLimits,
     process: Option<Process>,
     book: MailboxBook,
+    /// It deletes one envelope more than was acknowledged: a defect.
+    pub(crate) deletes_too_much: bool,
     /// After how many operations the next process dies.
     doom: Option<u16>,
     /// Its wall clock was set by that much, milliseconds.
@@ -71,6 +73,7 @@ impl Relay {
             limits,
             process: None,
             book: MailboxBook::default(),
+            deletes_too_much: false,
             doom: None,
             jump_ms: 0,
             jumps: (0, 0),
@@ -144,7 +147,7 @@ impl Relay {
     /// As the program does: its file is made beside its place, and moved there when it is whole.
     fn make(&mut self) -> bool {
         let beside = Disk::default();
-        beside.set_full(self.disk.is_full());
+        beside.set_room(self.disk.room());
         let made = Database::builder().create_with_backend(beside.mount(&self.fuse));
         drop(made);
         self.is_made = !self.fuse.is_burnt() && !beside.is_full();
@@ -173,6 +176,12 @@ impl Relay {
             };
             let page = process.store.read(&all).unwrap();
             let entries = page.map_or_else(|_| Vec::new(), |page| page.entries);
+            let bytes: u64 = entries.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            let count = entries.len() as u64;
+            assert!(
+                count <= self.limits.mailbox_envelopes && bytes <= self.limits.mailbox_bytes,
+                "9: {count} envelopes of {bytes} bytes in a mailbox"
+            );
             self.book.holds(queue, &entries);
         }
     }
@@ -230,6 +239,11 @@ impl Relay {
             return Vec::new();
         };
         self.book.asked(connection, &frame);
+        let frame = if self.deletes_too_much {
+            acknowledge_more(frame)
+        } else {
+            frame
+        };
         match session.handle_frame(frame) {
             Step::Command { id, command } => {
                 let id_of = ConnectionId(connection);
@@ -362,5 +376,19 @@ impl Relay {
             }
         }
         all
+    }
+}
+
+fn acknowledge_more(frame: Bytes) -> Bytes {
+    match RelayRequest::read(frame.clone()) {
+        Ok(RelayRequest {
+            id,
+            kind: Some(relay_request::Kind::AckUpTo(mut ack)),
+        }) => {
+            ack.index += 1;
+            let kind = Some(relay_request::Kind::AckUpTo(ack));
+            RelayRequest { id, kind }.write()
+        }
+        _ => frame,
     }
 }

@@ -24,10 +24,17 @@ pub(crate) fn schedule(seed: u64, steps: usize) -> (Flavour, Vec<Step>) {
     (flavour, steps)
 }
 
-/// Runs steps in a copy of a world, then lets it come to rest and compares.
-pub(crate) fn run(begin: &World, seed: u64, steps: &[Step]) -> Result<Tally, String> {
+/// Runs steps in a copy of a world that something is done to first, then lets it come to rest and
+/// compares.
+pub(crate) fn run(
+    begin: &World,
+    seed: u64,
+    steps: &[Step],
+    prepare: impl FnOnce(&mut World),
+) -> Result<Tally, String> {
     quietly(|| {
         let mut world = begin.copy(seed);
+        prepare(&mut world);
         for step in steps {
             world.step(*step);
         }
@@ -42,7 +49,7 @@ pub(crate) fn run(begin: &World, seed: u64, steps: &[Step]) -> Result<Tally, Str
 /// Runs a schedule; if it fails, panics with its seed and as few steps as were found to fail as well.
 pub(crate) fn check(begin: &World, seed: u64, steps: usize) -> Tally {
     let (flavour, steps) = schedule(seed, steps);
-    match run(begin, seed, &steps) {
+    match run(begin, seed, &steps, |_| {}) {
         Ok(tally) => tally,
         Err(why) => {
             let (short, why_short) = shrink(begin, seed, steps, &why);
@@ -70,7 +77,7 @@ fn shrink(begin: &World, seed: u64, steps: Vec<Step>, why: &str) -> (Vec<Step>, 
             let end = (at + part).min(steps.len());
             let rest = [&steps[..at], &steps[end..]].concat();
             runs += 1;
-            match run(begin, seed, &rest) {
+            match run(begin, seed, &rest, |_| {}) {
                 Err(why_rest) if kind(&why_rest) == kind(&why) => {
                     (steps, why, shorter) = (rest, why_rest, true);
                 }

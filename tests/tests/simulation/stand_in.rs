@@ -43,6 +43,8 @@ pub(crate) struct StandIn {
 #[derive(Debug)]
 struct Group {
     other: Member,
+    /// Chosen by who made the group, and told in the welcome: what both have the same of.
+    secret: [u8; SUM],
     /// Messages sealed here.
     sealed: u64,
     /// Messages of the other side opened here.
@@ -92,16 +94,18 @@ impl StandIn {
 }
 
 impl Group {
-    fn new(other: Member) -> Self {
+    fn new(other: Member, secret: [u8; SUM]) -> Self {
         Self {
             other,
+            secret,
             sealed: 0,
             opened: SeqSet::default(),
         }
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.other.identity.to_vec();
+        let mut bytes = self.secret.to_vec();
+        bytes.extend_from_slice(self.other.identity.as_bytes());
         bytes.extend_from_slice(self.other.device.as_bytes());
         bytes.extend_from_slice(&self.sealed.to_be_bytes());
         for (first, last) in self.opened.ranges() {
@@ -112,10 +116,12 @@ impl Group {
     }
 
     fn decode(bytes: &[u8]) -> Self {
-        let mut group = Self::new(Member {
+        let (secret, bytes) = bytes.split_at(SUM);
+        let other = Member {
             identity: IdentityId::try_from(&bytes[..32]).unwrap(),
             device: DeviceId::try_from(&bytes[32..64]).unwrap(),
-        });
+        };
+        let mut group = Self::new(other, secret.try_into().unwrap());
         group.sealed = number(&bytes[64..72]);
         for range in bytes[72..].chunks(16) {
             group
@@ -223,11 +229,13 @@ impl GroupCrypto for StandIn {
             });
         }
         let group = GroupId::from_bytes(&self.rng.random::<[u8; ID]>()).unwrap();
-        self.groups.insert(group.clone(), Group::new(peer));
+        let secret = self.rng.random();
+        self.groups.insert(group.clone(), Group::new(peer, secret));
         self.group_changed(&group);
         let mut welcome = b"SW".to_vec();
         welcome.extend_from_slice(&body[2..2 + ID]);
         welcome.extend_from_slice(group.as_bytes());
+        welcome.extend_from_slice(&secret);
         welcome.extend_from_slice(self.own.identity.as_bytes());
         welcome.extend_from_slice(self.own.device.as_bytes());
         let sum = sum(&welcome);
@@ -243,7 +251,8 @@ impl GroupCrypto for StandIn {
         let body = checked(welcome).filter(|body| body.starts_with(b"SW"));
         let body = body.ok_or(JoinError::NotAWelcome)?;
         let (key_package, rest) = body[2..].split_at(ID);
-        let (group, inviter) = rest.split_at(ID);
+        let (group, rest) = rest.split_at(ID);
+        let (secret, inviter) = rest.split_at(SUM);
         let key_package: [u8; ID] = key_package.try_into().unwrap();
         let group = GroupId::from_bytes(group)?;
         if self.groups.contains_key(&group) {
@@ -261,7 +270,9 @@ impl GroupCrypto for StandIn {
             identity: IdentityId::try_from(&inviter[..32]).unwrap(),
             device: DeviceId::try_from(&inviter[32..]).unwrap(),
         };
-        self.groups.insert(group.clone(), Group::new(inviter));
+        let secret = secret.try_into().unwrap();
+        self.groups
+            .insert(group.clone(), Group::new(inviter, secret));
         self.group_changed(&group);
         Ok(Joined {
             group,
@@ -295,11 +306,11 @@ impl GroupCrypto for StandIn {
     }
 
     fn group_state(&self, group: &GroupId) -> Option<GroupState> {
-        self.groups.get(group)?;
+        let state = self.groups.get(group)?;
         Some(GroupState {
             group_id: group.to_vec(),
             epoch: 1,
-            authenticator: sum(group.as_bytes()).to_vec(),
+            authenticator: state.secret.to_vec(),
         })
     }
 

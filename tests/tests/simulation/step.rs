@@ -76,10 +76,10 @@ pub(crate) enum Step {
         who: u8,
         ms: i64,
     },
-    /// A disk has no room, or has again.
+    /// A disk has room for so many operations, or for all.
     Fill {
         who: u8,
-        is_full: bool,
+        room: Option<u16>,
     },
     /// A relay's disk is lost.
     Forget {
@@ -258,7 +258,11 @@ impl Flavour {
         if falls(self.fills) {
             return Step::Fill {
                 who: rng.random(),
-                is_full: rng.random(),
+                room: match rng.random_range(0..4u8) {
+                    0 => Some(0),
+                    1 => Some(rng.random_range(1..60)),
+                    _ => None,
+                },
             };
         }
         // A tenth of it: much is deposited again each time.

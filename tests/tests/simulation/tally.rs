@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use crate::links::Disturbance;
+
 /// Counts, over one schedule or many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -17,8 +19,11 @@ pub(crate) struct Tally {
     pub(crate) signaling_crashes: u64,
     /// Who could not reach whom.
     pub(crate) partitions: u64,
-    /// Frames on links that were lost, repeated, swapped or changed.
-    pub(crate) disturbed_frames: u64,
+    /// Frames on links.
+    pub(crate) lost_frames: u64,
+    pub(crate) repeated_frames: u64,
+    pub(crate) swapped_frames: u64,
+    pub(crate) changed_frames: u64,
     pub(crate) set_clocks: u64,
     /// Who became contacts.
     pub(crate) friends: u64,
@@ -37,6 +42,18 @@ pub(crate) struct Tally {
     pub(crate) read: u64,
 }
 
+impl Tally {
+    /// Where such frames are counted.
+    pub(crate) fn disturbed(&mut self, how: Disturbance) -> &mut u64 {
+        match how {
+            Disturbance::Lose => &mut self.lost_frames,
+            Disturbance::Repeat => &mut self.repeated_frames,
+            Disturbance::Swap => &mut self.swapped_frames,
+            Disturbance::Flip => &mut self.changed_frames,
+        }
+    }
+}
+
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.transitions += other.transitions;
@@ -47,7 +64,10 @@ impl AddAssign for Tally {
         self.killed_at_start += other.killed_at_start;
         self.signaling_crashes += other.signaling_crashes;
         self.partitions += other.partitions;
-        self.disturbed_frames += other.disturbed_frames;
+        self.lost_frames += other.lost_frames;
+        self.repeated_frames += other.repeated_frames;
+        self.swapped_frames += other.swapped_frames;
+        self.changed_frames += other.changed_frames;
         self.set_clocks += other.set_clocks;
         self.friends += other.friends;
         self.full_disks += other.full_disks;

@@ -37,6 +37,8 @@ struct Seen {
     sealed: BTreeMap<EnvelopeId, Sealed>,
     /// By whom, and how often their disk had been synced then.
     opened: BTreeMap<(usize, EnvelopeId), u64>,
+    /// How often their maker's disk had been synced when key packages were made.
+    packages: BTreeMap<Vec<u8>, u64>,
 }
 
 /// Everybody's envelopes.
@@ -52,6 +54,12 @@ impl Witness {
     /// How often a peer's disk had been synced when it opened an envelope, if it was ever able to.
     pub(crate) fn opened(&self, peer: usize, id: EnvelopeId) -> Option<u64> {
         self.0.lock().unwrap().opened.get(&(peer, id)).copied()
+    }
+
+    /// How often its maker's disk had been synced when a key package was made; nothing if nobody in this
+    /// world has made it.
+    pub(crate) fn made(&self, package: &[u8]) -> Option<u64> {
+        self.0.lock().unwrap().packages.get(package).copied()
     }
 
     /// Encryption that is looked at.
@@ -142,7 +150,11 @@ impl GroupCrypto for Watched {
     }
 
     fn create_key_package(&mut self, last_resort: bool) -> Result<Vec<u8>, KeyPackageError> {
-        self.inner.create_key_package(last_resort)
+        let package = self.inner.create_key_package(last_resort)?;
+        let syncs = self.disk.syncs();
+        let mut seen = self.witness.0.lock().unwrap();
+        seen.packages.insert(package.clone(), syncs);
+        Ok(package)
     }
 
     fn forget_ended_key_packages(&mut self, now_ms: u64) -> Result<usize, KeyPackageError> {

@@ -99,7 +99,6 @@ fn run(pair: &mut Pair, sent: &mut [Vec<String>; 2], step: Step) {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2_000,
-        max_shrink_iters: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -18,6 +18,7 @@ use super::TransportError;
 use super::channel::{Channel, LABEL};
 use super::notices::{Notice, Notifier};
 use super::runtime::{PassRuntime, PathMode};
+use crate::candidates::Candidate;
 use crate::config::{IcePolicy, IceServer, LinkConfig};
 
 /// Time between two connectivity checks of a pair: RFC 8445's 50 ms (webrtc's default is 200 ms).
@@ -115,6 +116,7 @@ impl Connection {
     pub(crate) async fn answer(&self, offer: String) -> Result<String, TransportError> {
         let failed = |error| TransportError::doing("answer the offer")(error);
         let offer = RTCSessionDescription::offer(offer).map_err(failed)?;
+        self.checks_begin();
         self.inner()?
             .set_remote_description(offer)
             .await
@@ -132,16 +134,26 @@ impl Connection {
     pub(crate) async fn take_answer(&self, answer: String) -> Result<(), TransportError> {
         let failed = |error| TransportError::doing("use the answer")(error);
         let answer = RTCSessionDescription::answer(answer).map_err(failed)?;
+        self.checks_begin();
         self.inner()?
             .set_remote_description(answer)
             .await
             .map_err(failed)
     }
 
+    fn checks_begin(&self) {
+        if let Some(strangers) = self.mode.strangers() {
+            strangers.checks_begin(Instant::now());
+        }
+    }
+
     /// Tries one more way to the other side. Only after its description has been taken.
-    pub(crate) async fn add_candidate(&self, candidate: String) -> Result<(), TransportError> {
+    pub(crate) async fn add_candidate(&self, candidate: Candidate) -> Result<(), TransportError> {
+        if let Some(strangers) = self.mode.strangers() {
+            strangers.tell(candidate.host);
+        }
         let candidate = RTCIceCandidateInit {
-            candidate,
+            candidate: candidate.line,
             ..RTCIceCandidateInit::default()
         };
         let added = self.inner()?.add_ice_candidate(candidate).await;

@@ -8,6 +8,7 @@ mod connection;
 mod notices;
 mod runtime;
 mod socket;
+mod strangers;
 
 pub(crate) use channel::{Channel, ChannelEvent};
 pub(crate) use connection::Connection;

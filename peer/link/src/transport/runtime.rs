@@ -33,6 +33,7 @@ use webrtc::runtime::{
 };
 
 use super::socket::{self, PathSocket};
+use super::strangers::Strangers;
 
 /// Passes of the driver's loop after the one that a packet or a timer has caused. The longest way
 /// takes four: a packet from the TURN client to the core; the event that it causes; the packet that
@@ -49,6 +50,8 @@ pub(crate) struct PathMode {
     made: AtomicU8,
     nudged: AtomicBool,
     receiver: AtomicWaker,
+    connecting: AtomicBool,
+    strangers: Strangers,
 }
 
 impl PathMode {
@@ -60,6 +63,8 @@ impl PathMode {
             made: AtomicU8::new(0),
             nudged: AtomicBool::new(false),
             receiver: AtomicWaker::new(),
+            connecting: AtomicBool::new(true),
+            strangers: Strangers::default(),
         }
     }
 
@@ -67,6 +72,13 @@ impl PathMode {
     pub(crate) fn settle(&self, own_relay: bool, any_relay: bool) {
         self.extra_passes.store(own_relay, Ordering::Release);
         self.relayed.store(any_relay, Ordering::Release);
+        self.connecting.store(false, Ordering::Release);
+    }
+
+    /// Who is not heard yet; `None` once there is a path.
+    pub(super) fn strangers(&self) -> Option<&Strangers> {
+        let connecting = self.connecting.load(Ordering::Acquire);
+        connecting.then_some(&self.strangers)
     }
 
     /// From here on all sleeps are real.

@@ -1,21 +1,24 @@
 //! The UDP sockets of a connection: tokio's, with larger kernel buffers, without segmentation
-//! offload while packets are relayed, and with a nudge.
+//! offload while packets are relayed, deaf to strangers ([`super::strangers`]) and with a nudge.
 //!
 //! The nudge: webrtc 0.21.1 takes at most 256 messages at once out of SCTP and leaves the rest
 //! there, where it looks again only when a datagram comes in. A sender that waits for its window
 //! sends none, and the messages stay until the next keepalive. Measured on loopback with 200-byte
 //! messages: pauses of 200 ms, a third of the rate. So whoever reads many messages asks for a look:
 //! the socket then hands out one byte that no protocol begins with, from the multicast DNS port,
-//! which ICE (with multicast DNS off) drops without a word. It never goes over a network.
+//! which ICE (with multicast DNS off) drops without a word. It never goes over a network. What is not
+//! to be heard is replaced by it.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use super::runtime::PathMode;
+use super::strangers::Strangers;
 
 /// Asked of the kernel for each direction, bytes. It grants at most `net.core.rmem_max` and
 /// `wmem_max` (doubled), which is twice the default on a stock kernel; a burst of packets that does
@@ -53,13 +56,23 @@ impl PathSocket {
 }
 
 impl PathSocket {
-    fn nudge(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> Option<usize> {
+    /// Makes a received datagram one that means nothing.
+    fn nudge(&self, buf: &mut [u8], meta: &mut RecvMeta) -> Option<()> {
         let addr = SocketAddr::new(self.inner.local_addr().ok()?.ip(), MDNS_PORT);
-        *bufs.first_mut()?.first_mut()? = NUDGE;
-        let meta = meta.first_mut()?;
+        *buf.first_mut()? = NUDGE;
         *meta = RecvMeta::default();
         (meta.addr, meta.len, meta.stride) = (addr, 1, 1);
-        Some(1)
+        Some(())
+    }
+
+    fn silence(&self, strangers: &Strangers, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) {
+        let now = Instant::now();
+        for (buf, meta) in bufs.iter_mut().zip(meta) {
+            let datagram = buf.get(..meta.len).unwrap_or_default();
+            if strangers.is_too_early(datagram, meta.addr.ip(), now) {
+                self.nudge(buf, meta);
+            }
+        }
     }
 }
 
@@ -79,11 +92,20 @@ impl AsyncUdpSocket for PathSocket {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         if self.mode.take_nudge(cx.waker())
-            && let Some(received) = self.nudge(bufs, meta)
+            && let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
+            && self.nudge(buf, meta).is_some()
         {
-            return Poll::Ready(Ok(received));
+            return Poll::Ready(Ok(1));
         }
-        self.inner.poll_recv(cx, bufs, meta)
+        let received = ready!(self.inner.poll_recv(cx, bufs, meta))?;
+        if let Some(strangers) = self.mode.strangers() {
+            self.silence(
+                strangers,
+                bufs,
+                meta.get_mut(..received).unwrap_or_default(),
+            );
+        }
+        Poll::Ready(Ok(received))
     }
 
     /// A relay has one socket with buffers we do not know: a segmented burst arrives there in no

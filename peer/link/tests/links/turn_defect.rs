@@ -12,6 +12,9 @@ mod runtime;
 #[path = "../../src/transport/socket.rs"]
 #[allow(dead_code, reason = "a test uses its part")]
 mod socket;
+#[path = "../../src/transport/strangers.rs"]
+#[allow(dead_code, reason = "a test uses its part")]
+mod strangers;
 
 use std::sync::Arc;
 use std::time::Duration;

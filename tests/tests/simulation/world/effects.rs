@@ -79,8 +79,9 @@ impl World {
             };
             let back = node.conversations();
             match back.iter().find(|view| view.with == own) {
-                Some(back) if !node.has_received(back.no, seq) => There::No,
-                _ => There::Unknown,
+                Some(back) if node.has_received(back.no, seq) => There::Yes,
+                Some(_) => There::No,
+                None => There::Unknown,
             }
         };
         let longest_ms = machines[peer].longest_ms(self.now);
@@ -101,7 +102,16 @@ impl World {
                 let acked = std::mem::replace(delivered, rest);
                 self.stores(peer, acked.into_values().collect(), syncs);
             }
-            RelayCommand::Publish { .. } => self.check_leaving(peer),
+            RelayCommand::Publish {
+                packages,
+                last_resort,
+                ..
+            } => {
+                self.check_leaving(peer);
+                for package in packages.iter().chain(last_resort) {
+                    self.model.publishes(peer, package, syncs);
+                }
+            }
             _ => {}
         }
     }

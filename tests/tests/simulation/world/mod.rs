@@ -211,8 +211,8 @@ impl World {
             Step::Disturb { which, at, how } => {
                 let busy: Vec<EndId> = self.links.ready().collect();
                 if let Some(&id) = busy.get(usize::from(which) % busy.len().max(1)) {
-                    let frames = self.links.disturb(id, at.into(), how);
-                    self.tally.disturbed_frames += u64::from(frames);
+                    let is_done = self.links.disturb(id, at.into(), how);
+                    *self.tally.disturbed(how) += u64::from(is_done);
                 }
             }
             Step::Partition { who, from } => self.partition(who.into(), from.into()),
@@ -227,11 +227,11 @@ impl World {
                     None => self.relays[who - PEERS].jump(ms),
                 }
             }
-            Step::Fill { who, is_full } => {
+            Step::Fill { who, room } => {
                 let who = usize::from(who) % (PEERS + RELAYS);
                 match self.machines.get(who) {
-                    Some(machine) => machine.disk.set_full(is_full),
-                    None => self.relays[who - PEERS].disk.set_full(is_full),
+                    Some(machine) => machine.disk.set_room(room),
+                    None => self.relays[who - PEERS].disk.set_room(room),
                 }
             }
             Step::Forget { which } => {

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use rand::RngExt as _;
 use tincan_peer::simulation::{ClientOutput, Frame};
-use tincan_protocol::QueueId;
 use tincan_protocol::wire::{Frame as _, RelayReply, relay_reply};
+use tincan_protocol::{EnvelopeId, QueueId};
 
 use super::{Connection, Cut, PEERS, RELAYS, World};
 use crate::around::DialId;
@@ -243,10 +244,22 @@ impl World {
         }
     }
 
+    fn note_deposit(&mut self, reply: &Bytes) {
+        if let Ok(Some(relay_reply::Kind::Deposited(deposited))) =
+            RelayReply::read(reply.clone()).map(|reply| reply.kind)
+        {
+            let id = EnvelopeId::try_from(deposited.env_id.as_slice()).unwrap();
+            self.model.deposited(&id);
+        }
+    }
+
     pub(super) fn take_from_relay(&mut self, relay: usize, outputs: Vec<relay::ToClient>) {
         for output in outputs {
             let (id, frame) = match output {
-                relay::ToClient::Frame(id, bytes) => (id, Some(Frame::Binary(bytes))),
+                relay::ToClient::Frame(id, bytes) => {
+                    self.note_deposit(&bytes);
+                    (id, Some(Frame::Binary(bytes)))
+                }
                 relay::ToClient::Close(id) => (id, None),
             };
             self.send_down(id, frame);

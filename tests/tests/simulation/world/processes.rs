@@ -6,6 +6,12 @@ use tincan_peer::simulation::{Buffer, Input, Node};
 use super::{PEERS, World};
 use crate::machine::Server;
 
+/// A process may die or find its disk full, but what it finds on it makes sense: also a panic is called
+/// damage.
+fn check_is_no_damage(peer: usize, error: &str) {
+    assert!(!error.contains("damaged"), "peer {peer}: {error}");
+}
+
 impl World {
     pub(crate) fn start_all(&mut self) {
         if !self.signaling.is_alive() {
@@ -28,6 +34,9 @@ impl World {
     pub(super) fn start(&mut self, peer: usize) {
         let machine = &mut self.machines[peer];
         let result = machine.start(self.now);
+        if let Err(error) = &result {
+            check_is_no_damage(peer, &error.to_string());
+        }
         if machine.around.fuse().is_burnt() {
             self.tally.killed_at_start += 1;
             return self.crash(peer);
@@ -100,6 +109,9 @@ impl World {
             return;
         };
         let result = node.turn(inputs);
+        if let Err(error) = &result {
+            check_is_no_damage(peer, &error.to_string());
+        }
         self.take_effects(peer);
         let machine = &mut self.machines[peer];
         if machine.around.fuse().is_burnt() {

@@ -20,10 +20,10 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.cuts.clear();
         for machine in &self.machines {
-            machine.disk.set_full(false);
+            machine.disk.set_room(None);
         }
         for relay in &self.relays {
-            relay.disk.set_full(false);
+            relay.disk.set_room(None);
         }
         let end = self.now + REST;
         for n in 0..REST_STEPS {

@@ -155,7 +155,7 @@ impl World {
             return false;
         }
         let (reply, added) = Reply::new();
-        let (name, text) = (None, String::new());
+        let (name, text) = (Some(format!("{CANARY}name")), format!("{CANARY}request"));
         let request = Box::new(AddRequest { invite, name, text });
         let command = Command::Add { request, reply };
         guest.inbox.push_back(Input::Command(command));
