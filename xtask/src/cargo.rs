@@ -113,6 +113,18 @@ impl Program {
         Ok(())
     }
 
+    /// Runs it to its end and tells its exit code.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(crate) fn code(mut self) -> anyhow::Result<Option<i32>> {
+        output::command(&self);
+        let status = self.command.status();
+        Ok(status
+            .with_context(|| format!("cannot start `{self}`"))?
+            .code())
+    }
+
     /// Runs it to its end with what it says in a file, and tells whether it ended with success.
     ///
     /// # Errors
@@ -124,6 +136,13 @@ impl Program {
         let status = self.command.status();
         let status = status.with_context(|| format!("cannot start `{self}`"))?;
         Ok(status.success())
+    }
+
+    /// What it says, if it can be started and ends with success.
+    pub(crate) fn output(mut self) -> Option<String> {
+        let output = self.command.output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then_some(text)
     }
 
     /// Whether it can be started and ends with success. Its output is not shown.

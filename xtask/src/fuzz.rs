@@ -20,7 +20,7 @@ use crate::output;
 use crate::steps::Note;
 
 /// How long each target runs, seconds. Chosen: with a corpus that was fuzzed before, what a change has
-/// broken shows within it, and all targets together stay at three minutes on two cores.
+/// broken shows within it, and all targets together stay at two minutes on two cores.
 const SECONDS: u64 = 30;
 
 /// One input may take this long, seconds; libFuzzer's own default is 1,200. The slowest ones, a hundred
@@ -32,7 +32,7 @@ const FOUND: &str = "target/fuzz";
 
 /// Targets at a time for each core. They share the time that is given: with more each would have too
 /// little, with fewer all of them would take too long.
-const PER_CORE: usize = 3;
+const PER_CORE: usize = 4;
 
 /// The program for all targets, and the variable that tells it which one.
 const PROGRAM: &str = "libfuzzer";

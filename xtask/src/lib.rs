@@ -12,6 +12,7 @@ mod cargo;
 mod debian;
 mod deny;
 mod fuzz;
+mod mutants;
 mod output;
 mod steps;
 mod tools;

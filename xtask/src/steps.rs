@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::cargo::{Program, Scope};
-use crate::{deny, fuzz, output, tools};
+use crate::{deny, fuzz, mutants, output, tools};
 
 /// Cheap and most often wrong first.
 pub(crate) const TEST: &[Step] = &[
@@ -24,6 +24,7 @@ pub(crate) const TEST: &[Step] = &[
     STEP_TESTS,
     STEP_DOCTESTS,
     STEP_FUZZ,
+    STEP_SOME_MUTANTS,
 ];
 /// What a style check would say.
 pub(crate) const LINT: &[Step] = &[STEP_FORMAT, STEP_CLIPPY];
@@ -31,7 +32,7 @@ pub(crate) const LINT: &[Step] = &[STEP_FORMAT, STEP_CLIPPY];
 pub(crate) const DENY: &[Step] = &[STEP_DENY];
 /// Documentation.
 pub(crate) const DOCS: &[Step] = &[STEP_DOCS];
-/// Whether the tests of what decides notice when it is changed. Takes hours.
+/// Whether the tests of what decides notice when it is changed. Takes an hour.
 pub(crate) const MUTANTS: &[Step] = &[STEP_MUTANTS];
 /// Preparation of the machine.
 pub(crate) const INSTALL: &[Step] = &[STEP_INSTALL];
@@ -71,6 +72,10 @@ const STEP_DOCTESTS: Step = Step {
 const STEP_MUTANTS: Step = Step {
     name: "mutants",
     work: mutants,
+};
+const STEP_SOME_MUTANTS: Step = Step {
+    name: "some mutants",
+    work: some_mutants,
 };
 const STEP_FUZZ: Step = Step {
     name: "fuzz",
@@ -148,13 +153,16 @@ fn doctests(scope: &Scope) -> anyhow::Result<Note> {
     Ok(None)
 }
 
-/// Cargo's own targets cannot be shared: each mutant is a copy of the sources, in two folders that take turns.
 fn mutants(scope: &Scope) -> anyhow::Result<Note> {
-    tools::install_mutants()?;
-    let mutants = Program::cargo_on(scope, &["mutants", "--jobs", "2", "--output", "target"]);
-    // That a property fails is the answer, and not by how little.
-    mutants.env("PROPTEST_MAX_SHRINK_ITERS", "0").run()?;
-    Ok(Some("target/mutants.out says which live".to_owned()))
+    mutants::all(scope)
+}
+
+/// Which ones belongs to no package.
+fn some_mutants(scope: &Scope) -> anyhow::Result<Note> {
+    if !scope.is_everything() {
+        return Ok(Some("only with the whole workspace".to_owned()));
+    }
+    mutants::some(scope)
 }
 
 /// The targets belong to no package that could be left out.

@@ -84,7 +84,7 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-/// Wanted by those who run `cargo xtask mutants` only.
+/// Wanted for mutants alone.
 const MUTANTS: Tool = Tool {
     subcommand: "mutants",
     krate: "cargo-mutants",

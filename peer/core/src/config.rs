@@ -39,6 +39,10 @@ pub const RESEND_WANTED: usize = 256;
 /// them needs no key to make them: beyond it they leave no trace.
 pub const UNREADABLE_PER_HOUR: u32 = 1_024;
 
+/// Contents whose fingerprints are remembered. Chosen: more than can be in flight, so that every honest
+/// retransmission and its original fall inside.
+pub const RECENT_CONTENTS: usize = 64 * 256;
+
 /// Gaps shown at once; further ones wait until these are filled.
 pub const GAPS: usize = 256;
 

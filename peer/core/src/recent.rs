@@ -5,9 +5,7 @@ use alloc::collections::VecDeque;
 
 use tincan_protocol::labels::Label;
 
-/// Contents remembered. Chosen: more than can be in flight, so that every honest retransmission and
-/// its original fall inside.
-const REMEMBERED: usize = 64 * 256;
+use crate::config::RECENT_CONTENTS;
 
 #[derive(Debug, Default)]
 pub(crate) struct RecentContents {
@@ -17,7 +15,7 @@ pub(crate) struct RecentContents {
 
 impl RecentContents {
     pub(crate) fn note(&mut self, seq: u64, content: &[u8]) {
-        if self.entries.len() == REMEMBERED {
+        if self.entries.len() == RECENT_CONTENTS {
             self.entries.pop_front();
         }
         self.entries.push_back((seq, fingerprint(content)));
@@ -46,13 +44,13 @@ mod tests {
         recent.note(1, b"one");
         assert!(!recent.contradicts(1, b"one") && recent.contradicts(1, b"other"));
         assert!(!recent.contradicts(2, b"other"));
-        for seq in 2..=REMEMBERED as u64 {
+        for seq in 2..=RECENT_CONTENTS as u64 {
             recent.note(seq, b"more");
         }
         assert!(recent.contradicts(1, b"other"), "as many as fit");
         recent.note(0, b"one more");
         assert!(!recent.contradicts(1, b"other"));
-        assert_eq!(recent.entries.len(), REMEMBERED);
+        assert_eq!(recent.entries.len(), RECENT_CONTENTS);
     }
 
     #[test]

@@ -116,3 +116,32 @@ fn to_set(rows: &[RangeRow]) -> SeqSet {
     }
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_come_back_as_they_were() {
+        let mut holes = SeqSet::up_to(3);
+        holes.insert_range(6, 7);
+        holes.insert(9);
+        for set in [SeqSet::default(), SeqSet::up_to(1), holes] {
+            let rows = to_rows(&set);
+            assert_eq!(rows.is_empty(), set == SeqSet::default());
+            let snapshot = |rows: Vec<RangeRow>| Snapshot {
+                delivered: rows.clone(),
+                failed: rows.clone(),
+                received: rows,
+                ..Snapshot::default()
+            };
+            let snapshot = snapshot(rows);
+            let sets = [
+                snapshot.delivered_set(),
+                snapshot.failed_set(),
+                snapshot.received_set(),
+            ];
+            assert_eq!(sets, [set.clone(), set.clone(), set]);
+        }
+    }
+}

@@ -41,3 +41,19 @@ pub struct Now {
     /// Wall clock, Unix milliseconds. May jump.
     pub unix_ms: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_and_never_back() {
+        let instant = Instant::from_micros(7);
+        assert_eq!(instant.as_micros(), 7);
+        let later = instant.after(Duration::from_micros(5));
+        assert_eq!(later.as_micros(), 12);
+        assert_eq!(later.since(instant), Duration::from_micros(5));
+        assert_eq!(instant.since(later), Duration::ZERO);
+        assert_eq!(instant.after(Duration::MAX).as_micros(), u64::MAX);
+    }
+}

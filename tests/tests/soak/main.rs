@@ -14,8 +14,9 @@
 //! ```
 //!
 //! "Flat", for memory: the median of the last third of all samples is not above that of the middle
-//! third by more than [`series::MEMORY_KIB`]. The first third is left out: caches fill in it. For
-//! descriptors and threads the same with [`series::FEW`]. What keeps the history must grow, with the
+//! third by more than [`series::NOISE_KIB`] and a few bytes for each message or reconnect between the two. The
+//! first third is left out: caches fill in it. For descriptors and threads the same with
+//! [`series::FEW`]. What keeps the history must grow, with the
 //! messages and no faster: see [`messages`].
 
 mod idle;

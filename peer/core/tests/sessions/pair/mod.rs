@@ -123,6 +123,12 @@ impl Pair {
         side.collect();
     }
 
+    pub(crate) fn begin_anew(&mut self, at: usize) {
+        let (now, side) = (self.now, &mut self.sides[at]);
+        side.session.begin_anew(&mut side.working, now).unwrap();
+        self.step(at);
+    }
+
     /// Commits what is open and lets out what depends on it.
     pub(crate) fn step(&mut self, at: usize) {
         self.sides[at].collect();

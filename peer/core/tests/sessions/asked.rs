@@ -1,0 +1,102 @@
+//! What a session says when it is asked, and what it does at the request of its device.
+
+use std::time::Duration;
+
+use tincan_core::{DeliveryState, Input};
+
+use crate::pair::{Pair, run_link, run_mailbox, texts};
+
+#[test]
+fn how_far_messages_have_come_on_both_sides() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 3));
+    let states = |pair: &Pair| [0, 1, 2, 3, 4].map(|seq| pair.sides[0].session.state_of(seq));
+    let there = |pair: &Pair| [0, 1, 2, 3, 4].map(|seq| pair.sides[1].session.has_received(seq));
+    assert_eq!(states(&pair), [None; 5]);
+    assert_eq!(there(&pair), [false; 5]);
+    run_link(&mut pair);
+    assert_eq!(there(&pair), [false, true, true, true, false]);
+    pair.input(1, Input::Read { up_to: 2 });
+    pair.step(1);
+    pair.advance(Duration::from_secs(1));
+    run_link(&mut pair);
+    let (read, delivered) = (Some(DeliveryState::Read), Some(DeliveryState::Delivered));
+    assert_eq!(states(&pair), [None, read, read, delivered, None]);
+}
+
+#[test]
+fn what_is_held_back_is_received_and_not_shown() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    assert_eq!(pair.sides[1].session.shown_up_to(), 0);
+    pair.deliver(1, 1);
+    pair.step(1);
+    assert!(pair.sides[1].session.has_received(2));
+    assert_eq!(pair.sides[1].session.shown_up_to(), 0);
+    run_link(&mut pair);
+    assert_eq!(pair.sides[1].session.shown_up_to(), 3);
+}
+
+#[test]
+fn a_device_that_is_about_to_go_says_what_it_owes_at_once() {
+    let mut pair = Pair::new();
+    assert!(pair.sides[1].session.owes_nothing(), "to nobody");
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.deliver(1, 0);
+    pair.step(1);
+    assert!(!pair.sides[1].session.owes_nothing(), "a receipt");
+    run_link(&mut pair);
+    let now = pair.now.instant;
+    pair.sides[1].session.hasten(now);
+    pair.advance(Duration::ZERO);
+    assert_eq!(pair.wires[0].len(), 1, "the receipt is on its way");
+    assert!(!pair.sides[1].session.owes_nothing(), "until it is there");
+    run_link(&mut pair);
+    assert!(pair.sides[1].session.owes_nothing());
+    pair.sides[1].session.hasten(now);
+    pair.advance(Duration::ZERO);
+    assert!(pair.wires[0].is_empty(), "there is nothing to say");
+    // What nobody can be told is owed to nobody.
+    pair.send(0, &texts(1, 1));
+    pair.deliver(1, 0);
+    pair.step(1);
+    assert!(!pair.sides[1].session.owes_nothing());
+    pair.link_down();
+    assert!(pair.sides[1].session.owes_nothing());
+    pair.relay(1, true);
+    assert!(!pair.sides[1].session.owes_nothing());
+}
+
+#[test]
+fn where_everything_begins_anew_what_is_not_delivered_is_sealed_and_sent_again() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    pair.send(0, &texts(1, 1));
+    pair.lose_mailbox(1, false);
+    pair.begin_anew(0);
+    assert_eq!(pair.sides[0].durable.resealed, 2);
+    pair.advance(Duration::from_secs(1));
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+}
+
+#[test]
+fn what_changes_nothing_but_the_snapshot_is_written_down_as_well() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    run_link(&mut pair);
+    pair.advance(Duration::from_secs(1));
+    run_link(&mut pair);
+    pair.input(1, Input::Read { up_to: 1 });
+    pair.step(1);
+    let snapshot = pair.sides[1].durable.snapshot.as_ref();
+    assert_eq!(snapshot.map(|snapshot| snapshot.read_up_to), Some(1));
+}
