@@ -62,17 +62,16 @@ const EXTENSIONS: usize = 8;
 #[must_use]
 pub fn without_base(line: &str) -> String {
     let (prefix, fields) = fields(line);
-    let mut blanked = Vec::new();
-    let mut before = "";
-    for (at, field) in fields.enumerate() {
-        blanked.push(match before {
-            "raddr" if at > EXTENSIONS => "0.0.0.0",
-            "rport" if at > EXTENSIONS => "0",
-            _ => field,
-        });
-        before = field;
+    let mut fields: Vec<&str> = fields.collect();
+    let named = fields.get_mut(EXTENSIONS..).unwrap_or_default();
+    for pair in named.chunks_exact_mut(2) {
+        match pair {
+            ["raddr", value] => *value = "0.0.0.0",
+            ["rport", value] => *value = "0",
+            _ => {}
+        }
     }
-    format!("{prefix}{}", blanked.join(" "))
+    format!("{prefix}{}", fields.join(" "))
 }
 
 /// `candidate:` if it is there, and what follows.
@@ -139,6 +138,11 @@ mod tests {
         let hidden = "1 1 UDP 1 2001:db8::7 4000 typ relay raddr 0.0.0.0 rport 0 generation 0";
         assert_eq!(without_base(RELAYED), hidden);
         assert_eq!(without_base(HOST), HOST);
+        // Names stand in their places alone.
+        let named = "raddr rport 1 1 udp raddr 9 rport raddr 1 rport 2 generation raddr x rport";
+        let hidden =
+            "raddr rport 1 1 udp raddr 9 rport raddr 0.0.0.0 rport 0 generation raddr x rport";
+        assert_eq!(without_base(named), hidden);
     }
 
     proptest! {
