@@ -67,6 +67,18 @@ mod tests {
         assert!(!same("Ärger", "Arger"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_name_is_it_becomes_a_plain_one(name in ".{0,80}|(tin1| |\u{202e}|\u{7}|é|\u{e0001}){0,40}") {
+            let plain = clean(&name);
+            assert!(!plain.is_empty() && plain.len() <= NAME_MAX);
+            assert!(!plain.chars().any(|c| c.is_control() || is_format(c)));
+            assert!(!plain.to_lowercase().starts_with("tin1"));
+            assert!(!plain.starts_with(' ') && !plain.ends_with(' ') && !plain.contains("  "));
+            assert_eq!(clean(&plain), plain);
+        }
+    }
+
     #[test]
     fn long_names_end_at_a_character() {
         let name = clean(&"é".repeat(100));

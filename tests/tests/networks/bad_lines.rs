@@ -39,21 +39,21 @@ async fn lossy(name: &str, share: f64) -> Result<()> {
     let began = talk.began;
     talk.say("at once", 20).await?;
     let first = talk.heard("at once").await?.duration_since(began);
-    let (path, link) = talk.settled().await?;
+    // An attempt may fail with so much lost; the next one comes by itself.
+    let link = talk.linked().await?.duration_since(began);
     talk.all_delivered().await?;
     let burst = tokio::time::Instant::now();
     talk.say("over the link", LOSSY).await?;
     talk.all_delivered().await?;
     let burst = burst.elapsed();
     talk.end().await?;
-    let link = link.map(|at| at.duration_since(began)).unwrap_or_default();
     let measured = format!(
         "first message after {}, link after {}; {LOSSY} messages each way in {}",
         seconds(first),
         seconds(link),
         seconds(burst)
     );
-    table::settle(&[Row::new(&[name], &path.to_string(), &[measured])])
+    table::settle(&[Row::new(&[name], "direct", &[measured])])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 16)]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::is_left_out;
 use crate::path::{Path, has_closed};
 use crate::table::{self, Row, seconds};
-use crate::talk::{Party, Talk};
+use crate::talk::Talk;
 
 /// What most people have on both sides.
 const HOMES: [Nat; 2] = [Nat::PortRestricted, Nat::PortRestricted];
@@ -142,7 +142,7 @@ async fn heard_soon(talk: &Talk, since: Instant) -> Result<()> {
 /// "now".
 async fn recovered(mut talk: Talk, name: &str, since: Instant) -> Result<()> {
     let heard = tokio::try_join!(talk.ann.hears("now"), talk.bob.hears("now"))?;
-    let link = tokio::try_join!(link_since(&talk.ann, since), link_since(&talk.bob, since))?;
+    let link = tokio::try_join!(talk.ann.linked(since), talk.bob.linked(since))?;
     talk.say("over the new link", 20).await?;
     talk.end().await?;
     let after = |at: Instant| seconds(at.saturating_duration_since(since));
@@ -153,17 +153,6 @@ async fn recovered(mut talk: Talk, name: &str, since: Instant) -> Result<()> {
         after(link.0.max(link.1))
     );
     table::settle(&[Row::new(&[name], "direct again", &[measured])])
-}
-
-/// When a party had a direct link again.
-async fn link_since(party: &Party, since: Instant) -> Result<Instant> {
-    let link = party.timeline.until("a direct link", RECOVERED, |seen| {
-        let link = seen
-            .iter()
-            .find(|seen| seen.at >= since && seen.link_up() == Some(false));
-        link.map(|seen| seen.at)
-    });
-    link.await
 }
 
 /// Until a daemon says that its servers are there, all of them, or that none is.

@@ -86,6 +86,13 @@ impl Talk {
         Ok((ann.0, ann.1.max(bob.1)))
     }
 
+    /// When both had a direct link, however many attempts it takes.
+    pub(crate) async fn linked(&self) -> Result<Instant> {
+        let began = self.began;
+        let (ann, bob) = tokio::try_join!(self.ann.linked(began), self.bob.linked(began))?;
+        Ok(ann.max(bob))
+    }
+
     /// Whether there has been a link through TURN.
     pub(crate) fn had_turn(&self) -> bool {
         let parties = [&self.ann, &self.bob].into_iter();
@@ -151,6 +158,16 @@ impl Party {
 
     async fn settled(&mut self) -> Result<(Path, Option<Instant>)> {
         path::settled(&mut self.daemon, self.other, &self.timeline).await
+    }
+
+    /// When there was a direct link, after that.
+    pub(crate) async fn linked(&self, since: Instant) -> Result<Instant> {
+        let link = self.timeline.until("a direct link", LOST, |seen| {
+            let mut seen = seen.iter().filter(|seen| seen.at >= since);
+            let link = seen.find(|seen| seen.link_up() == Some(false));
+            link.map(|seen| seen.at)
+        });
+        link.await.with_context(|| format!("to {}", self.other))
     }
 
     async fn delivered(&self) -> Result<()> {

@@ -79,7 +79,7 @@ struct Claims {
     left: BTreeSet<(ConversationNo, u64)>,
     /// Own texts that were called durable.
     acked: BTreeSet<MsgId>,
-    /// What others were told that it has, while it was dead.
+    /// What others were told that it has.
     delivered: BTreeSet<(IdentityId, u64)>,
 }
 
@@ -87,7 +87,7 @@ struct Claims {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum There {
     No,
-    Yes,
+    Yes(usize),
     /// It is dead: its next process can be asked.
     Ask(usize),
     /// Nothing is known of the conversation there.
@@ -263,6 +263,12 @@ impl Model {
         );
     }
 
+    /// The next process of a peer must have a message of another one.
+    fn must_keep(&mut self, peer: usize, of: usize, seq: u64) {
+        let of = self.identities[of];
+        self.claims[peer].delivered.insert((of, seq));
+    }
+
     /// Who calls a message sent may die for ever.
     fn is_sent(&mut self, side: Side, seq: u64, has: There) {
         let left = self.left.get(&(side, seq));
@@ -270,11 +276,7 @@ impl Model {
             return;
         }
         match has {
-            There::Yes => {}
-            There::Ask(other) => {
-                let own = self.identities[side.0];
-                self.claims[other].delivered.insert((own, seq));
-            }
+            There::Yes(other) | There::Ask(other) => self.must_keep(other, side.0, seq),
             // Sent in an earlier world.
             There::Unknown if left.is_none() => {}
             There::No | There::Unknown => {
@@ -326,11 +328,10 @@ impl Model {
                         if matches!(state.as_str(), "delivered" | "read") {
                             match has(*no, seq) {
                                 There::No => panic!("8: {seq} of peer {peer} is not there"),
-                                There::Ask(other) => {
-                                    let own = self.identities[peer];
-                                    self.claims[other].delivered.insert((own, seq));
+                                There::Yes(other) | There::Ask(other) => {
+                                    self.must_keep(other, peer, seq)
                                 }
-                                There::Yes | There::Unknown => {}
+                                There::Unknown => {}
                             }
                         }
                         if state == "sent" {

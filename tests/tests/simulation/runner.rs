@@ -93,6 +93,9 @@ fn shrink(begin: &World, seed: u64, steps: Vec<Step>, why: &str) -> (Vec<Step>, 
 
 /// The invariant that a failure names: shortening must not run after another failure.
 fn kind(why: &str) -> &str {
+    // What `assert_eq` says before it.
+    let compared = "assertion `left == right` failed: ";
+    let why = why.strip_prefix(compared).unwrap_or(why);
     why.split(':').next().unwrap_or(why)
 }
 

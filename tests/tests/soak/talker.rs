@@ -88,6 +88,6 @@ impl Talker {
 }
 
 /// The text of a message.
-fn text(number: usize) -> String {
+pub(crate) fn text(number: usize) -> String {
     format!("{:.<TEXT$}", format!("{number} "))
 }

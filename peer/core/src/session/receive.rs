@@ -196,8 +196,7 @@ impl Session {
 
     fn control_content(&mut self, body: Body, now: Now) -> Bytes {
         // Contents without a seq are not shown and not kept, so their id only has to be there.
-        let msg_id =
-            MsgId::from_u128(u128::from(self.rng.next()) << 64 | u128::from(self.rng.next()));
+        let msg_id = MsgId::from_u64_pair(self.rng.next(), self.rng.next());
         let hlc = self.numbering.hlc.next(now.unix_ms);
         Content {
             msg_id,

@@ -79,7 +79,7 @@ impl World {
             };
             let back = node.conversations();
             match back.iter().find(|view| view.with == own) {
-                Some(back) if node.has_received(back.no, seq) => There::Yes,
+                Some(back) if node.has_received(back.no, seq) => There::Yes(other),
                 Some(_) => There::No,
                 None => There::Unknown,
             }

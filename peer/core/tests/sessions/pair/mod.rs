@@ -539,6 +539,11 @@ impl Side {
             acks: vec![ack],
             ..Receipt::default()
         });
+        self.sealed(body)
+    }
+
+    /// Something without a number, sealed by this side's device whatever its session thinks.
+    pub(crate) fn sealed(&mut self, body: Body) -> Bytes {
         let content = Content {
             msg_id: MsgId::nil(),
             seq: 0,

@@ -1,0 +1,173 @@
+//! What a receipt says, and what is made of one that says too much.
+
+use std::time::Duration;
+
+use tincan_core::{DeliveryState, Event, Input, Via};
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::{Body, DeviceAck, Receipt};
+
+use crate::pair::{Pair, run_link, run_mailbox, texts};
+
+/// Side 1 says that it has these of side 0, and has shown so many of them.
+fn acknowledge(pair: &mut Pair, received: SeqSet, read_up_to: u64) {
+    let ack = DeviceAck {
+        device: pair.sides[0].device(),
+        received,
+        read_up_to,
+    };
+    say(pair, vec![ack]);
+}
+
+fn say(pair: &mut Pair, acks: Vec<DeviceAck>) {
+    let receipt = Receipt {
+        acks,
+        ..Receipt::default()
+    };
+    let envelope = pair.sides[1].sealed(Body::Receipt(receipt));
+    let via = Via::Link;
+    pair.input(0, Input::Envelope { via, envelope });
+    pair.step(0);
+}
+
+/// Side 1 has three messages, and nobody has said so yet.
+fn three_there() -> Pair {
+    let mut pair = Pair::new();
+    pair.link_up();
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    run_link(&mut pair);
+    pair
+}
+
+fn told(pair: &Pair, wanted: DeliveryState) -> Vec<(u64, u64)> {
+    let events = pair.sides[0].events.iter();
+    let told = events.filter_map(|event| match event {
+        Event::State { first, last, state } if *state == wanted => Some((*first, *last)),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn has_misbehaved(pair: &Pair) -> bool {
+    let mut events = pair.sides[0].events.iter();
+    events.any(|event| matches!(event, Event::Misbehaved { .. }))
+}
+
+#[test]
+fn what_is_read_is_told_from_where_it_was() {
+    let mut pair = three_there();
+    acknowledge(&mut pair, SeqSet::up_to(3), 1);
+    acknowledge(&mut pair, SeqSet::up_to(3), 3);
+    acknowledge(&mut pair, SeqSet::up_to(3), 2);
+    assert_eq!(told(&pair, DeliveryState::Delivered), [(1, 3)]);
+    assert_eq!(told(&pair, DeliveryState::Read), [(1, 1), (2, 3)]);
+    assert!(!has_misbehaved(&pair));
+}
+
+#[test]
+fn what_has_not_come_in_order_is_not_read() {
+    let mut pair = three_there();
+    let mut received = SeqSet::up_to(1);
+    received.insert(3);
+    acknowledge(&mut pair, received, 3);
+    assert_eq!(told(&pair, DeliveryState::Delivered), [(1, 1), (3, 3)]);
+    assert_eq!(told(&pair, DeliveryState::Read), [(1, 1)]);
+    acknowledge(&mut pair, SeqSet::up_to(3), 3);
+    assert_eq!(
+        told(&pair, DeliveryState::Delivered),
+        [(1, 1), (3, 3), (2, 2)]
+    );
+    assert_eq!(told(&pair, DeliveryState::Read), [(1, 1), (2, 3)]);
+}
+
+#[test]
+fn who_has_read_what_was_never_sent_is_not_believed() {
+    let mut pair = three_there();
+    pair.tolerate_misbehaviour(0);
+    acknowledge(&mut pair, SeqSet::up_to(3), 4);
+    assert!(has_misbehaved(&pair));
+    assert_eq!(told(&pair, DeliveryState::Delivered), []);
+}
+
+#[test]
+fn a_receipt_for_another_device_says_nothing() {
+    let mut pair = three_there();
+    let of = |device, received| DeviceAck {
+        device,
+        received: SeqSet::up_to(received),
+        read_up_to: 0,
+    };
+    let (own, other) = (pair.sides[0].device(), pair.sides[1].device());
+    say(&mut pair, vec![of(other, 3)]);
+    assert_eq!(told(&pair, DeliveryState::Delivered), []);
+    say(&mut pair, vec![of(other, 3), of(own, 2)]);
+    assert_eq!(told(&pair, DeliveryState::Delivered), [(1, 2)]);
+}
+
+#[test]
+fn more_is_not_read_than_was_shown() {
+    let mut pair = three_there();
+    pair.input(1, Input::Read { up_to: 99 });
+    pair.step(1);
+    pair.send(0, &texts(3, 1));
+    run_link(&mut pair);
+    pair.advance(Duration::from_secs(1));
+    run_link(&mut pair);
+    assert_eq!(told(&pair, DeliveryState::Read), [(1, 3)]);
+    assert_eq!(pair.sides[0].states[&4], DeliveryState::Delivered);
+    // Nothing new is read: there is nothing to tell.
+    pair.input(1, Input::Read { up_to: 2 });
+    pair.step(1);
+    pair.advance(Duration::from_secs(1));
+    assert!(pair.wires[0].is_empty());
+}
+
+#[test]
+fn a_read_mark_that_a_relay_has_lost_is_told_again() {
+    let mut pair = Pair::new();
+    for at in 0..2 {
+        pair.relay(at, true);
+    }
+    let carry = |pair: &mut Pair| {
+        for at in [1, 0, 1, 0] {
+            run_mailbox(pair, at);
+            pair.advance(Duration::from_secs(1));
+        }
+    };
+    pair.send(0, &texts(0, 1));
+    carry(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    pair.input(1, Input::Read { up_to: 1 });
+    pair.step(1);
+    pair.advance(Duration::from_secs(1));
+    pair.lose_mailbox(0, false);
+    carry(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    // Side 0 says what it knows where it acknowledges something.
+    pair.send(1, &texts(0, 1));
+    carry(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Read);
+}
+
+#[test]
+fn who_knows_everything_is_told_nothing_on_a_new_link() {
+    let mut pair = three_there();
+    pair.advance(Duration::from_secs(1));
+    run_link(&mut pair);
+    assert_eq!(pair.sides[0].states[&3], DeliveryState::Delivered);
+    pair.link_down();
+    pair.link_up();
+    pair.advance(Duration::from_secs(1));
+    assert!(pair.wires.iter().all(|wire| wire.is_empty()));
+}
+
+#[test]
+fn a_new_link_is_told_at_once_up_to_where_everything_should_have_come() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToRelay);
+    pair.link_up();
+    assert_eq!((pair.wires[0].len(), pair.wires[1].len()), (0, 1));
+}
