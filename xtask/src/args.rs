@@ -11,14 +11,15 @@ Usage: cargo xtask COMMAND [-p PACKAGE]...
        cargo xtask fuzz [--seconds N] [--deep] [TARGET]...
 
 Commands:
-  test     everything: install, lint, deny, docs, build, tests, doctests, fuzz, some mutants
-  lint     formatting and clippy
-  deny     licences, banned crates and sources; advisories if their database can be reached
-  docs     the documentation, without warnings
-  fuzz     the fuzz targets, all if none is named, 30 s each
-  mutants  cargo-mutants on protocol and peer/core: takes an hour
-  install  the Debian packages and cargo tools that the tests need
-  help     this text
+  test          everything: install, lint, deny, docs, build, tests, doctests, fuzz
+  lint          formatting and clippy
+  deny          licences, banned crates and sources; advisories if their database can be reached
+  docs          the documentation, without warnings
+  fuzz          the fuzz targets, all if none is named, 30 s each
+  mutants       cargo-mutants on protocol and peer/core: takes an hour
+  some-mutants  a fiftieth of them, another one for each commit: takes five minutes
+  install       the Debian packages and cargo tools that the tests need
+  help          this text
 
 Options:
   -p, --package PACKAGE  only this package (may be given several times)
@@ -75,6 +76,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, W
         "deny" => steps::DENY,
         "docs" => steps::DOCS,
         "mutants" => steps::MUTANTS,
+        "some-mutants" => steps::SOME_MUTANTS,
         "install" => steps::INSTALL,
         "fuzz" => return parse_fuzz(args),
         "help" | "-h" | "--help" => return Ok(Command::Help),

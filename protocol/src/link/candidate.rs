@@ -76,6 +76,7 @@ pub fn without_base(line: &str) -> String {
 
 /// `candidate:` if it is there, and what follows.
 fn fields(line: &str) -> (&str, impl Iterator<Item = &str>) {
+    let line = line.trim_ascii_start();
     let rest = line.strip_prefix("candidate:").unwrap_or(line);
     let (prefix, _) = line.split_at(line.len() - rest.len());
     (prefix, rest.split_ascii_whitespace())
@@ -138,6 +139,7 @@ mod tests {
         let hidden = "1 1 UDP 1 2001:db8::7 4000 typ relay raddr 0.0.0.0 rport 0 generation 0";
         assert_eq!(without_base(RELAYED), hidden);
         assert_eq!(without_base(HOST), HOST);
+        assert_eq!(without_base(&format!("\n {HOST}")), HOST);
         // Names stand in their places alone.
         let named = "raddr rport 1 1 udp raddr 9 rport raddr 1 rport 2 generation raddr x rport";
         let hidden =
