@@ -19,6 +19,14 @@ fn id_on(pair: &Pair, to: usize) -> EnvelopeId {
     }
 }
 
+/// The first frame on its way to a side arrives, and the answer to it.
+fn arrives(pair: &mut Pair, to: usize) {
+    for to in [to, 1 - to] {
+        pair.deliver(to, 0);
+        pair.step(to);
+    }
+}
+
 #[test]
 fn a_link_that_answers_one_of_two_is_still_waited_for() {
     let mut pair = Pair::new();
@@ -27,10 +35,7 @@ fn a_link_that_answers_one_of_two_is_still_waited_for() {
     for number in 0..2 {
         pair.send(0, &texts(number, 1));
     }
-    pair.deliver(1, 0);
-    pair.step(1);
-    pair.deliver(0, 0);
-    pair.step(0);
+    arrives(&mut pair, 1);
     pair.wires[1].clear();
     assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToPeer);
     pair.advance(STALLED);
@@ -49,10 +54,7 @@ fn a_receipt_without_an_answer_goes_to_the_relay_as_well() {
     pair.send(1, &texts(0, 1));
     // The text arrives and is answered, the receipt before it is lost.
     pair.wires[0].pop_front();
-    pair.deliver(0, 0);
-    pair.step(0);
-    pair.deliver(1, 0);
-    pair.step(1);
+    arrives(&mut pair, 0);
     assert_eq!(pair.sides[1].states[&1], DeliveryState::SentToPeer);
     pair.advance(STALLED);
     assert_eq!(pair.sides[0].mailbox.deposits(), 1);
