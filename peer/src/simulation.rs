@@ -13,7 +13,7 @@ use tincan_protocol::{IdentityId, MsgId};
 
 pub use crate::driver::{
     AddRequest, Command, DriverError, Input, Link, LinkStart, LinkStarted, Outlet, Reply, Settings,
-    Surroundings,
+    Surroundings, TurnServers,
 };
 pub use crate::net::{
     Client, ClientOutput, DepositTag, Dial, Frame, Lost, OwnQueue, RelayClient, RelayCommand,
@@ -148,9 +148,15 @@ impl Node {
         self.driver.conversation_views()
     }
 
-    /// How full the buffers of each conversation are.
-    pub fn buffers(&self) -> impl Iterator<Item = (ConversationNo, Buffer)> {
+    /// How full the buffers are: those of each conversation, and the profile's own.
+    pub fn buffers(&self) -> impl Iterator<Item = (Option<ConversationNo>, Buffer)> {
         self.driver.buffers()
+    }
+
+    /// Whether something is written that no commit has made durable yet.
+    #[must_use]
+    pub fn has_uncommitted(&self) -> bool {
+        self.driver.has_uncommitted()
     }
 
     /// Whether a message of the other side is stored here, shown or not.

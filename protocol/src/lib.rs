@@ -28,6 +28,7 @@ pub mod relay_auth;
 pub mod sealed_box;
 pub mod signal;
 pub mod special_range;
+pub mod turn_url;
 pub mod wire;
 
 pub use ids::{

@@ -44,6 +44,14 @@ pub const NAME_MAX: usize = 128;
 /// A server's URL, bytes.
 pub const URL_MAX: usize = 256;
 
+/// URL of a STUN or TURN server, bytes: `turn:`, a DNS name of 253 (RFC 1035, 2.3.4), a port and a
+/// transport. No URL that is valid is longer.
+pub const TURN_URL_MAX: usize = 278;
+
+/// STUN and TURN URLs of one signaling server that a link uses. Each may cost a question to a
+/// resolver and an allocation for each address family. An embedded server names two.
+pub const TURN_URLS_MAX: usize = 8;
+
 /// Signaling servers named in an invite or a `Reach`.
 pub const SIGNAL_SERVERS_MAX: usize = 3;
 

@@ -20,7 +20,7 @@ pub(super) const OFFERS_PER_MINUTE: u32 = 20;
 pub(super) const OFFER_TRAVELS: Duration = Duration::from_secs(3);
 
 /// Signals kept for an attempt whose task is not there yet.
-const EARLY_SIGNALS: usize = 64;
+pub(super) const EARLY_SIGNALS: usize = 64;
 
 impl Driver {
     /// A sealed signal to one of our addresses.

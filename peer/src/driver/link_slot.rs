@@ -114,6 +114,14 @@ impl LinkSlot {
         }
     }
 
+    /// How many signals wait for the link's task.
+    pub(super) const fn early_signals(&self) -> usize {
+        match &self.state {
+            SlotState::Starting { early, .. } => early.len(),
+            _ => 0,
+        }
+    }
+
     pub(super) const fn is_offering(&self) -> bool {
         matches!(
             self.state,

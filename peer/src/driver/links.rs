@@ -11,12 +11,11 @@
 //! have little of it, the smaller one offers at once and the other one waits a moment. Who still
 //! offers a while after that has not got the winning offer, and is answered.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::{Input as SessionInput, Instant, Via};
-use tincan_link::{IcePolicy, IceServer, LinkConfig, LinkEvent, Parties};
+use tincan_link::{IcePolicy, LinkConfig, LinkEvent, Parties};
 use tincan_protocol::link::{LinkSignal, VerifiedDescription};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame};
@@ -116,7 +115,8 @@ impl Driver {
         no: ConversationNo,
         offer: Option<VerifiedDescription>,
     ) -> Result<(), DriverError> {
-        let (config, groups) = (self.link_config(no), self.group_states(no));
+        let (config, turn) = (self.link_config(), self.turn_servers(no));
+        let groups = self.group_states(no);
         let Some(parties) = self.parties(no) else {
             return Ok(());
         };
@@ -135,6 +135,7 @@ impl Driver {
         };
         let start = LinkStart {
             config,
+            turn,
             parties,
             groups,
             offer,
@@ -361,25 +362,8 @@ impl Driver {
         })
     }
 
-    /// With the TURN servers of our own signaling servers and of this contact's, and nobody else's.
-    pub(super) fn link_config(&self, no: ConversationNo) -> LinkConfig {
-        let row = self
-            .conversations
-            .get(&no)
-            .map(|conversation| &conversation.row);
-        let theirs = row.and_then(|row| row.their_reach.as_ref());
-        let servers = theirs.into_iter().flat_map(|reach| &reach.signal_servers);
-        let servers: BTreeSet<&ServerUrl> =
-            self.profile.signal_servers.iter().chain(servers).collect();
-        let credentials = servers
-            .into_iter()
-            .filter_map(|server| self.signals.get(server)?.turn.as_ref());
-        let ice_servers = credentials.map(|turn| IceServer {
-            urls: turn.urls.clone(),
-            username: turn.username.clone(),
-            credential: turn.credential.clone(),
-        });
-        let mut config = LinkConfig::new(ice_servers.collect());
+    fn link_config(&self) -> LinkConfig {
+        let mut config = LinkConfig::default();
         config.policy = self.settings.ice;
         config.loopback = self.signals.keys().all(is_loopback);
         config

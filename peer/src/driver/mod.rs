@@ -19,7 +19,7 @@
 //! | [`contacts`] | contact rows; [`invites`], [`asking`] and [`asked`] how people become contacts |
 //! | [`reaches`] | how contacts are reached, as it changes |
 //! | [`unknown_contents`] | the bound of what only a later version can read |
-//! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals, [`offer_pace`] how many |
+//! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals, [`pace`] how many; [`turn_servers`] of which servers |
 //! | [`servers`] | signaling servers and relays; [`wanted_servers`] which ones, [`ended_queues`] mailboxes to be deleted there |
 //! | [`status`] | the report; [`views`] what a simulated world looks at |
 
@@ -45,6 +45,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod turn_servers;
 mod unknown_contents;
 mod views;
 mod wanted_servers;
@@ -71,6 +72,7 @@ use servers::{RelayState, SignalState};
 pub(crate) use shell::{DriverHandle, spawn};
 pub use surroundings::{Link, LinkStart, LinkStarted, Outlet, Surroundings};
 use turn::{After, Turn};
+pub use turn_servers::TurnServers;
 
 use crate::net::{RelayEvent, SignalEvent};
 use crate::store::{

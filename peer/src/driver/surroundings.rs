@@ -16,6 +16,7 @@ use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::link::{LinkSignal, VerifiedDescription};
 use tincan_protocol::wire::GroupState;
 
+use super::turn_servers::TurnServers;
 use crate::net::{Dial, RelayCommand, SignalCommand};
 use crate::store::{ConversationNo, JournalEvent};
 
@@ -72,8 +73,10 @@ pub trait Outlet<C>: Send {
 /// What a direct link begins with.
 #[derive(Debug)]
 pub struct LinkStart {
-    /// Which servers and paths it may use.
+    /// Which paths it may use; the servers are added when it is known where they are.
     pub config: LinkConfig,
+    /// The STUN and TURN servers that it may use.
+    pub turn: Vec<TurnServers>,
     /// Both ends.
     pub parties: Parties,
     /// For this side's `Hello`.

@@ -6,10 +6,10 @@ use tincan_protocol::content::Body;
 use crate::store::{ContactRow, UnknownKept};
 
 /// Contents of one contact. Chosen: years of a feature that their program has and ours has not.
-const CONTENTS_MAX: u32 = 10_000;
+pub(super) const CONTENTS_MAX: u32 = 10_000;
 
 /// Bytes of them: what a person would not notice on a disk.
-const BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Whether a content came that this version cannot read.
 pub(super) fn is_unknown(event: &Event) -> bool {

@@ -15,7 +15,7 @@ use crate::store::ContactState;
 /// Relays of others, and as many signaling servers of others, that are connected at a time. A
 /// connection costs a socket and some 20 KiB; of one contact come at most one relay and three
 /// signaling servers. Chosen: more contacts with servers of their own than people have.
-const FOREIGN_SERVERS_MAX: usize = 128;
+pub(super) const FOREIGN_SERVERS_MAX: usize = 128;
 
 /// Servers of one kind.
 #[derive(Default)]
@@ -61,10 +61,7 @@ impl Driver {
     }
 
     pub(super) fn wanted_relays(&self) -> Wanted {
-        let invites = self.invites.values().map(|invite| &invite.relay);
-        let ended = self.ended_queues.values().map(|ended| &ended.relay);
-        let own = std::iter::once(&self.profile.relay).chain(invites);
-        let mut wanted = Wanted::own(own.chain(ended).cloned());
+        let mut wanted = Wanted::own(self.own_relays().cloned());
         for add in self.pending_adds.values() {
             wanted.add_foreign(add.relay());
         }
@@ -79,6 +76,24 @@ impl Driver {
             }
         }
         wanted
+    }
+
+    /// Those that we have chosen.
+    fn own_relays(&self) -> impl Iterator<Item = &ServerUrl> {
+        let invites = self.invites.values().map(|invite| &invite.relay);
+        let ended = self.ended_queues.values().map(|ended| &ended.relay);
+        std::iter::once(&self.profile.relay)
+            .chain(invites)
+            .chain(ended)
+    }
+
+    /// How many relays and signaling servers of others there are connections to.
+    pub(super) fn foreign_servers(&self) -> (usize, usize) {
+        let relays = self.relays.keys();
+        let relays = relays.filter(|server| !self.own_relays().any(|own| own == *server));
+        let signals = self.signals.keys();
+        let signals = signals.filter(|server| !self.profile.signal_servers.contains(server));
+        (relays.count(), signals.count())
     }
 
     pub(super) fn wanted_signals(&self) -> Wanted {

@@ -12,7 +12,7 @@ use super::reconnect::keep_connected;
 use crate::driver::{InputSender, Outlet};
 
 /// A server to be connected to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
     /// Which.
     pub server: ServerUrl,

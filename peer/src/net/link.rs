@@ -7,6 +7,8 @@ use tincan_link::{LinkEvent, LinkHandle, LinkStartError};
 use tincan_protocol::link::LinkSignal;
 use tokio::sync::mpsc;
 
+use super::turn_servers;
+use crate::clock::unix_ms;
 use crate::driver::{Input, InputSender, Link, LinkStart, LinkStarted};
 use crate::store::ConversationNo;
 
@@ -15,14 +17,8 @@ const FRAMES: usize = 512;
 
 /// Starts a link and passes its events to the driver, waiting where the driver is busy: that closes
 /// the link's window.
-pub(super) async fn run(
-    no: ConversationNo,
-    attempt: u64,
-    start: LinkStart,
-    now_ms: u64,
-    driver: InputSender,
-) {
-    let (result, events) = match begin(start, now_ms).await {
+pub(super) async fn run(no: ConversationNo, attempt: u64, start: LinkStart, driver: InputSender) {
+    let (result, events) = match begin(start).await {
         Ok((link, events)) => (Ok(link), Some(events)),
         Err(error) => (Err(error), None),
     };
@@ -40,13 +36,16 @@ pub(super) async fn run(
 
 type Begun = (Box<dyn Link>, mpsc::Receiver<LinkEvent>);
 
-async fn begin(start: LinkStart, now_ms: u64) -> Result<Begun, LinkStartError> {
+async fn begin(start: LinkStart) -> Result<Begun, LinkStartError> {
     let LinkStart {
-        config,
+        mut config,
+        turn,
         parties,
         groups,
         offer,
     } = start;
+    config.ice_servers = turn_servers::ice_servers(turn).await;
+    let now_ms = unix_ms();
     let (handle, events) = match offer {
         None => LinkHandle::offer(config, parties, groups, now_ms).await?,
         Some(offer) => LinkHandle::answer(config, parties, groups, offer, now_ms).await?,

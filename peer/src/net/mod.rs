@@ -16,6 +16,7 @@ mod relay;
 mod server_address;
 mod signaling;
 mod socket;
+mod turn_servers;
 
 pub use client::{Client, ClientOutput, Frame};
 pub use handle::Dial;

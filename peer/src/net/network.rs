@@ -73,9 +73,9 @@ impl Surroundings for Network {
     }
 
     fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart) {
-        let (now_ms, driver) = (unix_ms(), self.driver.clone());
+        let driver = self.driver.clone();
         self.runtime
-            .spawn(super::link::run(no, attempt, start, now_ms, driver));
+            .spawn(super::link::run(no, attempt, start, driver));
     }
 
     fn journal_grew(&mut self, end: u64, _new: &[JournalEvent]) {

@@ -20,7 +20,24 @@ pub(super) async fn addresses_of(
     own: &[ServerUrl],
 ) -> Result<Vec<SocketAddr>, Lost> {
     let found = resolve(server).await?;
-    if own.contains(server) || found.iter().all(|at| special_range(at.ip()).is_none()) {
+    if own.contains(server) {
+        return Ok(found);
+    }
+    let checked = checked(found, own).await;
+    checked.map_err(|(ip, range)| Lost::Special {
+        server: server.clone(),
+        ip,
+        range,
+    })
+}
+
+/// What may be dialed of the addresses that somebody else has named, or else the first one that may
+/// not; `own` are the profile's own servers.
+pub(super) async fn checked(
+    found: Vec<SocketAddr>,
+    own: &[ServerUrl],
+) -> Result<Vec<SocketAddr>, (IpAddr, &'static str)> {
+    if found.iter().all(|at| special_range(at.ip()).is_none()) {
         return Ok(found);
     }
     let mut ours = BTreeSet::new();
@@ -29,11 +46,7 @@ pub(super) async fn addresses_of(
         let addresses = resolve(server).await.unwrap_or_default();
         ours.extend(addresses.iter().filter_map(|at| special_range(at.ip())));
     }
-    allowed(found, &ours).map_err(|(ip, range)| Lost::Special {
-        server: server.clone(),
-        ip,
-        range,
-    })
+    allowed(found, &ours)
 }
 
 /// What may be dialed of what was found, or else the first address that may not.

@@ -291,3 +291,48 @@ fn global_ipv6() -> Option<IpAddr> {
     let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use proptest::prelude::*;
+    use rtc::ice::url::{ProtoType, SchemeType};
+    use tincan_protocol::turn_url::TurnUrl;
+
+    use super::*;
+
+    fn hosts() -> impl Strategy<Value = String> {
+        let v6 = any::<Ipv6Addr>().prop_map(|ip| format!("[{ip}]"));
+        let v4 = any::<std::net::Ipv4Addr>().prop_map(|ip| ip.to_string());
+        prop_oneof![v6, v4, "[a-z0-9_-]{1,9}(\\.[a-z0-9-]{1,9}){0,3}"]
+    }
+
+    proptest! {
+        /// One URL that the WebRTC crate refuses would prevent the link.
+        #[test]
+        fn urls_are_read_by_the_webrtc_crate_as_the_protocol_reads_them(
+            scheme in "stun|turn",
+            host in hosts(),
+            port in 1_u16..,
+        ) {
+            let Ok(url) = format!("{scheme}:{host}:{port}").parse::<TurnUrl>() else {
+                return Ok(());
+            };
+            let server = ice_server(&IceServer {
+                urls: vec![url.to_string()],
+                username: "u".to_owned(),
+                credential: "c".to_owned(),
+            });
+            let read = server.urls().unwrap().remove(0);
+            prop_assert_eq!(read.scheme == SchemeType::Turn, url.needs_credentials());
+            prop_assert_eq!(read.proto, ProtoType::Udp);
+            let (host, port) = url.host_and_port();
+            prop_assert_eq!(read.port, port);
+            match host.parse::<IpAddr>() {
+                Ok(ip) => prop_assert_eq!(read.host.parse::<IpAddr>().unwrap(), ip),
+                Err(_) => prop_assert_eq!(read.host, host),
+            }
+        }
+    }
+}

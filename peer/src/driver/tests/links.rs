@@ -6,16 +6,20 @@ use tincan_link::LinkEvent;
 use tincan_protocol::link::{
     LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SignedBye, SignedDescription, Statement,
 };
+use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
 use tincan_protocol::wire::{self, GroupState, Hello, peer_frame};
 use tincan_protocol::{LinkSessionId, sealed_box};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
 use super::bench::{Bench, ann_and_bob};
-use crate::driver::Link;
 use crate::driver::link_signals::OFFERS_PER_MINUTE;
 use crate::driver::link_slot::SlotState;
 use crate::driver::links::REFUSED_PER_MINUTE;
 use crate::driver::servers::SignalState;
+use crate::driver::{Input, Link};
+use crate::net::Network;
 use crate::store::JournalEvent;
 
 /// An offer of `from` to `to`, as its device signs it.
@@ -221,33 +225,57 @@ async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_wa
     }
 }
 
+/// A signaling server names STUN and TURN servers.
+fn name_turn(at: &mut Bench, server: ServerUrl, urls: &[&str], credential: &str) {
+    let dial = at.driver.dial(&server);
+    let mut state = SignalState::new(at.driver.around.dial_signaling(dial));
+    state.turn = Some(TurnCredentials {
+        urls: urls.iter().map(|&url| url.to_owned()).collect(),
+        username: "u".to_owned(),
+        credential: credential.to_owned(),
+        ttl_s: 600,
+    });
+    at.driver.signals.insert(server, state);
+}
+
 #[tokio::test]
 async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_servers() {
     let (mut ann, bob) = ann_and_bob();
     let other = "http://127.0.0.1:9/somebody-else".parse().unwrap();
-    for (server, url) in [
-        (ann.server(), "turn:ann"),
-        (bob.server(), "turn:bob"),
-        (other, "turn:somebody-else"),
-    ] {
-        let dial = ann.driver.dial(&server);
-        let handle = ann.driver.around.dial_signaling(dial);
-        let mut state = SignalState::new(handle);
-        state.turn = Some(TurnCredentials {
-            urls: vec![url.to_owned()],
-            username: "u".to_owned(),
-            credential: "c".to_owned(),
-            ttl_s: 600,
-        });
-        ann.driver.signals.insert(server, state);
-    }
-    let config = ann.driver.link_config(ann.no());
-    let urls: Vec<String> = config
-        .ice_servers
-        .into_iter()
-        .flat_map(|server| server.urls)
+    let (own, theirs) = (ann.server(), bob.server());
+    name_turn(&mut ann, own.clone(), &["turn:ann"], "c");
+    name_turn(&mut ann, theirs.clone(), &["turn:bob"], "c");
+    name_turn(&mut ann, other, &["turn:somebody-else"], "c");
+    let servers = ann.driver.turn_servers(ann.no()).into_iter();
+    let named: Vec<_> = servers
+        .map(|named| (named.named_by.server, named.urls))
         .collect();
-    assert_eq!(urls, ["turn:ann", "turn:bob"]);
+    let url = |text: &str| vec![text.parse().unwrap()];
+    assert_eq!(named, [(own, url("turn:ann")), (theirs, url("turn:bob"))]);
+}
+
+/// It prevented every link to a contact whose server named it.
+#[tokio::test]
+async fn regression_a_malformed_turn_url_beside_a_good_one_does_not_prevent_a_link() {
+    let (ann, bob) = ann_and_bob();
+    let ann_offers = ann.driver.device.device() < bob.driver.device.device();
+    // The one that offers at once.
+    let (mut ann, bob) = if ann_offers { (ann, bob) } else { (bob, ann) };
+    let (own, theirs) = (ann.server(), bob.server());
+    name_turn(&mut ann, own, &["turn:127.0.0.1:9"], "");
+    name_turn(&mut ann, theirs, &["turn:", "turn:127.0.0.1:9"], "c");
+    let (driver, mut inputs) = mpsc::channel(8);
+    let network = Network::new(Handle::current(), driver, watch::channel(0).0);
+    ann.driver.around = Box::new(network);
+
+    let address = ann.row().their_address().unwrap();
+    ann.driver.handle_presence(&address, true);
+    ann.driver.start_due_links().unwrap();
+    let started = tokio::time::timeout(Duration::from_secs(60), inputs.recv()).await;
+    let Ok(Some(Input::LinkStarted(_, started))) = started else {
+        panic!("{started:?}");
+    };
+    assert!(started.result.is_ok(), "{:?}", started.result);
 }
 
 /// A link to the first contact opens.

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::turn_url::TurnUrl;
 use tincan_relay::RelayConfig;
 use tincan_signal_server::credentials::TurnSecret;
 use tincan_signal_server::{Config, EmbeddedTurn, TurnMode};
@@ -167,11 +168,9 @@ fn ports(text: &str) -> anyhow::Result<RangeInclusive<u16>> {
 }
 
 fn turn_url(text: &str) -> anyhow::Result<String> {
-    let known = ["stun:", "turn:", "turns:"]
-        .iter()
-        .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-    if !known {
-        bail!("a TURN URL looks like turn:turn.example.org:3478?transport=udp");
+    let url: TurnUrl = text.parse()?;
+    if !url.is_udp() {
+        bail!("peers reach TURN servers by UDP only so far; leave ?transport=tcp out");
     }
     Ok(text.to_owned())
 }
