@@ -43,6 +43,8 @@ pub enum Input {
     RelayDown,
     /// The other side's relay has lost what it kept.
     RelayForgot,
+    /// This side's own relay has lost what it kept, perhaps words for this side.
+    MailboxForgot,
     /// Reading of the own mailbox began.
     MailboxUp,
     /// Everything that was in the own mailbox has been delivered.

@@ -53,6 +53,9 @@ pub struct Snapshot {
     /// Theirs up to here are here or at our relay, they say.
     #[prost(uint64, tag = "15")]
     pub announced: u64,
+    /// Once ours up to here are stored, the other side is told so; 0 if it need not be.
+    #[prost(uint64, tag = "16")]
+    pub to_announce: u64,
 }
 
 /// A range of seqs, both ends included.

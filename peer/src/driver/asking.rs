@@ -69,7 +69,8 @@ impl Driver {
                 deadline,
             },
         );
-        self.sync_servers();
+        // Not before the turn's end: what else it has made, and has not committed yet, would be named as well.
+        self.turn.sync_servers();
         self.take_key_packages();
     }
 

@@ -45,6 +45,7 @@ impl Driver {
             address_seed: random(self.around.as_mut()),
             their_reach: None,
             relay_store: None,
+            mailbox_store: None,
             next_reach: None,
             unknown: UnknownKept::default(),
             created_ms: self.around.now().unix_ms,

@@ -14,7 +14,7 @@ use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError, Outlet};
 use crate::net::{DepositTag, Lost, RelayCommand, RelayEvent, SignalCommand, SignalEvent};
-use crate::store::{ContactState, ConversationNo};
+use crate::store::{ContactRow, ContactState, ConversationNo};
 
 /// Key packages made in an hour: some twenty refills. A relay that says again and again that it has
 /// none must not have us make them without end.
@@ -115,7 +115,7 @@ impl Driver {
                 tracing::warn!(%server, "a relay speaks of a mailbox that is not there; ignored");
                 Ok(())
             }
-            RelayEvent::Subscribed(queue) => self.mailbox_input(&queue, SessionInput::MailboxUp),
+            RelayEvent::Subscribed(queue) => self.mailbox_up(server, &queue),
             RelayEvent::Drained(queue) => {
                 if let Some(relay) = self.relays.get_mut(server) {
                     relay.drained.insert(queue);
@@ -183,17 +183,42 @@ impl Driver {
         no: ConversationNo,
         store: Option<StoreId>,
     ) -> Result<(), DriverError> {
-        if let Some(conversation) = self.conversations.get_mut(&no)
-            && conversation.row.relay_store != store
-        {
-            let known = std::mem::replace(&mut conversation.row.relay_store, store);
-            let row = conversation.row.clone();
-            self.turn.batch()?.put_contact(&row)?;
-            if known.is_some() {
-                self.session_input(no, SessionInput::RelayForgot)?;
-            }
+        if self.is_another_store(no, |row| &mut row.relay_store, store)? {
+            self.session_input(no, SessionInput::RelayForgot)?;
         }
         self.session_input(no, SessionInput::RelayUp)
+    }
+
+    /// And so it is where our own mailbox can be read.
+    fn mailbox_up(&mut self, server: &ServerUrl, queue: &QueueId) -> Result<(), DriverError> {
+        let Some(&no) = self.by_queue.get(queue) else {
+            return Ok(());
+        };
+        let store = self.relays.get(server).and_then(|relay| relay.store);
+        if self.is_another_store(no, |row| &mut row.mailbox_store, store)? {
+            self.session_input(no, SessionInput::MailboxForgot)?;
+        }
+        self.session_input(no, SessionInput::MailboxUp)
+    }
+
+    /// Notes what a relay keeps; true if it kept something else when it was last there.
+    fn is_another_store(
+        &mut self,
+        no: ConversationNo,
+        noted: fn(&mut ContactRow) -> &mut Option<StoreId>,
+        store: Option<StoreId>,
+    ) -> Result<bool, DriverError> {
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return Ok(false);
+        };
+        let noted = noted(&mut conversation.row);
+        if *noted == store {
+            return Ok(false);
+        }
+        let before = std::mem::replace(noted, store);
+        let row = conversation.row.clone();
+        self.turn.batch()?.put_contact(&row)?;
+        Ok(before.is_some())
     }
 
     fn relay_changed(

@@ -63,6 +63,9 @@ pub(crate) struct ContactRow {
     /// what we deposited is gone, or is where they no longer look.
     #[serde(default)]
     pub(crate) relay_store: Option<StoreId>,
+    /// The same of our own relay: if it is another store now, what they deposited there is gone.
+    #[serde(default)]
+    pub(crate) mailbox_store: Option<StoreId>,
     /// How they are reached next: what came too soon after the last change.
     #[serde(with = "reach", default)]
     pub(crate) next_reach: Option<Reach>,

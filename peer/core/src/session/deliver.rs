@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::iter;
 use core::time::Duration;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::ack::SeqSet;
@@ -117,7 +118,7 @@ impl Session {
         self.paths.link_up();
         self.each_attempt(|attempts| attempts.direct = Attempt::Idle);
         self.missing.link_up(now);
-        self.to_announce = Some(self.outbox.last_seq());
+        self.announce_when_stored();
         if self.delivered.cumulative() < self.stored_up_to() {
             self.control.due_now(now);
         }
@@ -229,12 +230,12 @@ impl Session {
         }
     }
 
-    /// Tells the person why, once.
+    /// Tells the person why, once; not where they know it as sent, however often that has to be done again.
     fn wait_for(&mut self, first: u64, last: u64, reason: WaitReason) {
         let Some(entry) = self.outbox.entries_mut().find(|entry| entry.first == first) else {
             return;
         };
-        if entry.waiting.replace(reason) != Some(reason) {
+        if !entry.told && entry.waiting.replace(reason) != Some(reason) {
             self.outputs.push_back(Output::Event(Event::Waiting {
                 first,
                 last,
@@ -377,10 +378,15 @@ impl Session {
 
 /// The ranges of `set` that are not in `other`.
 fn difference(set: &SeqSet, other: &SeqSet) -> Vec<(u64, u64)> {
-    let start = |set: &SeqSet| (set.cumulative() > 0).then_some((1, set.cumulative()));
-    let known: Vec<_> = start(other).into_iter().chain(other.ranges()).collect();
+    // What begins later has nothing from 1 to 0.
+    let all = |set: &SeqSet| {
+        iter::once((1, set.cumulative()))
+            .chain(set.ranges())
+            .collect()
+    };
+    let known: Vec<_> = all(other);
     let mut new = Vec::new();
-    for (mut first, last) in start(set).into_iter().chain(set.ranges()) {
+    for (mut first, last) in all(set) {
         for &(known_first, known_last) in &known {
             if known_last < first || known_first > last {
                 continue;

@@ -77,7 +77,7 @@ pub struct Session {
     expiry_at: Instant,
     missing: Missing,
     unreadable: Unreadable,
-    /// Up to where everything was sent before the link was up, until the other side is told.
+    /// Once ours up to here are stored, the other side is told so.
     to_announce: Option<u64>,
     wanted: Wanted,
     /// What is wanted is not sealed before this.
@@ -156,7 +156,7 @@ impl Session {
             expiry_at: now.instant,
             missing: Missing::restore(snapshot.announced),
             unreadable: Unreadable::default(),
-            to_announce: None,
+            to_announce: (snapshot.to_announce > 0).then_some(snapshot.to_announce),
             wanted: Wanted::restore(snapshot),
             resend_at: now.instant,
             unread: false,
@@ -202,7 +202,8 @@ impl Session {
             Input::LinkDown => self.link_down(),
             Input::RelayUp => self.paths.relay_up = true,
             Input::RelayDown => self.relay_down(),
-            Input::RelayForgot => self.relay_forgot(now.instant),
+            Input::RelayForgot => self.relay_forgot(),
+            Input::MailboxForgot => self.say_what_we_know(now.instant),
             Input::MailboxUp => self.inbox.mailbox = Mailbox::Reading,
             Input::MailboxDrained => self.inbox.mailbox = Mailbox::Drained,
             Input::MailboxDown => self.inbox.mailbox = Mailbox::Down,
@@ -234,7 +235,8 @@ impl Session {
     /// # Errors
     /// [`VaultError`] if the store fails.
     pub fn begin_anew(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
-        self.relay_forgot(now.instant);
+        self.relay_forgot();
+        self.say_what_we_know(now.instant);
         for (first, last) in vault.undelivered(RESEND_ENVELOPES)? {
             self.reseal(first, last, vault)?;
         }
@@ -401,6 +403,7 @@ impl Session {
             resend_wanted: self.wanted.ranges(),
             resend_ids: self.wanted.ids(),
             announced: self.missing.announced,
+            to_announce: self.to_announce.unwrap_or_default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is missing on either side, and how it comes again.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 use tincan_protocol::content::Resend;
 use tincan_protocol::limits::RESEND_MAX;
 
@@ -55,8 +56,8 @@ impl Session {
         rows.sort_unstable();
         rows.dedup();
         for (first, last) in rows {
-            let (delivered, failed) = (&self.delivered, &self.failed);
-            if !delivered.contains_all(first, last) && !failed.contains_all(first, last) {
+            // The store still has what this call has just given up.
+            if !self.failed.contains_all(first, last) {
                 self.reseal(first, last, vault)?;
             }
         }
@@ -65,15 +66,21 @@ impl Session {
 
     /// The other side's relay has lost what it kept. What has not been delivered is deposited again,
     /// the same bytes: nobody can have opened them.
-    pub(super) fn relay_forgot(&mut self, now: Instant) {
+    pub(super) fn relay_forgot(&mut self) {
         self.persist(Persist::RelayForgot);
         self.outbox.reload_all();
-        if self.inbox.received.highest() > 0 {
-            // The newest receipt may have been only there.
-            self.receipt_in(self.config.receipt_delay, now);
-        }
         // The store says so only after that row.
         self.unread = true;
+    }
+
+    /// Receipts and questions do not come again by themselves, where our own relay has lost them, as messages
+    /// do. A receipt of ours tells the other side how far we know both directions to have come: they say
+    /// what we do not know, and ask for what they do not have.
+    pub(super) fn say_what_we_know(&mut self, now: Instant) {
+        self.announce_when_stored();
+        if self.outbox.last_seq() > 0 || self.inbox.received.highest() > 0 {
+            self.receipt_in(self.config.receipt_delay, now);
+        }
     }
 
     /// Own messages up to this seq have been stored by the other side or its relay.
@@ -81,15 +88,25 @@ impl Session {
         self.outbox.first_pending() - 1
     }
 
-    /// What is believed to be at their relay may not be there: once everything that was sent before
-    /// this link is stored, they are told, and ask for what they do not find.
+    /// What is believed to be at their relay may not be there: once everything that was sent so far is
+    /// stored, they are told, and ask for what they do not find.
+    pub(super) fn announce_when_stored(&mut self) {
+        let last = self.outbox.last_seq();
+        if self.delivered.cumulative() < last {
+            self.to_announce = Some(last);
+            self.dirty = true;
+        }
+    }
+
     pub(super) fn announce(&mut self, now: Instant) {
         if let Some(up_to) = self.to_announce
             && self.stored_up_to() >= up_to
         {
             self.to_announce = None;
+            self.dirty = true;
             if self.delivered.cumulative() < up_to {
-                self.control.due_now(now);
+                // A receipt says it, which is owed until it is stored itself.
+                self.receipt_in(Duration::ZERO, now);
             }
         }
     }
@@ -128,9 +145,10 @@ impl Session {
     pub(super) fn missing_ranges(&self) -> Vec<(u64, u64)> {
         let received = &self.inbox.received;
         let mut ranges = received.gaps(RESEND_MAX);
-        if self.missing.announced > received.highest() && ranges.len() < RESEND_MAX {
+        if self.missing.announced > received.highest() {
             ranges.push((received.highest() + 1, self.missing.announced));
         }
+        ranges.truncate(RESEND_MAX);
         ranges
     }
 }

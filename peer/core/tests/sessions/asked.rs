@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use tincan_core::{DeliveryState, Input};
+use tincan_core::{DeliveryState, Input, Via};
+use tincan_protocol::content::{Body, Content, Receipt};
+use tincan_protocol::envelope::decode_payload;
+use tincan_protocol::limits::RESEND_MAX;
 
-use crate::pair::{Pair, run_link, run_mailbox, texts};
+use crate::pair::{Frame, Pair, run_link, run_mailbox, texts};
+
+/// Bytes in front of a payload, see the stand-in for MLS.
+const SEAL: usize = 40;
 
 #[test]
 fn how_far_messages_have_come_on_both_sides() {
@@ -99,4 +105,64 @@ fn what_changes_nothing_but_the_snapshot_is_written_down_as_well() {
     pair.step(1);
     let snapshot = pair.sides[1].durable.snapshot.as_ref();
     assert_eq!(snapshot.map(|snapshot| snapshot.read_up_to), Some(1));
+}
+
+#[test]
+fn no_more_is_asked_for_at_once_than_is_heard() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    for number in 0..2 * RESEND_MAX + 1 {
+        pair.send(0, &texts(number, 1));
+        match number % 2 {
+            0 => drop(pair.wires[1].pop_back()),
+            _ => pair.deliver(1, 0),
+        }
+        pair.step(1);
+    }
+    // And what would come behind these holes.
+    announce(&mut pair, 1_000);
+    assert_eq!(asked_for(&mut pair).len(), RESEND_MAX);
+}
+
+#[test]
+fn what_is_missing_is_asked_for_and_nothing_else() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    pair.wires[1].remove(1);
+    run_link(&mut pair);
+    announce(&mut pair, 3);
+    assert_eq!(asked_for(&mut pair), [(2, 2)]);
+    announce(&mut pair, 5);
+    assert_eq!(asked_for(&mut pair), [(2, 2), (4, 5)]);
+}
+
+/// Side 0 says that its messages up to this one should be there.
+fn announce(pair: &mut Pair, stored_up_to: u64) {
+    let receipt = Receipt {
+        stored_up_to,
+        ..Receipt::default()
+    };
+    let envelope = pair.sides[0].sealed(Body::Receipt(receipt));
+    let via = Via::Link;
+    pair.input(1, Input::Envelope { via, envelope });
+    pair.step(1);
+}
+
+/// What side 1 asks for in the next seconds; nobody hears it.
+fn asked_for(pair: &mut Pair) -> Vec<(u64, u64)> {
+    pair.wires[0].clear();
+    pair.advance(Duration::from_secs(5));
+    let asked = pair.wires[0].iter().filter_map(|frame| match frame {
+        Frame::Put(envelope) => Some(envelope.slice(SEAL..)),
+        _ => None,
+    });
+    let contents = asked.flat_map(|payload| decode_payload(payload).unwrap());
+    let ranges = contents.filter_map(|bytes| match Content::decode(&bytes).unwrap().body {
+        Body::Resend(resend) => Some(resend.ranges),
+        _ => None,
+    });
+    ranges.last().expect("a question")
 }

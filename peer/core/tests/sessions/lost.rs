@@ -165,8 +165,10 @@ fn regression_a_receipt_at_a_relay_that_begins_anew_is_made_again_without_a_link
     // The receipt is in the mailbox of side 0, and nowhere else.
     assert_eq!(pair.sides[0].mailbox.len(), 1);
     pair.lose_mailbox(0, true);
-    pair.advance(Duration::from_secs(1));
-    run_mailbox(&mut pair, 0);
+    for at in [1, 0] {
+        pair.advance(Duration::from_secs(1));
+        run_mailbox(&mut pair, at);
+    }
     assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
 }
 
@@ -188,6 +190,26 @@ fn regression_what_a_device_could_not_open_and_its_relay_has_lost_is_deposited_a
     pair.relay(1, true);
     run_mailbox(&mut pair, 1);
     assert_eq!(pair.sides[1].texts(), texts(0, 1));
+}
+
+#[test]
+fn regression_a_question_that_was_at_a_relay_that_begins_anew_is_asked_again_without_a_link() {
+    let mut pair = Pair::new();
+    (0..2).for_each(|at| pair.relay(at, true));
+    pair.send(0, &texts(0, 1));
+    pair.lose_key(1, 1);
+    run_mailbox(&mut pair, 1);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.sides[0].mailbox.len(), 1, "the question");
+    // What side 0 learns of it outlives its process.
+    pair.lose_mailbox(0, true);
+    pair.crash(0);
+    for _ in 0..10 {
+        (0..2).for_each(|at| run_mailbox(&mut pair, at));
+        pair.advance(Duration::from_secs(1));
+    }
+    assert_eq!(pair.sides[1].texts(), texts(0, 1));
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
 }
 
 /// One message is stored by side 1, or on its way to it, and side 0 has just been told that the relay

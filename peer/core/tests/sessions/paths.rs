@@ -202,6 +202,20 @@ fn why_a_message_waits_is_told_once_and_anew_when_it_changes() {
 }
 
 #[test]
+fn regression_what_was_told_as_sent_is_not_told_to_wait_again() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToRelay);
+    pair.sides[1].mailbox.full = true;
+    pair.lose_mailbox(1, true);
+    assert_eq!(pair.sides[1].mailbox.tries, 2, "refused");
+    refuse(&mut pair, RefusedDeposit::Rejected, None);
+    let waits = |event: &Event| matches!(event, Event::Waiting { .. });
+    assert!(!pair.sides[0].events.iter().any(waits));
+}
+
+#[test]
 fn many_messages_that_are_too_old_fail_together() {
     let mut pair = Pair::new();
     let many = EXPIRE_ENVELOPES + 10;

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use tincan_core::{DeliveryState, Event, Input, Via};
+use tincan_core::config::RECEIVED_RANGES;
+use tincan_core::{DeliveryState, Event, Input, RefusedDeposit, Via};
 use tincan_protocol::ack::SeqSet;
-use tincan_protocol::content::{Body, DeviceAck, Receipt};
+use tincan_protocol::content::{Body, Content, DeviceAck, Receipt};
+use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::limits::RECEIPT_RANGES_MAX;
+use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
-use crate::pair::{Pair, run_link, run_mailbox, texts};
+use crate::pair::{Frame, Pair, run_link, run_mailbox, texts};
 
 /// Side 1 says that it has these of side 0, and has shown so many of them.
 fn acknowledge(pair: &mut Pair, received: SeqSet, read_up_to: u64) {
@@ -170,4 +175,115 @@ fn a_new_link_is_told_at_once_up_to_where_everything_should_have_come() {
     assert_eq!(pair.sides[0].states[&1], DeliveryState::SentToRelay);
     pair.link_up();
     assert_eq!((pair.wires[0].len(), pair.wires[1].len()), (0, 1));
+}
+
+#[test]
+fn a_receipt_that_a_full_mailbox_refuses_is_deposited_again_later() {
+    let mut pair = Pair::new();
+    pair.relay(1, true);
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    run_link(&mut pair);
+    pair.link_down();
+    pair.sides[0].mailbox.full = true;
+    pair.advance(Duration::from_millis(600));
+    assert_eq!(pair.sides[0].mailbox.tries, 1, "refused");
+    // An answer to something else changes nothing.
+    pair.input(
+        1,
+        Input::DepositRefused {
+            id: EnvelopeId::of(b"another one"),
+            reason: RefusedDeposit::QueueFull,
+            retry_after: Some(Duration::from_secs(3600)),
+        },
+    );
+    pair.step(1);
+    pair.sides[0].mailbox.full = false;
+    pair.advance(Duration::from_secs(60));
+    assert_eq!(pair.sides[0].mailbox.deposits(), 1);
+}
+
+#[test]
+fn what_was_read_is_told_once() {
+    let mut pair = three_there();
+    for _ in 0..2 {
+        acknowledge(&mut pair, SeqSet::up_to(3), 2);
+    }
+    let read = |event: &&Event| {
+        let state = DeliveryState::Read;
+        matches!(event, Event::State { state: told, .. } if *told == state)
+    };
+    assert_eq!(pair.sides[0].events.iter().filter(read).count(), 1);
+}
+
+/// Side 1 says, receipt by receipt, that it has the first one and every second one after it; those that
+/// count as delivered.
+fn with_holes(ranges: usize) -> usize {
+    let mut pair = Pair::new();
+    let last = 2 * ranges as u64 + 1;
+    for number in 0..2 * ranges + 1 {
+        pair.send(0, &texts(number, 1));
+    }
+    pair.sides[1].durable.received = (1..=last).collect();
+    let alone: Vec<u64> = (3..=last).step_by(2).collect();
+    for some in alone.chunks(RECEIPT_RANGES_MAX) {
+        let mut received = SeqSet::up_to(1);
+        for &seq in some {
+            received.insert(seq);
+        }
+        acknowledge(&mut pair, received, 0);
+    }
+    let state = |seq: &u64| pair.sides[0].session.state_of(*seq);
+    let delivered = |seq: &u64| state(seq) == Some(DeliveryState::Delivered);
+    (1..=last).filter(delivered).count()
+}
+
+#[test]
+fn holes_are_remembered_up_to_a_bound() {
+    assert_eq!(with_holes(RECEIVED_RANGES), RECEIVED_RANGES + 1);
+    for more in [RECEIVED_RANGES + 1, RECEIVED_RANGES + 2] {
+        assert_eq!(with_holes(more), 1, "up to the first one");
+    }
+}
+
+#[test]
+fn what_somebody_else_has_sealed_is_not_shown_and_told() {
+    let mut pair = Pair::new();
+    pair.tolerate_misbehaviour(1);
+    pair.link_up();
+    let content = Content {
+        msg_id: MsgId::nil(),
+        seq: 1,
+        hlc: Hlc::default(),
+        body: Body::Text("it is me".into()),
+    };
+    let payload = encode_payload(vec![content.encode()]);
+    let stranger = DeviceId::from_bytes([3; 32]);
+    let generation = 1_u64.to_be_bytes();
+    let envelope = [&generation[..], stranger.as_bytes(), &payload].concat();
+    let via = Via::Link;
+    let envelope = envelope.into();
+    pair.input(1, Input::Envelope { via, envelope });
+    pair.step(1);
+    assert!(pair.sides[1].texts().is_empty());
+    let told = |event: &Event| matches!(event, Event::Misbehaved { .. });
+    assert!(pair.sides[1].events.iter().any(told));
+    // It is rid of it.
+    assert!(matches!(pair.wires[0].front(), Some(Frame::Stored(_))));
+}
+
+#[test]
+fn who_has_everything_meanwhile_is_told_nothing() {
+    let mut pair = Pair::new();
+    pair.send(0, &texts(0, 1));
+    pair.link_up();
+    assert_eq!(pair.wires[1].len(), 1, "the text");
+    // It had come another way.
+    pair.sides[1].durable.received = [1].into();
+    acknowledge(&mut pair, SeqSet::up_to(1), 0);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    pair.advance(Duration::from_secs(1));
+    let puts = pair.wires[1].iter();
+    let puts = puts.filter(|frame| matches!(frame, Frame::Put(_)));
+    assert_eq!(puts.count(), 1);
 }

@@ -140,11 +140,10 @@ impl Bench {
         self.row().queue_key().queue()
     }
 
-    /// A connection to the own relay is wanted; nobody answers.
-    pub(super) fn want_relay(&mut self) {
-        let server = self.server();
-        let state = RelayState::new(self.driver.dial_relay(&server));
-        self.driver.relays.insert(server, state);
+    /// A connection to a relay is wanted; nobody answers.
+    pub(super) fn want_relay(&mut self, server: &ServerUrl) {
+        let state = RelayState::new(self.driver.dial_relay(server));
+        self.driver.relays.insert(server.clone(), state);
     }
 
     pub(super) fn invite(&mut self, uses: u32) -> Invite {

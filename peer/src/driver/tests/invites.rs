@@ -56,7 +56,7 @@ async fn regression_who_asks_cannot_call_itself_an_address() {
 #[tokio::test]
 async fn regression_requests_beyond_the_limit_are_left_and_not_lost() {
     let mut ann = Bench::new("ann");
-    ann.want_relay();
+    ann.want_relay(&ann.server());
     let (invite, server) = (ann.invite(1_000), ann.server());
     let request = Bench::new("bob").ask(&mut ann, &invite);
     let mut others = Vec::new();

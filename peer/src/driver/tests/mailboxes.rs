@@ -77,7 +77,7 @@ async fn a_mailbox_that_no_relay_can_still_have_is_forgotten() {
 #[tokio::test]
 async fn regression_a_relay_that_is_never_content_gets_key_packages_once() {
     let mut ann = Bench::new("ann");
-    ann.want_relay();
+    ann.want_relay(&ann.server());
     let server = ann.server();
     ann.commit();
     let made = |ann: &mut Bench| {
@@ -121,7 +121,7 @@ async fn regression_what_only_a_later_version_can_read_is_bounded() {
 #[tokio::test]
 async fn regression_a_relay_that_has_no_key_packages_all_the_time_gets_no_end_of_them() {
     let mut ann = Bench::new("ann");
-    ann.want_relay();
+    ann.want_relay(&ann.server());
     let server = ann.server();
     let rows = |ann: &mut Bench| {
         ann.commit();
@@ -143,4 +143,37 @@ async fn regression_a_relay_that_has_no_key_packages_all_the_time_gets_no_end_of
     let first = made[0] / (KEY_PACKAGES_MAX + 1);
     assert!(first > 0, "{made:?}");
     assert!(made[59] <= first * PACKAGES_PER_HOUR as usize, "{made:?}");
+}
+
+/// Ann's own relay is there, with this store, and her mailbox for bob can be read.
+fn relay_is_there(ann: &mut Bench, store: u8) {
+    let (server, queue) = (ann.server(), ann.mailbox());
+    let store = StoreId::from_bytes([store; 16]);
+    for event in [RelayEvent::Up(store), RelayEvent::Subscribed(queue)] {
+        ann.driver.handle_relay(&server, event).unwrap();
+    }
+    ann.commit();
+}
+
+#[tokio::test]
+async fn regression_who_finds_another_store_at_the_own_relay_tells_contacts_what_they_should_have()
+{
+    let (mut ann, _bob) = ann_and_bob();
+    let (no, server) = (ann.no(), ann.server());
+    ann.want_relay(&server);
+    relay_is_there(&mut ann, 1);
+    let hello = Body::Text("hello".to_owned());
+    ann.driver.send_body(no, hello).unwrap();
+    let last = ann.contact().session.next_seq() - 1;
+    let to_announce = |ann: &mut Bench| {
+        let snapshot = ann.driver.turn.batch().unwrap().snapshot(no);
+        snapshot.unwrap().unwrap().to_announce
+    };
+    for (store, announced) in [(1, 0), (2, last)] {
+        ann.restart();
+        ann.want_relay(&server);
+        relay_is_there(&mut ann, store);
+        assert_eq!(to_announce(&mut ann), announced, "store {store}");
+        ann.commit();
+    }
 }

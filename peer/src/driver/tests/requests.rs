@@ -1,7 +1,11 @@
 //! What a stranger gets before somebody has said yes.
 
+use tincan_core::RefusedDeposit;
+use tincan_protocol::EnvelopeId;
+
 use super::bench::Bench;
 use super::links::knock;
+use crate::net::{DepositTag, Lost, RelayEvent};
 
 #[tokio::test]
 async fn regression_nobody_is_dialed_or_answered_before_acceptance() {
@@ -62,4 +66,32 @@ async fn who_was_rejected_asks_again_with_everything_that_was_said() {
         bob.take(envelope);
     }
     assert!(ann.contact().is_accepted() && bob.contact().is_accepted());
+}
+
+/// How many contacts bob has when the relay has refused his request to ann; before that the connection
+/// was lost, or it was not.
+fn after_a_refusal(lost: bool) -> usize {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(1);
+    bob.ask(&mut ann, &invite);
+    let (relay, no) = (ann.server(), bob.no());
+    bob.want_relay(&relay);
+    let id = EnvelopeId::of(b"the request");
+    let refused = RelayEvent::Refused {
+        tag: DepositTag { no, id },
+        reason: RefusedDeposit::Rejected,
+        retry_after: None,
+    };
+    let lost = lost.then(|| RelayEvent::Down(Lost::new("on its way")));
+    for event in lost.into_iter().chain([refused]) {
+        bob.driver.handle_relay(&relay, event).unwrap();
+    }
+    bob.restart();
+    bob.driver.conversations.len()
+}
+
+#[tokio::test]
+async fn regression_a_request_that_a_lost_answer_may_have_taken_is_kept_when_it_is_refused() {
+    assert_eq!(after_a_refusal(false), 0);
+    assert_eq!(after_a_refusal(true), 1);
 }

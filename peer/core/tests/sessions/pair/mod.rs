@@ -2,17 +2,18 @@
 //! thing that happens. What the protocol's invariants forbid panics on the spot.
 
 pub(crate) mod disk;
+mod mailbox;
+mod side;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use disk::Disk;
+use side::Side;
 use tincan_core::{
-    Config, DeliveryState, DeviceAt, Event, Input, Instant, Now, Output, RefusedDeposit, Session,
-    Transmit, Vault as _, Via,
+    Config, DeliveryState, Event, Input, Instant, Now, Output, RefusedDeposit, Transmit, Via,
 };
-use tincan_protocol::content::{Body, Content, Receipt};
+use tincan_protocol::content::Body;
 use tincan_protocol::wire::NackReason;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
@@ -20,50 +21,6 @@ use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 const BUSY: usize = 100_000;
 
 const START_MS: u64 = 1_900_000_000_000;
-
-/// A side of the pair.
-pub(crate) struct Side {
-    device: DeviceId,
-    remote: DeviceId,
-    pub(crate) session: Session,
-    /// The open transaction.
-    working: Disk,
-    /// What a crash leaves.
-    pub(crate) durable: Disk,
-    /// What waits for the commit.
-    uncommitted: VecDeque<Output>,
-    pub(crate) states: BTreeMap<u64, DeliveryState>,
-    pub(crate) events: Vec<Event>,
-    next_in_order: u64,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) relay_up: bool,
-    restarts: u64,
-    tolerant: bool,
-}
-
-/// The relay's queue for one side.
-#[derive(Default)]
-pub(crate) struct Mailbox {
-    next_index: u64,
-    entries: VecDeque<(u64, Bytes)>,
-    known: std::collections::BTreeSet<EnvelopeId>,
-    delivered_up_to: u64,
-    pub(crate) full: bool,
-    /// Deposits that were tried, taken or not.
-    pub(crate) tries: usize,
-}
-
-impl Mailbox {
-    /// Envelopes that were ever taken.
-    pub(crate) fn deposits(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Envelopes that wait.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-}
 
 /// A frame on the direct link.
 #[derive(Clone, Debug)]
@@ -212,20 +169,26 @@ impl Pair {
         }
     }
 
-    /// The relay of a side loses what it kept for it. `told`: as a whole, so that the other side
-    /// learns of it when it comes back; otherwise nobody notices.
+    /// The relay of a side loses what it kept for it. `told`: as a whole, so that both sides learn of it
+    /// when it comes back; otherwise nobody notices.
     pub(crate) fn lose_mailbox(&mut self, at: usize, told: bool) {
         let mailbox = &mut self.sides[at].mailbox;
         mailbox.entries.clear();
         mailbox.known.clear();
         if told {
-            let was_up = self.sides[1 - at].relay_up;
-            self.relay(1 - at, false);
-            self.input(1 - at, Input::RelayForgot);
-            self.step(1 - at);
-            if was_up {
-                self.relay(1 - at, true);
-            }
+            self.begins_anew(1 - at, Input::RelayForgot);
+            self.begins_anew(at, Input::MailboxForgot);
+        }
+    }
+
+    /// A side is told so, before it finds its relay again.
+    fn begins_anew(&mut self, at: usize, input: Input) {
+        let was_up = self.sides[at].relay_up;
+        self.relay(at, false);
+        self.input(at, input);
+        self.step(at);
+        if was_up {
+            self.relay(at, true);
         }
     }
 
@@ -431,145 +394,6 @@ impl Pair {
         }
         self.sides[at].see(&event);
         self.sides[at].events.push(event);
-    }
-}
-
-impl Side {
-    fn new(device: DeviceId, remote: DeviceId, config: &Config, now: Now) -> Self {
-        let disk = Disk::new(device);
-        let devices = DeviceAt {
-            local: device,
-            remote,
-        };
-        Self {
-            device,
-            remote,
-            session: Session::new(config.clone(), devices, 1, now),
-            working: disk.clone(),
-            durable: disk,
-            uncommitted: VecDeque::new(),
-            states: BTreeMap::new(),
-            events: Vec::new(),
-            next_in_order: 1,
-            mailbox: Mailbox::default(),
-            relay_up: false,
-            restarts: 0,
-            tolerant: false,
-        }
-    }
-
-    fn restart(&mut self, config: &Config, now: Now) {
-        self.restarts += 1;
-        self.uncommitted.clear();
-        self.working = self.durable.clone();
-        let devices = DeviceAt {
-            local: self.device,
-            remote: self.remote,
-        };
-        let seed = self.restarts;
-        self.session = match &self.durable.snapshot {
-            None => Session::new(config.clone(), devices, seed, now),
-            Some(snapshot) => {
-                let config = config.clone();
-                Session::restore(config, devices, seed, snapshot, &self.durable, now).unwrap()
-            }
-        };
-        // Events between the last commit and the crash may never have been shown.
-        self.next_in_order = 1;
-    }
-
-    /// Applies what is to be persisted to the open transaction and queues the rest behind it.
-    fn collect(&mut self) {
-        let mut outputs = 0;
-        while let Some(output) = self.session.poll_output() {
-            outputs += 1;
-            assert!(outputs < BUSY, "outputs without an end");
-            match output {
-                Output::Persist(row) => self.working.apply(row),
-                other => self.uncommitted.push_back(other),
-            }
-        }
-    }
-
-    fn state(&mut self, seq: u64, state: DeliveryState) {
-        let old = self.states.insert(seq, state);
-        let healed = old == Some(DeliveryState::Failed) && state >= DeliveryState::Delivered;
-        // A resent envelope is handed over again, so the same state may be said twice, and a
-        // crash may make the session say what it has said before.
-        let again = self.restarts > 0 || self.session.state_of(seq).is_none();
-        assert!(
-            old <= Some(state) || healed || again,
-            "seq {seq}: {old:?} -> {state:?}"
-        );
-    }
-
-    fn see(&mut self, event: &Event) {
-        match event {
-            Event::Received {
-                content,
-                late: false,
-                ..
-            } => {
-                assert!(
-                    content.seq >= self.next_in_order,
-                    "out of order: {}",
-                    content.seq
-                );
-                self.next_in_order = content.seq + 1;
-            }
-            Event::Misbehaved { .. } if self.tolerant => {}
-            Event::Misbehaved { what } => panic!("an honest side {what}"),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn device(&self) -> DeviceId {
-        self.device
-    }
-
-    /// A receipt that this side's program would never make, sealed by it.
-    pub(crate) fn forged_receipt(&mut self, device: DeviceId, received: u64) -> Bytes {
-        let received = tincan_protocol::ack::SeqSet::up_to(received);
-        let ack = tincan_protocol::content::DeviceAck {
-            device,
-            received,
-            read_up_to: 0,
-        };
-        let body = Body::Receipt(Receipt {
-            acks: vec![ack],
-            ..Receipt::default()
-        });
-        self.sealed(body)
-    }
-
-    /// Something without a number, sealed by this side's device whatever its session thinks.
-    pub(crate) fn sealed(&mut self, body: Body) -> Bytes {
-        let content = Content {
-            msg_id: MsgId::nil(),
-            seq: 0,
-            hlc: Default::default(),
-            body,
-        };
-        let payload = tincan_protocol::envelope::encode_payload(vec![content.encode()]);
-        self.working.seal(payload).unwrap()
-    }
-
-    pub(crate) fn texts(&self) -> Vec<String> {
-        let contents = self
-            .durable
-            .timeline
-            .values()
-            .map(|bytes| Content::decode(bytes).unwrap());
-        let contents: Vec<_> = contents.collect();
-        assert!(
-            contents.is_sorted_by_key(|content| content.seq),
-            "timeline against seq"
-        );
-        let texts = contents.into_iter().map(|content| match content.body {
-            Body::Text(text) => text,
-            other => panic!("{other:?}"),
-        });
-        texts.collect()
     }
 }
 
