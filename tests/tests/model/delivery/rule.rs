@@ -31,14 +31,18 @@ rules! {
     StoredIsNotDelivery in link(ONE.keys(1)) => COMMITTED;
     /// What was told is not told again.
     ToldOnce in both(ONE.keys(1).link_losses(1)) => FORWARD;
+    /// What was told as sent does not wait again, however often it has to be sent.
+    SentStaysSent in relay(ONE.forgets(1).refusals(1)) => FORWARD;
     /// What was in flight on a lost link is sent again.
     LinkLossFreesInFlight in link(ONE.link_losses(1)) => ENDS;
     /// And what was in flight to a lost relay.
     RelayLossFreesInFlight in relay(ONE.relay_losses(1).refusals(1)) => RESTS;
     /// A relay that has begun anew is given everything again.
     RelayForgotReloads in relay(ONE.forgets(1)) => ENDS;
-    /// And the receipt that was there as well.
-    ForgottenReceiptOwed in relay(ONE.forgets(1)) => ENDS;
+    /// Whose relay it is says what they know: receipts and questions that were there come again.
+    ForgottenWordsProvoked in relay(ONE.forgets(1).keys(1)) => ENDS;
+    /// And, when it is stored, up to where everything should have come.
+    ForgottenSentAnnounced in relay(ONE.forgets(2).keys(1)) => ENDS;
     /// What is pending is read back after a restart.
     RestartReloads in link(ONE.crashes(1)) => ENDS;
     /// That a receipt is owed is durable.

@@ -25,6 +25,7 @@ pub(crate) enum Input {
     RelayUp,
     RelayDown,
     RelayForgot,
+    MailboxForgot,
     MailboxUp,
     MailboxDrained,
     MailboxDown,
@@ -130,6 +131,7 @@ impl Turn<'_> {
             Input::RelayUp => self.side.memory.relay_up = true,
             Input::RelayDown => self.relay_down(),
             Input::RelayForgot => self.relay_forgot(),
+            Input::MailboxForgot => self.say_what_is_known(),
             Input::MailboxUp => self.side.memory.mailbox = Reading::Begun,
             Input::MailboxDrained => self.side.memory.mailbox = Reading::Drained,
             Input::MailboxDown => self.side.memory.mailbox = Reading::Down,
@@ -333,14 +335,15 @@ impl Turn<'_> {
 
     fn link_up(&mut self) {
         self.set_link(true);
-        let last = self.side.disk.next_seq - 1;
-        let announces = !self.lacks(Rule::StoredAnnounced);
         let memory = &mut self.side.memory;
         if memory.ask_again != Due::No {
             memory.ask_again = Due::Now;
         }
-        memory.to_announce = Some(last).filter(|_| announces);
-        if announces && self.side.disk.delivered.cumulative() < self.stored_up_to() {
+        if self.lacks(Rule::StoredAnnounced) {
+            return;
+        }
+        self.announce_when_stored();
+        if self.side.disk.delivered.cumulative() < self.stored_up_to() {
             self.seal_control_now();
         }
     }
@@ -364,8 +367,15 @@ impl Turn<'_> {
         }
         self.side.memory.next_load = 1;
         self.unread = true;
-        let received = self.side.disk.received.highest() > 0;
-        if received && !self.lacks(Rule::ForgottenReceiptOwed) {
+    }
+
+    fn say_what_is_known(&mut self) {
+        if !self.lacks(Rule::ForgottenSentAnnounced) {
+            self.announce_when_stored();
+        }
+        let disk = &self.side.disk;
+        let met = disk.next_seq > 1 || disk.received.highest() > 0;
+        if met && !self.lacks(Rule::ForgottenWordsProvoked) {
             self.owe_receipt();
         }
     }
@@ -374,12 +384,21 @@ impl Turn<'_> {
         self.side.memory.first_pending(self.side.disk.next_seq) - 1
     }
 
+    fn announce_when_stored(&mut self) {
+        let disk = &mut self.side.disk;
+        let last = disk.next_seq - 1;
+        if disk.delivered.cumulative() < last {
+            disk.to_announce = Some(last);
+        }
+    }
+
     fn announce(&mut self) {
         let stored_up_to = self.stored_up_to();
-        let to_announce = &mut self.side.memory.to_announce;
+        let to_announce = &mut self.side.disk.to_announce;
         if let Some(up_to) = to_announce.take_if(|up_to| stored_up_to >= *up_to)
             && self.side.disk.delivered.cumulative() < up_to
         {
+            self.side.disk.receipt_pending = true;
             self.seal_control_now();
         }
     }
@@ -485,8 +504,10 @@ impl Turn<'_> {
     }
 
     fn wait_for(&mut self, seq: u8, reason: Reason) {
+        let any = self.lacks(Rule::SentStaysSent);
         let mut entries = self.side.memory.window.iter_mut();
         if let Some(entry) = entries.find(|entry| entry.seq == seq)
+            && (any || !entry.told)
             && entry.waiting.replace(reason) != Some(reason)
         {
             self.side.held.push(Out::Waiting { seq, reason });

@@ -126,9 +126,13 @@ pub(crate) struct Disk {
     pub(crate) asks: Vec<Env>,
     pub(crate) receipt_pending: bool,
     pub(crate) announced: u8,
+    /// Once everything up to here is stored, the other side is told so.
+    pub(crate) to_announce: Option<u8>,
     /// The other side's relay has begun anew, which this device has not dealt with yet. Not a row of
     /// its own: the relay's name there and the name noted here differ.
     pub(crate) relay_is_new: bool,
+    /// The same of this device's own relay.
+    pub(crate) mailbox_is_new: bool,
 }
 
 impl Disk {
@@ -155,7 +159,9 @@ impl Disk {
             asks: Vec::new(),
             receipt_pending: false,
             announced: 0,
+            to_announce: None,
             relay_is_new: false,
+            mailbox_is_new: false,
         }
     }
 
@@ -300,7 +306,6 @@ pub(crate) struct Memory {
     pub(crate) ask_again: Due,
     /// Unreadable envelopes have been asked for a moment ago.
     pub(crate) asks_paced: bool,
-    pub(crate) to_announce: Option<u8>,
 }
 
 /// What waits for the commit.

@@ -1,5 +1,7 @@
 //! What comes of an action: in a session, on the link, at the relay.
 
+use tincan_core::DeliveryState;
+
 use super::Delivery;
 use super::actions::Action;
 use super::budget::Bounds;
@@ -309,7 +311,12 @@ impl Step {
                     broken.get_or_insert(Invariant::Forward);
                 }
             }
-            Out::Waiting { .. } | Out::Received { .. } | Out::Gap(_) => {}
+            Out::Waiting { seq, .. } => {
+                if !sides[at].tell(seq, DeliveryState::Pending) {
+                    broken.get_or_insert(Invariant::Forward);
+                }
+            }
+            Out::Received { .. } | Out::Gap(_) => {}
         }
     }
 
@@ -369,6 +376,9 @@ impl Step {
                 turn.input(Input::RelayForgot);
             }
             turn.input(Input::RelayUp);
+            if std::mem::take(&mut turn.side.disk.mailbox_is_new) {
+                turn.input(Input::MailboxForgot);
+            }
             turn.input(Input::MailboxUp);
         });
         self.state.mailboxes[at].subscribe();
@@ -397,6 +407,7 @@ impl Step {
             ..Mailbox::default()
         };
         self.state.sides[1 - of].disk.relay_is_new |= told;
+        self.state.sides[of].disk.mailbox_is_new |= told;
         for at in 0..2 {
             if self.state.sides[at].memory.relay_up {
                 self.relay_down(at);

@@ -234,14 +234,14 @@ impl Names<'_> {
         durable: Vec<Row>,
     ) -> Side {
         let side = &real.sides[at];
-        let [new, durably_new] = side.relay_is_new;
+        let [anew, durably_anew] = side.anew;
         Side {
-            disk: self.disk(side, &side.working, working, new),
+            disk: self.disk(side, &side.working, working, anew),
             durable: Some(Box::new(self.disk(
                 side,
                 &side.durable,
                 durable,
-                durably_new,
+                durably_anew,
             ))),
             memory: Memory {
                 relay_up: side.connection.is_some(),
@@ -257,7 +257,7 @@ impl Names<'_> {
         side: &real::Side,
         disk: &core_disk::Disk,
         outbox: Vec<Row>,
-        relay_is_new: bool,
+        anew: real::Anew,
     ) -> Disk {
         let nothing = tincan_core::Snapshot {
             next_seq: 1,
@@ -299,7 +299,9 @@ impl Names<'_> {
             asks: snapshot.resend_asks.iter().map(id).collect(),
             receipt_pending: snapshot.receipt_pending,
             announced: snapshot.announced as u8,
-            relay_is_new,
+            to_announce: (snapshot.to_announce > 0).then_some(snapshot.to_announce as u8),
+            relay_is_new: anew.theirs,
+            mailbox_is_new: anew.own,
         }
     }
 }

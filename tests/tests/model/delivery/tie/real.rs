@@ -60,6 +60,14 @@ pub(super) enum Push {
     Drained,
 }
 
+/// Which relays have begun anew, and nothing was made of it yet.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Anew {
+    /// The other side's.
+    pub(super) theirs: bool,
+    pub(super) own: bool,
+}
+
 pub(super) struct Side {
     pub(super) device: DeviceId,
     remote: DeviceId,
@@ -67,7 +75,7 @@ pub(super) struct Side {
     pub(super) working: Disk,
     pub(super) durable: Disk,
     /// With `working` and `durable`, for what the core leaves to its caller.
-    pub(super) relay_is_new: [bool; 2],
+    pub(super) anew: [Anew; 2],
     pub(super) held: VecDeque<Out>,
     pub(super) told: Vec<DeliveryState>,
     pub(super) now: Now,
@@ -216,7 +224,7 @@ impl Real {
         let side = &mut self.sides[at];
         side.durable = side.working.clone();
         side.committed_ms = side.now.unix_ms;
-        side.relay_is_new[1] = side.relay_is_new[0];
+        side.anew[1] = side.anew[0];
         let held = std::mem::take(&mut side.held);
         for out in held.into_iter().take(left) {
             self.leave(at, out, relay);
@@ -242,7 +250,8 @@ impl Real {
                 return;
             }
             Out::State { seq, state } => return self.sides[at].tell(seq, state),
-            Out::Waiting { .. } | Out::Received { .. } | Out::Gap(_) => return,
+            Out::Waiting { seq, .. } => return self.sides[at].tell(seq, DeliveryState::Pending),
+            Out::Received { .. } | Out::Gap(_) => return,
         };
         if self.link {
             self.wires[1 - at].push_back(frame);
@@ -322,10 +331,14 @@ impl Real {
     }
 
     fn relay_up(&mut self, at: usize, relay: &mut Relay) {
-        if std::mem::take(&mut self.sides[at].relay_is_new[0]) {
+        let anew = std::mem::take(&mut self.sides[at].anew[0]);
+        if anew.theirs {
             self.input(at, Input::RelayForgot);
         }
         self.input(at, Input::RelayUp);
+        if anew.own {
+            self.input(at, Input::MailboxForgot);
+        }
         self.input(at, Input::MailboxUp);
         let connection = relay.connect();
         self.sides[at].connection = Some(connection);
@@ -347,8 +360,11 @@ impl Real {
     fn relay_loses(&mut self, of: usize, told: bool, relay: &mut Relay) {
         self.sides[of].queue = relay.queue(QueueKind::Mailbox);
         self.sides[of].known.clear();
-        for new in &mut self.sides[1 - of].relay_is_new {
-            *new |= told;
+        for anew in &mut self.sides[1 - of].anew {
+            anew.theirs |= told;
+        }
+        for anew in &mut self.sides[of].anew {
+            anew.own |= told;
         }
         for at in 0..2 {
             if self.sides[at].connection.is_some() {
@@ -393,7 +409,7 @@ impl Side {
             session: Session::new(Config::default(), devices, 1, now),
             working: Disk::new(device),
             durable: Disk::new(device),
-            relay_is_new: [false; 2],
+            anew: Default::default(),
             held: VecDeque::new(),
             told: Vec::new(),
             now,
@@ -415,7 +431,7 @@ impl Side {
         self.pushes.clear();
         self.working = self.durable.clone();
         self.now.unix_ms = self.committed_ms;
-        self.relay_is_new[0] = self.relay_is_new[1];
+        self.anew[0] = self.anew[1];
         let devices = DeviceAt {
             local: self.device,
             remote: self.remote,
