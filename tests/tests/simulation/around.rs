@@ -43,11 +43,14 @@ pub(crate) enum Effect {
     Journal(u64, Vec<JournalEvent>),
 }
 
-/// An effect, and how often the disk had been synced then.
+/// An effect, and the disk as it was then.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) effect: Effect,
+    /// How often it had been synced.
     pub(crate) syncs: u64,
+    /// Whether it had everything that was written.
+    pub(crate) is_synced: bool,
 }
 
 /// Which encryption a schedule has.
@@ -152,8 +155,12 @@ impl Around {
     }
 
     fn push(&self, effect: Effect) {
-        let syncs = self.disk.syncs();
-        self.shared().effects.push(Done { effect, syncs });
+        let done = Done {
+            effect,
+            syncs: self.disk.syncs(),
+            is_synced: self.disk.is_synced(),
+        };
+        self.shared().effects.push(done);
     }
 
     fn dials(&self) -> DialId {

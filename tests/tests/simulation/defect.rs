@@ -11,13 +11,16 @@ pub(crate) enum Defect {
     RelaysDoNotSync,
     /// Relays delete one envelope more than was acknowledged.
     RelaysDeleteTooMuch,
+    /// Relays delete what somebody acknowledges who has not the mailbox's key.
+    RelaysObeyAnybody,
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 3] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::PeersDoNotSync,
         Self::RelaysDoNotSync,
         Self::RelaysDeleteTooMuch,
+        Self::RelaysObeyAnybody,
     ];
 
     /// How failures that it causes begin: with the invariants that it breaks.
@@ -25,7 +28,7 @@ impl Defect {
         match self {
             Self::PeersDoNotSync => &["1:"],
             Self::RelaysDoNotSync => &["2:", "11:", "the relay does not start"],
-            Self::RelaysDeleteTooMuch => &["2:"],
+            Self::RelaysDeleteTooMuch | Self::RelaysObeyAnybody => &["2:"],
         }
     }
 
@@ -36,6 +39,11 @@ impl Defect {
             Self::RelaysDeleteTooMuch => {
                 for relay in &mut world.relays {
                     relay.deletes_too_much = true;
+                }
+            }
+            Self::RelaysObeyAnybody => {
+                for relay in &mut world.relays {
+                    relay.obeys_anybody = true;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A relay: its real sessions, mailboxes and store, on a disk of ours, without sockets and threads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redb::{Database, DatabaseError};
+use tincan_protocol::QueueId;
 use tincan_protocol::origin::Origin;
-use tincan_protocol::wire::{Frame as _, RelayReply, RelayRequest, relay_request};
+use tincan_protocol::wire::{self, Frame as _, RelayReply, RelayRequest, relay_request};
 use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{
-    ConnectionId, Mailboxes, Operation, Outcome, Output, Session, Step, Ticket,
+    Command, ConnectionId, Mailboxes, Operation, Outcome, Output, Session, Step, Ticket,
 };
-use tincan_relay::store::{Read, RedbStore, Store as _};
+use tincan_relay::store::{Read, RedbStore, Store as _, Write};
 
 use crate::disk::Disk;
 use crate::fuse::Fuse;
@@ -36,6 +37,8 @@ pub(crate) struct Relay {
     book: MailboxBook,
     /// It deletes one envelope more than was acknowledged: a defect.
     pub(crate) deletes_too_much: bool,
+    /// It deletes what anybody acknowledges: a defect.
+    pub(crate) obeys_anybody: bool,
     /// After how many operations the next process dies.
     doom: Option<u16>,
     /// Its wall clock was set by that much, milliseconds.
@@ -74,6 +77,7 @@ impl Relay {
             process: None,
             book: MailboxBook::default(),
             deletes_too_much: false,
+            obeys_anybody: false,
             doom: None,
             jump_ms: 0,
             jumps: (0, 0),
@@ -239,6 +243,13 @@ impl Relay {
             return Vec::new();
         };
         self.book.asked(connection, &frame);
+        if self.obeys_anybody
+            && let Some((id, command)) = acknowledgement(&frame)
+        {
+            let id_of = ConnectionId(connection);
+            process.mailboxes.handle_command(id_of, id, command);
+            return self.outputs();
+        }
         let frame = if self.deletes_too_much {
             acknowledge_more(frame)
         } else {
@@ -267,6 +278,41 @@ impl Relay {
         }
     }
 
+    /// Somebody who knows the name of a mailbox, as all do who write there, would read it, empty it and delete
+    /// it, and has not its key.
+    pub(crate) fn intrude(
+        &mut self,
+        connection: u64,
+        origin: Origin,
+        now: Duration,
+    ) -> Vec<ToClient> {
+        let Some(queue) = self.book.queues().next() else {
+            return Vec::new();
+        };
+        let (queue, after_index) = (queue.to_vec(), 0);
+        let subscribe = wire::Subscribe {
+            queue: queue.clone(),
+            after_index,
+        };
+        let ack = wire::AckUpTo {
+            queue: queue.clone(),
+            index: u64::MAX - 1,
+        };
+        let kinds = [
+            relay_request::Kind::Subscribe(subscribe),
+            relay_request::Kind::AckUpTo(ack),
+            relay_request::Kind::QueueDelete(wire::QueueDelete { queue }),
+        ];
+        let mut all = self.open(connection, origin, now);
+        for (id, kind) in (1..).zip(kinds) {
+            let kind = Some(kind);
+            let frame = RelayRequest { id, kind }.write();
+            all.extend(self.handle_frame(connection, frame));
+        }
+        all.extend(self.close(connection));
+        all
+    }
+
     /// One batch of the store.
     pub(crate) fn work(&mut self, now: Duration, right_ms: u64) -> Vec<ToClient> {
         let now_ms = right_ms.saturating_add_signed(self.jump_ms);
@@ -275,9 +321,13 @@ impl Relay {
         };
         let some = process.waiting.len().min(BATCH);
         let (mut tickets, mut writes) = (Vec::new(), Vec::new());
+        let mut filled = BTreeSet::new();
         for (ticket, operation) in process.waiting.drain(..some) {
             let outcome = match operation {
                 Operation::Write(write) => {
+                    if let Write::Deposit { queue, .. } = &write {
+                        filled.insert(*queue);
+                    }
                     tickets.push(ticket);
                     writes.push(write);
                     continue;
@@ -295,10 +345,16 @@ impl Relay {
         }
         let written = match process.store.commit(&writes, now_ms) {
             _ if self.fuse.is_burnt() => return Vec::new(),
-            Ok(written) => written
-                .into_iter()
-                .map(|written| Ok(Outcome::Written(written)))
-                .collect(),
+            Ok(written) => {
+                let limit = self.limits.mailbox_envelopes;
+                for queue in filled {
+                    check_count(&mut process.store, queue, limit);
+                }
+                let written = written.into_iter();
+                written
+                    .map(|written| Ok(Outcome::Written(written)))
+                    .collect()
+            }
             Err(error) => {
                 assert!(self.disk.is_full(), "the relay's store fails: {error}");
                 vec![Err(error); tickets.len()]
@@ -379,6 +435,34 @@ impl Relay {
     }
 }
 
+/// Invariant 9, of a mailbox that was written to. Envelopes go away from the front alone, so the first index
+/// tells how many there are, and the others need not be read; their bytes are counted when a process begins.
+fn check_count(store: &mut RedbStore, queue: QueueId, limit: u64) {
+    let first = Read {
+        queue,
+        after_index: 0,
+        max_entries: 1,
+        max_bytes: 0,
+    };
+    let page = store.read(&first).unwrap();
+    let Ok(page) = page else { return };
+    let count = page
+        .entries
+        .first()
+        .map_or(0, |(first, _)| page.last_index - first + 1);
+    assert!(count <= limit, "9: {count} envelopes in a mailbox");
+}
+
+fn acknowledgement(frame: &Bytes) -> Option<(u64, Command)> {
+    let request = RelayRequest::read(frame.clone()).ok()?;
+    let Some(relay_request::Kind::AckUpTo(ack)) = request.kind else {
+        return None;
+    };
+    let queue = QueueId::try_from(ack.queue.as_slice()).ok()?;
+    let index = ack.index;
+    Some((request.id, Command::Write(Write::Ack { queue, index })))
+}
+
 fn acknowledge_more(frame: Bytes) -> Bytes {
     match RelayRequest::read(frame.clone()) {
         Ok(RelayRequest {
@@ -390,5 +474,56 @@ fn acknowledge_more(frame: Bytes) -> Bytes {
             RelayRequest { id, kind }.write()
         }
         _ => frame,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tincan_protocol::{EnvelopeId, WriteToken};
+    use tincan_relay::store::QueueKind;
+
+    use super::*;
+
+    /// A relay with two envelopes in a mailbox, of which its book has one.
+    fn filled() -> Relay {
+        let mut relay = Relay::new(None, 1);
+        assert!(relay.start(Duration::ZERO));
+        let (queue, token) = (QUEUE, WriteToken::from_bytes([1; 16]).hash());
+        let kind = QueueKind::Mailbox;
+        let mut writes = vec![Write::Create { queue, kind, token }];
+        writes.extend([b"one", b"two"].map(|bytes| Write::Deposit {
+            queue,
+            token,
+            env_id: EnvelopeId::of(bytes),
+            envelope: Bytes::from_static(bytes),
+        }));
+        let process = relay.process.as_mut().unwrap();
+        process.store.commit(&writes, 1).unwrap();
+        relay.book.has_taken(queue, EnvelopeId::of(b"one"));
+        relay
+    }
+
+    const QUEUE: QueueId = QueueId::from_bytes([1; 32]);
+
+    #[test]
+    fn a_mailbox_may_be_full() {
+        let mut relay = filled();
+        relay.limits.mailbox_envelopes = 2;
+        relay.check_kept();
+        check_count(&mut relay.process.as_mut().unwrap().store, QUEUE, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "9: 2 envelopes in a mailbox")]
+    fn a_mailbox_that_is_written_to_beyond_its_limit() {
+        check_count(&mut filled().process.as_mut().unwrap().store, QUEUE, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "9: 2 envelopes of 6 bytes in a mailbox")]
+    fn a_mailbox_that_is_found_beyond_its_limit() {
+        let mut relay = filled();
+        relay.limits.mailbox_bytes = 5;
+        relay.check_kept();
     }
 }

@@ -62,6 +62,23 @@ impl Witness {
         self.0.lock().unwrap().packages.get(package).copied()
     }
 
+    /// A message has been sealed.
+    pub(crate) fn saw_sealed(&self, message: Vec<u8>, sealed: Sealed) {
+        let id = id_of_message(message);
+        self.0.lock().unwrap().sealed.insert(id, sealed);
+    }
+
+    /// A peer, whose disk had been synced so often, has opened a message.
+    pub(crate) fn saw_opened(&self, peer: usize, message: Vec<u8>, syncs: u64) {
+        let id = id_of_message(message);
+        self.0.lock().unwrap().opened.insert((peer, id), syncs);
+    }
+
+    /// A key package was made by somebody whose disk had been synced so often.
+    pub(crate) fn saw_made(&self, package: Vec<u8>, syncs: u64) {
+        self.0.lock().unwrap().packages.insert(package, syncs);
+    }
+
     /// Encryption that is looked at.
     pub(crate) fn watch(
         &self,
@@ -113,17 +130,14 @@ impl GroupCrypto for Watched {
             inside: inside.collect(),
             syncs: self.disk.syncs(),
         };
-        let id = id_of_message(sealed.clone());
-        self.witness.0.lock().unwrap().sealed.insert(id, envelope);
+        self.witness.saw_sealed(sealed.clone(), envelope);
         Ok(sealed)
     }
 
     fn open(&mut self, message: &[u8]) -> Result<Opened, OpenError> {
         let opened = self.inner.open(message)?;
-        let id = id_of_message(message.to_vec());
         let syncs = self.disk.syncs();
-        let mut seen = self.witness.0.lock().unwrap();
-        seen.opened.insert((self.peer, id), syncs);
+        self.witness.saw_opened(self.peer, message.to_vec(), syncs);
         Ok(opened)
     }
 
@@ -151,9 +165,7 @@ impl GroupCrypto for Watched {
 
     fn create_key_package(&mut self, last_resort: bool) -> Result<Vec<u8>, KeyPackageError> {
         let package = self.inner.create_key_package(last_resort)?;
-        let syncs = self.disk.syncs();
-        let mut seen = self.witness.0.lock().unwrap();
-        seen.packages.insert(package.clone(), syncs);
+        self.witness.saw_made(package.clone(), self.disk.syncs());
         Ok(package)
     }
 

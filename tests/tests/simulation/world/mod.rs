@@ -10,6 +10,8 @@ mod effects;
 mod network;
 mod processes;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +24,7 @@ use tincan_protocol::{EnvelopeId, QueueId};
 
 use crate::around::{Around, Crypto, DialId};
 use crate::disk::Disk;
+use crate::leaving::Leaving;
 use crate::links::{EndId, Links};
 use crate::machine::{Machine, Server};
 use crate::model::Model;
@@ -81,6 +84,7 @@ pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
     pub(crate) signaling: Signaling,
     pub(crate) model: Model,
+    leaving: Leaving,
     pub(crate) links: Links,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
@@ -151,6 +155,7 @@ impl World {
             relays,
             signaling: Signaling::new(rng.random()),
             model: Model::new(witness, identities),
+            leaving: Leaving::default(),
             links: Links::default(),
             connections: BTreeMap::new(),
             next_connection: 1,

@@ -98,7 +98,8 @@ impl World {
         let origin = server.url().origin();
         match server {
             Server::Relay(relay) => {
-                let outputs = self.relays[relay].open(id, origin, now);
+                let mut outputs = self.relays[relay].open(id, origin.clone(), now);
+                outputs.extend(self.relays[relay].intrude(u64::MAX - id, origin, now));
                 self.take_from_relay(relay, outputs);
             }
             Server::Signaling(_) => {
@@ -217,7 +218,7 @@ impl World {
                 return;
             };
             if server == Server::Signaling(0) {
-                self.signaling.handle_written(id, frame.len());
+                self.signaling.handle_written(id);
             }
             self.note_delivery(peer, &frame);
             let now = self.now;

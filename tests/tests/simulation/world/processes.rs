@@ -1,15 +1,30 @@
 //! Processes that begin, run and die.
 
 use rand::RngExt as _;
-use tincan_peer::simulation::{Buffer, Input, Node};
+use tincan_peer::simulation::{Buffer, ConversationNo, Input, Node};
 
 use super::{PEERS, World};
+use crate::leaving::Turn;
 use crate::machine::Server;
 
 /// A process may die or find its disk full, but what it finds on it makes sense: also a panic is called
 /// damage.
 fn check_is_no_damage(peer: usize, error: &str) {
     assert!(!error.contains("damaged"), "peer {peer}: {error}");
+}
+
+/// Whether it is full.
+pub(super) fn check_buffer(peer: usize, no: Option<ConversationNo>, buffer: Buffer) -> bool {
+    let Buffer {
+        what,
+        filled,
+        limit,
+    } = buffer;
+    assert!(
+        filled <= limit,
+        "9: {what} of {no:?} of peer {peer}: {filled}, at most {limit}",
+    );
+    filled == limit
 }
 
 impl World {
@@ -46,7 +61,7 @@ impl World {
                 let node = machine.node.as_ref().unwrap();
                 self.model.begins(peer, node);
                 self.read_journal(peer);
-                self.take_effects(peer);
+                self.take_effects(peer, None);
             }
             Err(error) => {
                 assert!(
@@ -108,11 +123,19 @@ impl World {
         let Some(node) = &mut machine.node else {
             return;
         };
+        let before = machine.disk.syncs();
         let result = node.turn(inputs);
         if let Err(error) = &result {
             check_is_no_damage(peer, &error.to_string());
         }
-        self.take_effects(peer);
+        let is_whole = result.is_ok() && !machine.around.fuse().is_burnt();
+        let turn = Turn {
+            before,
+            after: machine.disk.syncs(),
+            is_open: is_whole && node.has_uncommitted(),
+            is_whole,
+        };
+        self.take_effects(peer, Some(turn));
         let machine = &mut self.machines[peer];
         if machine.around.fuse().is_burnt() {
             self.tally.peers_killed_in_a_turn += 1;
@@ -131,20 +154,12 @@ impl World {
         }
     }
 
-    /// Invariant 9, of what a peer keeps in memory for each conversation.
+    /// Invariant 9, of what a peer keeps in memory: for each conversation, and beside them.
     fn check_buffers(&mut self, peer: usize) {
         let node = self.machines[peer].node.as_ref();
         for (no, buffer) in node.into_iter().flat_map(Node::buffers) {
-            let Buffer {
-                what,
-                filled,
-                limit,
-            } = buffer;
-            assert!(
-                filled <= limit,
-                "9: {what} of {no:?} of peer {peer}: {filled}, at most {limit}",
-            );
-            self.tally.full_buffers += u64::from(filled == limit);
+            let is_full = check_buffer(peer, no, buffer);
+            self.tally.full_buffers += u64::from(is_full);
         }
     }
 

@@ -1,19 +1,25 @@
 //! Direct links: real signed offers and answers, checked as a real link checks them, and a transport
 //! that delays, dies, goes silent, and (in schedules that want it) loses, repeats and swaps frames.
+//!
+//! Owns invariants 10 (both ends of a link that is made are compared) and 14, and 9 for what is in flight.
+
+mod statement;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use tincan_link::{DownReason, LinkEvent};
 use tincan_peer::simulation::{ConversationNo, Input, LinkStart, LinkStarted};
+use tincan_protocol::EnvelopeId;
 use tincan_protocol::link::{
-    Expected, LinkSignal, PROTO_MAJOR, PROTO_MINOR, Role, SeenSessions, SignedDescription,
-    Statement, verify,
+    Expected, LinkSignal, SeenSessions, SignedDescription, Statement, verify,
 };
 use tincan_protocol::wire::{Frame as _, GroupState, Hello, PeerFrame, peer_frame};
-use tincan_protocol::{EnvelopeId, LinkSessionId};
+
+use statement::{Party, sdp, statement};
 
 use crate::around::Around;
 
@@ -49,8 +55,8 @@ struct End {
 /// Who an answer must come from and be for.
 #[derive(Clone, Copy, Debug)]
 struct Parties {
-    me: (tincan_protocol::IdentityId, tincan_protocol::DeviceId),
-    from: (tincan_protocol::IdentityId, tincan_protocol::DeviceId),
+    me: Party,
+    from: Party,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,9 +170,14 @@ impl Links {
         });
         let mate = mates.map(|(&mate, _)| mate).next();
         if let Some(mate) = mate.filter(|mate| open(id.0, mate.0)) {
-            self.connect(id, mate, relayed);
-            self.connect(mate, id, relayed);
+            self.pair(id, mate, relayed);
         }
+    }
+
+    fn pair(&mut self, id: EndId, mate: EndId, relayed: bool) {
+        check_groups(&self.ends[&id].groups, &self.ends[&mate].groups);
+        self.connect(id, mate, relayed);
+        self.connect(mate, id, relayed);
     }
 
     fn connect(&mut self, id: EndId, mate: EndId, relayed: bool) {
@@ -417,39 +428,19 @@ impl End {
     }
 }
 
-fn sdp() -> String {
-    format!(
-        "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:sha-256 {}\r\n",
-        ["AB"; 32].join(":")
-    )
-}
-
-fn statement(
-    me: (tincan_protocol::IdentityId, tincan_protocol::DeviceId),
-    them: (tincan_protocol::IdentityId, tincan_protocol::DeviceId),
-    offer: Option<&Statement>,
-    around: &Around,
-) -> Statement {
-    let (mut session, mut nonce) = ([0; 16], [0; 32]);
-    around.fill(&mut session);
-    around.fill(&mut nonce);
-    Statement {
-        session: offer.map_or(LinkSessionId::from_bytes(session), |offer| offer.session),
-        role: if offer.is_some() {
-            Role::Answer
-        } else {
-            Role::Offer
-        },
-        from_identity: me.0,
-        from_device: me.1,
-        to_identity: them.0,
-        to_device: them.1,
-        nonce,
-        issued_ms: around.time().unix_ms,
-        proto_major: PROTO_MAJOR,
-        proto_minor: PROTO_MINOR,
-        fingerprint: [0xab; 32],
-        sdp_sha256: Sha256::digest(sdp().as_bytes()).into(),
-        bind: offer.map_or([0; 32], |offer| Sha256::digest(offer.encode()).into()),
+/// Invariant 10, of both ends of a link. The stand-in knows no epochs: each of its groups has one state, so with
+/// it this says no more than that both ends have the same group. Real MLS has its own authenticators, and one
+/// epoch as well, until there are commits.
+fn check_groups(ours: &[GroupState], theirs: &[GroupState]) {
+    for ours in ours {
+        let same = theirs
+            .iter()
+            .filter(|theirs| (&theirs.group_id, theirs.epoch) == (&ours.group_id, ours.epoch));
+        for theirs in same {
+            assert!(
+                ours.authenticator == theirs.authenticator,
+                "10: a group is forked"
+            );
+        }
     }
 }

@@ -1,16 +1,23 @@
 //! The reference model: what everybody was told, and what therefore has to be true.
 //!
-//! The numbers in the messages of failures are those of the invariants in `ARCHITECTURE.md`.
+//! [`told`] is what the two sides of a conversation hear while it goes on, [`end`] what must be the same at
+//! both when all has come to rest, [`tests`] shows each check failing. The numbers in the messages of failures
+//! are those of the invariants in `ARCHITECTURE.md`.
+
+mod end;
+#[cfg(test)]
+mod tests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tincan_peer::SendError;
 use tincan_peer::simulation::{ConversationNo, HistoryEntry, JournalEvent, Node};
-use tincan_protocol::ack::SeqSet;
-use tincan_protocol::content::Body;
 use tincan_protocol::{EnvelopeId, IdentityId, MsgId};
 use tokio::sync::oneshot;
+
+use told::Told;
 
 use crate::tally::Tally;
 use crate::witness::{Witness, message_id};
@@ -54,20 +61,6 @@ struct Text {
     to_asked: bool,
     /// The sender's user was told that it is durable.
     is_acked: bool,
-}
-
-/// What one side of a conversation was told.
-#[derive(Debug, Default)]
-struct Told {
-    /// The last message of the other side that was shown in order.
-    shown_up_to: u64,
-    shown: SeqSet,
-    gaps: SeqSet,
-    /// Messages that were shown after their gap.
-    late: u64,
-    /// How far own messages have come: 1 sent, 2 failed, 3 delivered (a late receipt), 4 read.
-    states: BTreeMap<u64, u8>,
-    failed: SeqSet,
 }
 
 /// What a peer has claimed since its last process began.
@@ -119,16 +112,7 @@ impl Model {
     pub(crate) fn count(&self, tally: &mut Tally) {
         tally.texts = self.texts.len() as u64;
         tally.friends = self.friends.len() as u64;
-        for told in self.told.values() {
-            tally.gaps += told.gaps.range_count() as u64;
-            tally.late += told.late;
-            tally.failed += told
-                .failed
-                .ranges()
-                .map(|(first, last)| last - first + 1)
-                .sum::<u64>();
-            tally.read += told.states.values().filter(|rank| **rank == READ).count() as u64;
-        }
+        self.told.values().for_each(|told| told.count(tally));
     }
 
     /// A user sends a text. `to_asked`: to somebody who has not answered their request yet.
@@ -309,13 +293,7 @@ impl Model {
                 }
                 JournalEvent::Gap { no, first, last } => {
                     let told = self.told.entry((peer, *no)).or_default();
-                    assert!(
-                        *last > told.shown_up_to,
-                        "5: a gap up to {last} is told after {} was shown",
-                        told.shown_up_to
-                    );
-                    told.gaps.insert_range(*first, *last);
-                    told.shown_up_to = told.shown_up_to.max(*last);
+                    told.misses(*first, *last);
                 }
                 JournalEvent::State {
                     no,
@@ -395,159 +373,8 @@ impl Model {
             );
         }
     }
-
-    /// At the end, when everything has come to rest.
-    pub(crate) fn complete(&self, nodes: &[&Node]) {
-        let histories: Vec<BTreeMap<usize, Conversation>> =
-            nodes.iter().map(|node| self.histories(node)).collect();
-        for (guest, host) in &self.friends {
-            let met = histories[*guest].contains_key(host) && histories[*host].contains_key(guest);
-            assert!(
-                met,
-                "4: {guest} was told that their request is on its way to {host}"
-            );
-            let history = &histories[*host][guest].history;
-            assert!(
-                history.iter().any(is_request),
-                "4: {host} was not shown what {guest} wrote in their request"
-            );
-        }
-        for (from, conversations) in histories.iter().enumerate() {
-            for (&to, conversation) in conversations {
-                let back = histories[to].get(&from);
-                self.compare((from, conversation), (to, back));
-            }
-            let own = conversations.values().flat_map(|one| &one.history);
-            let there: BTreeSet<MsgId> = own.filter(|one| one.is_ours).map(id).collect();
-            let texts = self.texts.iter();
-            let acked = texts.filter(|(_, text)| text.from == from && text.is_acked);
-            for (id, text) in acked {
-                assert!(there.contains(id), "{:?} is lost at its sender", text.text);
-            }
-        }
-    }
-
-    /// Everything that a peer has, by the other side.
-    fn histories(&self, node: &Node) -> BTreeMap<usize, Conversation> {
-        let all = node.conversations().into_iter().map(|view| {
-            let conversation = Conversation {
-                no: view.no,
-                history: node.history(view.no).unwrap(),
-            };
-            (self.peer(&view.with), conversation)
-        });
-        all.collect()
-    }
-
-    /// What one has sent is what the other one has, in this order, once.
-    fn compare(
-        &self,
-        (from, sender): (usize, &Conversation),
-        (to, receiver): (usize, Option<&Conversation>),
-    ) {
-        let failed = self.told.get(&(from, sender.no)).map(|told| &told.failed);
-        let ours = sender.history.iter().filter(|one| one.is_ours);
-        let sent: Vec<_> = ours.map(parts).collect();
-        let theirs = receiver.iter().flat_map(|receiver| &receiver.history);
-        let got: Vec<_> = theirs.filter(|one| !one.is_ours).map(parts).collect();
-        let ids: BTreeSet<_> = got.iter().map(|one| one.1).collect();
-        assert_eq!(
-            ids.len(),
-            got.len(),
-            "3: {to} has something of {from} twice"
-        );
-        assert!(
-            got.is_sorted_by_key(|one| one.0) && sent.is_sorted_by_key(|one| one.0),
-            "5: {from} to {to}: out of order"
-        );
-        let missing = sent.iter().filter(|one| !ids.contains(&one.1));
-        let told = receiver.and_then(|receiver| self.told.get(&(to, receiver.no)));
-        if let Some(told) = told {
-            let silent = missing.clone().find(|(seq, _, text)| {
-                text.is_some() && *seq < told.shown_up_to && !told.gaps.contains(*seq)
-            });
-            assert!(
-                silent.is_none(),
-                "5: {to} was not told that {silent:?} is missing"
-            );
-        }
-        let missing: Vec<_> = missing
-            .filter(|one| failed.is_none_or(|failed| !failed.contains(one.0)))
-            .collect();
-        assert!(missing.is_empty(), "4: {to} lacks of {from}: {missing:?}");
-        let sent: BTreeMap<_, _> = sent.iter().map(|one| (one.1, one)).collect();
-        for one in &got {
-            assert_eq!(
-                sent.get(&one.1),
-                Some(&one),
-                "{to} has what {from} did not send"
-            );
-            if let (Some(known), Some(text)) = (self.texts.get(&one.1), &one.2) {
-                assert_eq!((&known.text, known.from, known.to), (text, from, to));
-            }
-        }
-    }
-
-    fn peer(&self, identity: &IdentityId) -> usize {
-        let found = self.identities.iter().position(|one| one == identity);
-        found.expect("somebody of this world")
-    }
-}
-
-/// What one side has of a conversation.
-struct Conversation {
-    no: ConversationNo,
-    history: Vec<HistoryEntry>,
 }
 
 fn id(entry: &HistoryEntry) -> MsgId {
     entry.content.msg_id
-}
-
-fn is_request(entry: &HistoryEntry) -> bool {
-    matches!(&entry.content.body, Body::ContactRequest(request) if request.text.starts_with(CANARY))
-}
-
-fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {
-    let text = match &entry.content.body {
-        Body::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    (entry.content.seq, entry.content.msg_id, text)
-}
-
-/// The last of the states.
-const READ: u8 = 4;
-
-impl Told {
-    fn shows(&mut self, seq: u64) {
-        assert!(self.shown.insert(seq), "3: {seq} is shown twice");
-        if seq > self.shown_up_to {
-            self.shown_up_to = seq;
-        } else {
-            self.late += 1;
-            assert!(
-                self.gaps.contains(seq),
-                "5: {seq} is shown after {} without a gap",
-                self.shown_up_to
-            );
-        }
-    }
-
-    fn comes_to(&mut self, seq: u64, state: &str) {
-        let rank = match state {
-            "sent" => 1,
-            "failed" => {
-                self.failed.insert(seq);
-                2
-            }
-            "delivered" => 3,
-            "read" => READ,
-            // It waits again, or for another reason.
-            "pending" => return,
-            other => panic!("6: nobody knows the state {other}"),
-        };
-        let before = self.states.insert(seq, rank).unwrap_or(0);
-        assert!(before <= rank, "6: {seq} goes back to {state}");
-    }
 }
