@@ -21,7 +21,7 @@
 //! | `E2E_KEEP` | keeps the folder with all logs and profiles |
 //!
 //! ```text
-//! CRASH_ROUNDS=200 cargo nextest run --workspace --no-capture -E 'binary(crash)'
+//! CRASH_ROUNDS=200 cargo test --workspace --test crash -- --nocapture
 //! ```
 
 mod end;

@@ -2,7 +2,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `SOAK_MESSAGES` | messages between the two (default 50,000; the long form is 2,000,000) |
+//! | `SOAK_MESSAGES` | messages between the two (default 80,000; the long form is 2,000,000) |
 //! | `SOAK_RECONNECTS` | how often they connect again (default 15; the long form is 500) |
 //! | `SOAK_IDLE_S` | seconds of doing nothing that are measured (default 20; the long form is 120) |
 //! | `SOAK_OUT` | a folder for `soak.csv`, `soak.svg` and `reconnects.csv`; made if it is not there |
@@ -14,10 +14,10 @@
 //! ```
 //!
 //! "Flat", for memory: the median of the last third of all samples is not above that of the middle
-//! third by more than [`series::NOISE_KIB`] and a few bytes for each message or reconnect between the two. The
+//! third by more than [`series::NOISE_KIB`] (and a few KiB for each reconnect between the two). The
 //! first third is left out: caches fill in it. For descriptors and threads the same with
-//! [`series::FEW`]. What keeps the history must grow, with the
-//! messages and no faster: see [`messages`].
+//! [`series::FEW`]. The memory of peers that write is compared from the first third on, and what keeps the
+//! history must grow, with the messages and no faster: see [`messages`].
 
 mod idle;
 mod messages;
@@ -38,6 +38,13 @@ where
     let value = std::env::var(name).ok();
     let value = value.map(|value| value.parse().context(name)).transpose()?;
     Ok(value.unwrap_or(default))
+}
+
+/// For logs and profiles.
+fn folder() -> Result<tempfile::TempDir> {
+    let keep = std::env::var_os("E2E_KEEP").is_some();
+    let mut builder = tempfile::Builder::new();
+    Ok(builder.prefix("tincan-").disable_cleanup(keep).tempdir()?)
 }
 
 /// Where figures go, if somebody wants them.

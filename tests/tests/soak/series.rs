@@ -50,27 +50,35 @@ impl Series {
         Ok(self.rows.iter().map(|row| row[place]).collect())
     }
 
-    /// Fails unless the column is flat; see the head of the program. Returns the two medians.
-    pub(crate) fn check_flat(&self, name: &str, bound: u64) -> Result<(u64, u64)> {
-        let (middle, last) = self.medians(name)?;
-        ensure!(
-            last <= middle + bound,
-            "{name} grows: {middle} in the middle third, {last} in the last one, by more than {bound}: \
-             {:?}",
-            self.column(name)?
-        );
-        Ok((middle, last))
+    /// Fails unless the column is flat once its first third is over; see the head of the program.
+    pub(crate) fn check_flat(&self, name: &str, bound: u64) -> Result<()> {
+        let [_, middle, last] = self.thirds(name)?;
+        self.check_growth(name, middle, last, bound)
     }
 
-    /// The medians of the middle third and of the last one.
-    pub(crate) fn medians(&self, name: &str) -> Result<(u64, u64)> {
+    /// Fails unless the column is flat from its beginning.
+    pub(crate) fn check_flat_throughout(&self, name: &str, bound: u64) -> Result<()> {
+        let [first, _, last] = self.thirds(name)?;
+        self.check_growth(name, first, last, bound)
+    }
+
+    fn check_growth(&self, name: &str, before: u64, after: u64, bound: u64) -> Result<()> {
+        ensure!(
+            after <= before + bound,
+            "{name} grows from {before} to {after}, by more than {bound}: {:?}",
+            self.column(name)?
+        );
+        Ok(())
+    }
+
+    /// The medians of the three thirds.
+    pub(crate) fn thirds(&self, name: &str) -> Result<[u64; 3]> {
         let values = self.column(name)?;
         let third = values.len() / 3;
         ensure!(third >= 3, "{} samples are too few", values.len());
-        Ok((
-            median(&values[third..2 * third]),
-            median(&values[2 * third..]),
-        ))
+        let (first, rest) = values.split_at(third);
+        let (middle, last) = rest.split_at(third);
+        Ok([first, middle, last].map(median))
     }
 
     /// Writes it as comma-separated values.
@@ -113,5 +121,10 @@ mod tests {
             .check_flat("a", 10)
             .unwrap_err();
         of([1, 2].into_iter()).check_flat("a", 10).unwrap_err();
+        let soon_full = of((0..30).map(|x| 100 + x.min(10) * 50));
+        soon_full.check_flat_throughout("a", 10).unwrap_err();
+        of((0..30).map(|x| 100 + x))
+            .check_flat_throughout("a", 20)
+            .unwrap();
     }
 }
