@@ -21,6 +21,7 @@
 pub mod bounded;
 pub mod clients;
 pub mod core;
+pub mod link;
 pub mod mls;
 pub mod peer;
 pub mod protocol;

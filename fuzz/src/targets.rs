@@ -1,7 +1,7 @@
 //! The list of targets.
 
 use crate::seeds::{self, Seed};
-use crate::{clients, core, mls, peer, protocol, servers};
+use crate::{clients, core, link, mls, peer, protocol, servers};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,7 @@ macro_rules! for_each_target {
             protocol::invite,
             protocol::ids,
             protocol::server_url,
+            protocol::turn_url,
             protocol::phrase,
             protocol::client_message,
             protocol::server_message,
@@ -39,6 +40,8 @@ macro_rules! for_each_target {
             protocol::device_cert,
             protocol::sealed_box,
             core::session,
+            link::link_session,
+            link::link_candidates,
             servers::signal_session,
             servers::host_header,
             servers::turn_username,

@@ -18,7 +18,7 @@ use crate::script::Script;
 const PAUSE_MAX_MS: u64 = 20 * 24 * 3600 * 1000;
 
 /// The kinds of steps; a script names one by its place here.
-pub(crate) const STEPS: [Step; 28] = [
+pub(crate) const STEPS: [Step; 29] = [
     Step::Send,
     Step::Flush,
     Step::LinkUp,
@@ -47,6 +47,7 @@ pub(crate) const STEPS: [Step; 28] = [
     Step::Crash,
     Step::LoseKey,
     Step::Hasten,
+    Step::MailboxForgot,
 ];
 
 /// One kind of step.
@@ -93,6 +94,7 @@ pub(crate) enum Step {
     /// The ratchet has moved too far for one envelope.
     LoseKey,
     Hasten,
+    MailboxForgot,
 }
 
 /// Reads and plays one step.
@@ -199,6 +201,7 @@ pub(crate) fn play(script: &mut Script<'_>, world: &mut World) {
             world.lose_key(generation);
         }
         Step::Hasten => world.hasten(),
+        Step::MailboxForgot => world.input(Input::MailboxForgot),
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct World {
     own: Vec<EnvelopeId>,
     /// Envelopes that have come in.
     theirs: Vec<Bytes>,
+    /// The mailbox's index of the one that is coming in.
+    coming: Option<u64>,
     /// Own messages as the person knows them, and as they were at the last commit.
     states: BTreeMap<u64, DeliveryState>,
     durable_states: BTreeMap<u64, DeliveryState>,
@@ -71,6 +73,7 @@ impl World {
             waiting: VecDeque::new(),
             own: Vec::new(),
             theirs: Vec::new(),
+            coming: None,
             states: BTreeMap::new(),
             durable_states: BTreeMap::new(),
             next_shown: 1,
@@ -99,6 +102,13 @@ impl World {
     }
 
     pub(crate) fn input(&mut self, input: Input) {
+        self.coming = match &input {
+            Input::Envelope {
+                via: Via::Mailbox { index },
+                ..
+            } => Some(*index),
+            _ => None,
+        };
         self.session
             .handle_input(input, &mut self.working, self.now)
             .unwrap();
@@ -296,7 +306,8 @@ impl World {
                 );
             }
             Transmit::Nack { id, .. } => assert!(!self.working.seen.contains(id)),
-            Transmit::AckMailbox { .. } => {}
+            // An index takes with it what is before it: nothing that has not come is let go.
+            Transmit::AckMailbox { index } => assert_eq!(self.coming, Some(*index)),
         }
     }
 
@@ -352,6 +363,9 @@ impl World {
             }
             Event::Waiting { first, last, .. } => {
                 assert!(first <= last && *last < self.session.next_seq());
+                for seq in *first..=*last {
+                    self.check_state(seq, DeliveryState::Pending);
+                }
             }
             _ => {}
         }
@@ -387,6 +401,7 @@ fn check_bounds(snapshot: &Snapshot) {
     assert!(snapshot.resend_wanted.len() <= RESEND_WANTED);
     assert!(snapshot.resend_ids.len() <= RESEND_WANTED);
     assert!(snapshot.announced < u64::MAX && snapshot.next_shown >= 1);
+    assert!(snapshot.to_announce < snapshot.next_seq);
     assert!(snapshot.read_up_to < snapshot.next_shown);
     assert!(snapshot.read_by_peer < snapshot.next_seq);
 }

@@ -17,7 +17,7 @@ pub use said::{content, envelope, payload};
 pub use sealing::sealed_box;
 pub use signaling::{client_message, server_message};
 pub(crate) use urls::check_url;
-pub use urls::server_url;
+pub use urls::{server_url, turn_url};
 
 /// What the seeds are made with.
 pub(crate) mod shared {

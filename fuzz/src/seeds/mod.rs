@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod core;
+pub mod link;
 pub mod mls;
 pub mod peer;
 pub mod protocol;

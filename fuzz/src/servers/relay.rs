@@ -15,7 +15,7 @@ use tincan_protocol::origin::Origin;
 use tincan_protocol::wire::relay_reply::Kind as Reply;
 use tincan_protocol::wire::relay_request::Kind as Request;
 use tincan_protocol::wire::{self, Frame as _, RelayReply, RelayRequest};
-use tincan_protocol::{QueueId, WriteToken, relay_auth};
+use tincan_protocol::{EnvelopeId, QueueId, WriteToken, relay_auth};
 use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{
     Command, ConnectionId, Ending, Mailboxes, Operation, Outbound, Outcome, Output, Session,
@@ -92,6 +92,8 @@ struct World {
     store_fails: bool,
     mailboxes: Mailboxes,
     connections: Vec<Connection>,
+    /// What each index of a mailbox or log has ever stood for.
+    entries: BTreeMap<(QueueId, u64), EnvelopeId>,
     next: u64,
     now: Duration,
 }
@@ -147,6 +149,7 @@ impl World {
             store,
             store_fails: false,
             connections: Vec::new(),
+            entries: BTreeMap::new(),
             next: 0,
             now: Duration::ZERO,
         };
@@ -302,6 +305,10 @@ impl World {
         let now_ms = NOW_MS + u64::try_from(self.now.as_millis()).unwrap();
         match operation {
             Operation::Write(write) => {
+                if let Write::Delete { queue } = &write {
+                    // Another one under its name counts anew.
+                    self.entries.retain(|(of, _), _| of != queue);
+                }
                 let mut written = self.store.commit(&[write], now_ms)?;
                 Ok(Outcome::Written(written.remove(0)))
             }
@@ -353,6 +360,12 @@ impl World {
         let unacked = connection.unacked.entry(queue).or_default();
         *unacked += 1;
         assert!(*unacked <= WINDOW, "{unacked} without an ack");
+        let envelope = EnvelopeId::of(&deliver.envelope);
+        let first = *self
+            .entries
+            .entry((queue, deliver.index))
+            .or_insert(envelope);
+        assert_eq!(first, envelope, "index {} for two", deliver.index);
     }
 }
 

@@ -14,7 +14,7 @@ use tincan_protocol::{DeviceId, LinkSessionId};
 
 /// Signs the candidates that were gathered here.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     session: LinkSessionId,
     counter: u32,
     /// Whether the address behind a relayed candidate must stay unknown.
@@ -22,7 +22,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(session: LinkSessionId, hide_base: bool) -> Self {
+    /// For one session; with `hide_base` the address behind a relayed candidate stays unknown.
+    pub fn new(session: LinkSessionId, hide_base: bool) -> Self {
         Self {
             session,
             counter: 0,
@@ -32,7 +33,7 @@ impl Outgoing {
 
     /// The signal for a gathered candidate, or `None` if it is of no use to the other side or one
     /// too many.
-    pub(crate) fn sign(&mut self, line: String, key: &DeviceKey) -> Option<SignedCandidate> {
+    pub fn sign(&mut self, line: String, key: &DeviceKey) -> Option<SignedCandidate> {
         let address = CandidateLine::parse(&line)?.address();
         if address.ip().is_unspecified() || self.counter >= CANDIDATES_MAX {
             return None;
@@ -53,7 +54,7 @@ impl Outgoing {
 
 /// Checks the other side's candidates and holds them back until its description has been taken.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     session: LinkSessionId,
     device: DeviceId,
     loopback: bool,
@@ -66,26 +67,33 @@ pub(crate) struct Incoming {
 
 /// One way to the other side, for ICE.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
-    pub(crate) line: String,
-    pub(crate) host: IpAddr,
+pub struct Candidate {
+    /// The line as it was signed.
+    pub line: String,
+    /// The address in it.
+    pub host: IpAddr,
 }
 
 /// Why a candidate is not taken.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
+    /// Of an older session, or of one with somebody else.
     #[error("it belongs to another session")]
     Session,
+    /// Not signed by the other device, or beyond a limit.
     #[error(transparent)]
     Signed(#[from] LinkSignalError),
+    /// It came before, or two were signed under one number.
     #[error("its counter was used before")]
     Repeated,
+    /// Of no use, or harmful.
     #[error("it is not a UDP address of one other machine")]
     Address,
 }
 
 impl Incoming {
-    pub(crate) fn new(session: LinkSessionId, device: DeviceId, loopback: bool) -> Self {
+    /// For one session with this device; `loopback`: this machine's own addresses are taken too.
+    pub fn new(session: LinkSessionId, device: DeviceId, loopback: bool) -> Self {
         Self {
             session,
             device,
@@ -97,10 +105,10 @@ impl Incoming {
     }
 
     /// Takes a candidate; the answer is what may be handed to ICE now.
-    pub(crate) fn take(
-        &mut self,
-        candidate: SignedCandidate,
-    ) -> Result<Option<Candidate>, Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`]; then it changes nothing.
+    pub fn take(&mut self, candidate: SignedCandidate) -> Result<Option<Candidate>, Refused> {
         if candidate.session != self.session {
             return Err(Refused::Session);
         }
@@ -132,12 +140,12 @@ impl Incoming {
 
     /// Addresses that the other side has at TURN servers. ICE may have met such an address in a check
     /// before its candidate came, and then does not know what it is.
-    pub(crate) fn relays(&self) -> &[SocketAddr] {
+    pub fn relays(&self) -> &[SocketAddr] {
         &self.relays
     }
 
     /// The other side's description has been taken: what was held back may be used.
-    pub(crate) fn release(&mut self) -> Vec<Candidate> {
+    pub fn release(&mut self) -> Vec<Candidate> {
         self.waiting.take().unwrap_or_default()
     }
 }

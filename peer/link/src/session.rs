@@ -33,7 +33,7 @@ const REASON_MAX: usize = 128;
 
 /// What a message meant.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Received {
+pub enum Received {
     /// The other side is who it should be: frames flow from here on.
     Up(Hello),
     /// For the caller.
@@ -44,7 +44,7 @@ pub(crate) enum Received {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     phase: Phase,
     heartbeat: Heartbeat,
     hello: Option<Bytes>,
@@ -65,7 +65,7 @@ enum Phase {
 
 impl Session {
     /// A session begins when its offer or answer is made.
-    pub(crate) fn new(heartbeat: Duration, now: Instant) -> Self {
+    pub fn new(heartbeat: Duration, now: Instant) -> Self {
         Self {
             phase: Phase::Connecting {
                 until: now + CONNECT_TIMEOUT,
@@ -77,22 +77,17 @@ impl Session {
     }
 
     /// Whether the channel is still to be opened.
-    pub(crate) fn is_connecting(&self) -> bool {
+    pub fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::Connecting { .. })
     }
 
     /// Whether the caller's frames may leave.
-    pub(crate) fn is_up(&self) -> bool {
+    pub fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Up)
     }
 
     /// The channel is open, and the certificate behind it is the signed one.
-    pub(crate) fn handle_open(
-        &mut self,
-        transcript: Transcript,
-        groups: Vec<GroupState>,
-        now: Instant,
-    ) {
+    pub fn handle_open(&mut self, transcript: Transcript, groups: Vec<GroupState>, now: Instant) {
         let hello = Hello {
             transcript: transcript.as_bytes().to_vec(),
             proto_major: PROTO_MAJOR.into(),
@@ -107,11 +102,10 @@ impl Session {
     }
 
     /// One message of the channel.
-    pub(crate) fn handle_message(
-        &mut self,
-        message: Bytes,
-        now: Instant,
-    ) -> Result<Received, DownReason> {
+    ///
+    /// # Errors
+    /// Why the link is over.
+    pub fn handle_message(&mut self, message: Bytes, now: Instant) -> Result<Received, DownReason> {
         self.heartbeat.heard = true;
         let frame = PeerFrame::read(message).map_err(DownReason::BadFrame)?;
         match &self.phase {
@@ -153,15 +147,18 @@ impl Session {
 
     /// Time has passed. `listening` is false while the caller does not read its events: then the
     /// other side cannot be heard, and its silence means nothing.
-    pub(crate) fn handle_timeout(
-        &mut self,
-        listening: bool,
-        now: Instant,
-    ) -> Result<(), DownReason> {
-        match self.phase {
-            Phase::Connecting { until } if now >= until => Err(DownReason::ConnectTimeout),
-            Phase::Greeting { until, .. } if now >= until && listening => {
+    ///
+    /// # Errors
+    /// Why the link is over.
+    pub fn handle_timeout(&mut self, listening: bool, now: Instant) -> Result<(), DownReason> {
+        match &mut self.phase {
+            Phase::Connecting { until } if now >= *until => Err(DownReason::ConnectTimeout),
+            Phase::Greeting { until, .. } if now >= *until && listening => {
                 Err(DownReason::HelloTimeout)
+            }
+            Phase::Greeting { until, .. } if now >= *until => {
+                *until = now + HELLO_TIMEOUT;
+                Ok(())
             }
             Phase::Up => self.heartbeat.handle_timeout(listening, now),
             _ => Ok(()),
@@ -170,7 +167,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] wants to be called.
     #[must_use]
-    pub(crate) fn poll_timeout(&self) -> Instant {
+    pub fn poll_timeout(&self) -> Instant {
         match self.phase {
             Phase::Connecting { until } | Phase::Greeting { until, .. } => until,
             Phase::Up => self.heartbeat.next,
@@ -179,7 +176,7 @@ impl Session {
 
     /// The next frame that this side owes the other by itself.
     #[must_use]
-    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
         if let Some(hello) = self.hello.take() {
             return Some(hello);
         }
@@ -192,13 +189,13 @@ impl Session {
 
     /// The round trip of the last answered `Ping`; each is given once.
     #[must_use]
-    pub(crate) fn poll_round_trip(&mut self) -> Option<Duration> {
+    pub fn poll_round_trip(&mut self) -> Option<Duration> {
         self.heartbeat.round_trip.take()
     }
 }
 
 /// The frame that announces a deliberate end.
-pub(crate) fn bye(reason: &str) -> Bytes {
+pub fn bye(reason: &str) -> Bytes {
     PeerFrame::from(Kind::Bye(Bye {
         reason: shortened(reason.to_owned()),
     }))
@@ -206,7 +203,7 @@ pub(crate) fn bye(reason: &str) -> Bytes {
 }
 
 /// Whether a message is a `Bye`.
-pub(crate) fn is_bye(message: &Bytes) -> bool {
+pub fn is_bye(message: &Bytes) -> bool {
     matches!(
         PeerFrame::read(message.clone()),
         Ok(PeerFrame {

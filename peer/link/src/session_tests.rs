@@ -130,6 +130,20 @@ fn hello_is_said_once_and_in_time() {
     );
 }
 
+#[test]
+fn regression_while_nobody_listens_the_wait_for_hello_begins_anew() {
+    let now = Instant::now();
+    let mut session = greeting(now);
+    let due = session.poll_timeout();
+    assert_eq!(session.handle_timeout(false, due), Ok(()));
+    // It may be there, unread: whoever sleeps until then does not spin.
+    assert_eq!(session.poll_timeout(), due + HELLO_TIMEOUT);
+    assert_eq!(
+        session.handle_timeout(true, session.poll_timeout()),
+        Err(DownReason::HelloTimeout)
+    );
+}
+
 /// Runs the session's timers until it ends; how long that took from `now`.
 fn silence_until_down(session: &mut Session, listening: bool, now: Instant) -> Option<Duration> {
     for _ in 0..10 {

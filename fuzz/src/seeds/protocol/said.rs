@@ -1,0 +1,102 @@
+//! What people say, and what it is wrapped in.
+
+use bytes::Bytes;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::{
+    Body, ContactAccept, ContactRequest, Content, DeviceAck, Reach, Receipt, Resend,
+};
+use tincan_protocol::envelope::{Envelope, Request, encode_payload};
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::{DeviceId, EnvelopeId, MsgId, QueueId, SignalAddress, WriteToken};
+
+use super::urls::url;
+use crate::seeds::{Seed, seed};
+
+fn reach() -> Reach {
+    Reach {
+        relay: url("https://relay.example.org"),
+        queue: QueueId::from_bytes([1; 32]),
+        write_token: WriteToken::from_bytes([2; 16]),
+        signal_servers: vec![
+            url("https://chat.example.org"),
+            url("http://[::1]:8443/tincan"),
+        ],
+        signal_address: SignalAddress::from_bytes([3; 32]),
+    }
+}
+
+fn content_of(seq: u64, body: Body) -> Content {
+    Content {
+        msg_id: MsgId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001),
+        seq,
+        hlc: Hlc::at_ms(1_900_000_000_000),
+        body,
+    }
+}
+
+/// One of every kind.
+pub fn content() -> Vec<Seed> {
+    let mut received = SeqSet::up_to(4);
+    received.insert_range(6, 9);
+    let ack = DeviceAck {
+        device: DeviceId::from_bytes([1; 32]),
+        received,
+        read_up_to: 2,
+    };
+    let receipt = Receipt {
+        acks: vec![ack],
+        stored_up_to: 7,
+        delivered_up_to: 5,
+        read_up_to: 3,
+    };
+    let resend = Resend {
+        env_ids: vec![EnvelopeId::of(b"e")],
+        ranges: vec![(3, 5), (7, 7)],
+    };
+    let request = ContactRequest {
+        name: "Ann".into(),
+        text: "it is me".into(),
+        reach: reach(),
+    };
+    let accept = ContactAccept {
+        name: "Bob".into(),
+        reach: reach(),
+    };
+    let contents = [
+        ("text", 1, Body::Text("hello".into())),
+        ("receipt", 0, Body::Receipt(receipt)),
+        ("resend", 0, Body::Resend(resend)),
+        ("reach", 2, Body::Reach(reach())),
+        ("request", 1, Body::ContactRequest(request)),
+        ("accept", 1, Body::ContactAccept(accept)),
+        ("of-the-future", 8, Body::Unknown),
+    ];
+    contents
+        .map(|(name, seq, body)| seed(name, content_of(seq, body).encode()))
+        .into()
+}
+
+/// Payloads of one, several and no contents.
+pub fn payload() -> Vec<Seed> {
+    let text = |seq| content_of(seq, Body::Text(format!("text {seq}"))).encode();
+    vec![
+        seed("one", encode_payload(vec![text(1)])),
+        seed("three", encode_payload((1..=3).map(text).collect())),
+        seed("empty-contents", encode_payload(vec![Bytes::new(); 20])),
+    ]
+}
+
+/// Both kinds.
+pub fn envelope() -> Vec<Seed> {
+    let request = Request {
+        welcome: Bytes::from_static(b"welcome"),
+        message: Bytes::from_static(b"message"),
+    };
+    vec![
+        seed(
+            "message",
+            Envelope::Message(Bytes::from_static(b"sealed")).encode(),
+        ),
+        seed("request", Envelope::Request(request).encode()),
+    ]
+}
