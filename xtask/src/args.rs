@@ -11,13 +11,13 @@ Usage: cargo xtask COMMAND [-p PACKAGE]...
        cargo xtask fuzz [--seconds N] [--deep] [TARGET]...
 
 Commands:
-  test          everything: install, lint, deny, docs, build, tests, doctests, fuzz
+  test          everything: install, lint, deny, docs, build, tests, doctests, mutants, fuzz
   lint          formatting and clippy
   deny          licences, banned crates and sources; advisories if their database can be reached
   docs          the documentation, without warnings
   fuzz          the fuzz targets, all if none is named, 30 s each
-  mutants       cargo-mutants on protocol and peer/core: takes an hour
-  some-mutants  a fiftieth of them, another one for each commit: takes five minutes
+  mutants       cargo-mutants on protocol and peer/core: takes two hours
+  some-mutants  a hundredth of them, another one for each commit
   install       the Debian packages and cargo tools that the tests need
   help          this text
 

@@ -87,7 +87,7 @@ fn is_there(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // A process's folder belongs to its effective user.
     fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
 }

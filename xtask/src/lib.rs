@@ -4,8 +4,8 @@
 //! own: how a check works (cargo, clippy, nextest and cargo-deny do) nor any setting of theirs
 //! (`Cargo.toml`, `clippy.toml`, `deny.toml`, `.config/nextest.toml`).
 //!
-//! Invariants: a machine with Debian 12, root and Rust is enough; every cargo call uses the dev
-//! profile, so that dependencies are compiled once; the first failing step ends the run.
+//! Invariants: a machine with Debian 12, root and Rust is enough; every check but that of
+//! mutants uses the dev profile, so that dependencies are compiled once; the first failing step ends the run.
 
 mod args;
 mod cargo;
