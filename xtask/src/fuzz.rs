@@ -32,7 +32,7 @@ const FOUND: &str = "target/fuzz";
 
 /// Targets at a time for each core. They share the time that is given: with more each would have too
 /// little, with fewer all of them would take too long.
-const PER_CORE: usize = 5;
+const PER_CORE: usize = 6;
 
 /// The program for all targets, and the variable that tells it which one.
 const PROGRAM: &str = "libfuzzer";

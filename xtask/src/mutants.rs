@@ -65,6 +65,8 @@ fn verdict(all_are_noticed: bool) -> anyhow::Result<Note> {
 fn all_are_noticed(scope: &Scope, args: &[&str]) -> anyhow::Result<bool> {
     let mutants = Program::cargo_on(scope, &["mutants", "--output", "target"]);
     let mutants = mutants.args(&["--timeout", TIMEOUT]).args(args);
+    // Each is compiled upon the one before it, whatever holds for the rest of a run.
+    let mutants = mutants.env("CARGO_INCREMENTAL", "1");
     // That a property fails is the answer, and not by how little.
     let code = mutants.env("PROPTEST_MAX_SHRINK_ITERS", "0").code()?;
     match code {

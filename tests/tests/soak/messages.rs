@@ -10,7 +10,7 @@
 //!   free (mallinfo(3)): 19 and 4 MiB in the middle third and in the last. With turns of 33,000
 //!   messages and an arena for each thread 15 to 42 MiB are in use at one time or another, as much at the
 //!   end as at the beginning, 20 to 49 MiB lie free, and the sum, which is what the system sees, rises by up
-//!   to 3.5 bytes a message because the arenas meet their highest need at different times.
+//!   to 3.5 bytes a message, all of it in what lies free.
 //! - What redb knows of each page of its file is two bits in memory, 64 bytes for a MiB of the file: nothing
 //!   that is seen here.
 
@@ -55,11 +55,11 @@ const STEADY_PERCENT: u64 = 125;
 const STEP: u64 = 1024 * 1024;
 
 /// By no more than this is the memory of a peer larger in the last third than in the first, KiB, however
-/// many messages lie between. Measured: -10 to 1,250 with 80,000 messages (23 runs of two peers, beside other
-/// work or on one core), 200 and 240 with 2,000,000.
+/// many messages lie between. Measured: -10 to 1,250 with 80,000 messages (28 runs of two peers, beside other
+/// work or on one core), 0 to 570 with 2,000,000 (two runs).
 ///
 /// What it finds: in the short form 53,300 messages lie between the two medians, so 64 bytes left of each are
-/// 3,330 KiB. Put in, 2,550 to 5,000 were seen (13 runs): up to 780 find room in what malloc has. So
+/// 3,330 KiB. Put in, 2,550 to 5,000 were seen (15 runs): up to 780 find room in what malloc has. So
 /// a leak of 55 bytes a message is always found (2,050 + 780 KiB), one of less than 15 never
 /// (2,050 - 1,250). In the long form there are 1,333,000 messages between, and the smallest that is always found is
 /// one of 2.2 bytes.
