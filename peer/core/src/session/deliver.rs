@@ -235,7 +235,10 @@ impl Session {
         let Some(entry) = self.outbox.entries_mut().find(|entry| entry.first == first) else {
             return;
         };
-        if !entry.told && entry.waiting.replace(reason) != Some(reason) {
+        if entry.told || entry.waiting.replace(reason) == Some(reason) {
+            return;
+        }
+        for (first, last) in self.not_delivered(first, last) {
             self.outputs.push_back(Output::Event(Event::Waiting {
                 first,
                 last,
@@ -281,12 +284,17 @@ impl Session {
 
     /// Says how far an envelope has come, but for those of its messages that have come further.
     fn undelivered(&mut self, first: u64, last: u64, state: DeliveryState) {
-        let mut range = SeqSet::default();
-        range.insert_range(first, last);
-        for (first, last) in difference(&range, &self.delivered) {
+        for (first, last) in self.not_delivered(first, last) {
             self.outputs
                 .push_back(Output::Event(Event::State { first, last, state }));
         }
+    }
+
+    /// Those of an envelope's messages that have not come further already.
+    fn not_delivered(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let mut range = SeqSet::default();
+        range.insert_range(first, last);
+        difference(&range, &self.delivered)
     }
 
     fn delivered_by_receipt(&mut self, received: &SeqSet) {

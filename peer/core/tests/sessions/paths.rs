@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use tincan_core::config::EXPIRE_ENVELOPES;
-use tincan_core::{DeliveryState, Event, Input, RefusedDeposit, WaitReason};
+use tincan_core::{DeliveryState, Event, Input, RefusedDeposit, Via, WaitReason};
 use tincan_protocol::EnvelopeId;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::{Body, DeviceAck, Receipt};
 use tincan_protocol::wire::NackReason;
 
 use crate::pair::{Frame, Pair, run_link, texts};
@@ -213,6 +215,32 @@ fn regression_what_was_told_as_sent_is_not_told_to_wait_again() {
     refuse(&mut pair, RefusedDeposit::Rejected, None);
     let waits = |event: &Event| matches!(event, Event::Waiting { .. });
     assert!(!pair.sides[0].events.iter().any(waits));
+}
+
+#[test]
+fn regression_of_an_envelope_that_waits_only_what_is_not_delivered_is_told_to_wait() {
+    let mut pair = Pair::new();
+    pair.send(0, &texts(0, 2));
+    pair.sides[1].durable.received = [1].into();
+    let ack = DeviceAck {
+        device: pair.sides[0].device(),
+        received: SeqSet::up_to(1),
+        read_up_to: 0,
+    };
+    let receipt = Receipt {
+        acks: vec![ack],
+        ..Receipt::default()
+    };
+    let envelope = pair.sides[1].sealed(Body::Receipt(receipt));
+    let via = Via::Link;
+    pair.input(0, Input::Envelope { via, envelope });
+    refuse(&mut pair, RefusedDeposit::QueueFull, None);
+    let events = pair.sides[0].events.iter();
+    let waits = events.filter_map(|event| match event {
+        Event::Waiting { first, last, .. } => Some((*first, *last)),
+        _ => None,
+    });
+    assert_eq!(waits.collect::<Vec<_>>(), [(2, 2)]);
 }
 
 #[test]
