@@ -40,7 +40,11 @@ impl Wanted {
         }
     }
 
+    /// Nothing, if `first` is behind `last`.
     pub(crate) fn add_range(&mut self, first: u64, last: u64) {
+        if first > last {
+            return;
+        }
         let end = self.ranges.entry(first).or_insert(last);
         *end = last.max(*end);
         while self.ranges.len() > RESEND_WANTED {
@@ -92,6 +96,15 @@ mod tests {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
         EnvelopeId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn a_range_with_nothing_in_it_is_not_wanted() {
+        let mut wanted = Wanted::default();
+        wanted.add_range(6, 5);
+        assert!(wanted.is_empty());
+        wanted.add_range(5, 5);
+        assert_eq!(wanted.take_range(), Some((5, 5)));
     }
 
     #[test]

@@ -47,7 +47,6 @@ impl Session {
             let found = vault.find_range(first, last, room)?;
             if let Some(&(_, end)) = found.last()
                 && found.len() == room
-                && end < last
             {
                 self.wanted.add_range(end + 1, last);
             }

@@ -173,6 +173,29 @@ fn regression_a_receipt_at_a_relay_that_begins_anew_is_made_again_without_a_link
 }
 
 #[test]
+fn that_something_was_read_is_told_again_where_a_relay_begins_anew() {
+    let mut pair = Pair::new();
+    (0..2).for_each(|at| pair.relay(at, true));
+    let carry = |pair: &mut Pair| {
+        for at in [1, 0] {
+            run_mailbox(pair, at);
+            pair.advance(Duration::from_secs(1));
+        }
+    };
+    pair.send(0, &texts(0, 1));
+    carry(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Delivered);
+    pair.input(1, Input::Read { up_to: 1 });
+    pair.step(1);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.sides[0].mailbox.len(), 1, "nowhere else");
+    pair.lose_mailbox(0, true);
+    pair.advance(Duration::from_secs(1));
+    carry(&mut pair);
+    assert_eq!(pair.sides[0].states[&1], DeliveryState::Read);
+}
+
+#[test]
 fn regression_what_a_device_could_not_open_and_its_relay_has_lost_is_deposited_again() {
     let mut pair = Pair::new();
     pair.link_up();

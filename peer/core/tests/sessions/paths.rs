@@ -29,6 +29,17 @@ fn arrives(pair: &mut Pair, to: usize) {
     }
 }
 
+/// Side 1, which has a relay as well, has received a text over the link and says so.
+fn with_a_receipt_on_its_way() -> Pair {
+    let mut pair = Pair::new();
+    pair.relay(1, true);
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    run_link(&mut pair);
+    pair.advance(Duration::from_millis(600));
+    pair
+}
+
 #[test]
 fn a_link_that_answers_one_of_two_is_still_waited_for() {
     let mut pair = Pair::new();
@@ -47,12 +58,7 @@ fn a_link_that_answers_one_of_two_is_still_waited_for() {
 
 #[test]
 fn a_receipt_without_an_answer_goes_to_the_relay_as_well() {
-    let mut pair = Pair::new();
-    pair.relay(1, true);
-    pair.link_up();
-    pair.send(0, &texts(0, 1));
-    run_link(&mut pair);
-    pair.advance(Duration::from_millis(600));
+    let mut pair = with_a_receipt_on_its_way();
     pair.send(1, &texts(0, 1));
     // The text arrives and is answered, the receipt before it is lost.
     pair.wires[0].pop_front();
@@ -96,12 +102,7 @@ fn what_a_link_refuses_goes_to_the_relay_at_once_and_what_it_puts_off_does_not()
 #[test]
 fn a_receipt_that_a_link_refuses_goes_to_the_relay_as_well() {
     for (reason, deposits) in [(NackReason::Busy, 0), (NackReason::Invalid, 1)] {
-        let mut pair = Pair::new();
-        pair.relay(1, true);
-        pair.link_up();
-        pair.send(0, &texts(0, 1));
-        run_link(&mut pair);
-        pair.advance(Duration::from_millis(600));
+        let mut pair = with_a_receipt_on_its_way();
         // A refusal of something else changes nothing.
         let other = EnvelopeId::from_bytes([9; 32]);
         let id = id_on(&pair, 0);

@@ -59,6 +59,11 @@ fn state(seq: u64, state: &str) -> JournalEvent {
     }
 }
 
+fn gap(first: u64, last: u64) -> JournalEvent {
+    let no = no();
+    JournalEvent::Gap { no, first, last }
+}
+
 /// The story of one message of the first peer, which the other side has.
 fn story(states: &[&str]) {
     let mut model = model();
@@ -101,17 +106,7 @@ fn what_may_happen_passes() {
     hears(&mut model, 2, state(1, "sent"), There::No);
     hears(&mut model, 3, shown(&[1, 2, 5]), There::No);
     story(&["pending", "sent", "failed", "delivered", "read"]);
-    let (first, last) = (6, 7);
-    hears(
-        &mut model,
-        4,
-        JournalEvent::Gap {
-            no: no(),
-            first,
-            last,
-        },
-        There::No,
-    );
+    hears(&mut model, 4, gap(6, 7), There::No);
     hears(&mut model, 4, shown(&[7, 8]), There::No);
     compare(&model, &[(1, 1), (2, 2)], &[(1, 1), (2, 2)]);
 }
@@ -195,17 +190,7 @@ fn something_shown_late_without_a_gap() {
 fn a_gap_that_is_told_too_late() {
     let mut model = model();
     hears(&mut model, 1, shown(&[1, 3]), There::No);
-    let (first, last) = (2, 2);
-    hears(
-        &mut model,
-        2,
-        JournalEvent::Gap {
-            no: no(),
-            first,
-            last,
-        },
-        There::No,
-    );
+    hears(&mut model, 2, gap(2, 2), There::No);
 }
 
 #[test]
