@@ -20,6 +20,10 @@ pub enum Event {
     State {
         /// The conversation.
         conversation: ConversationId,
+        /// With whom.
+        identity: IdentityId,
+        /// What we call them.
+        name: String,
         /// Which messages.
         ids: Vec<MsgId>,
         /// How far.
@@ -32,6 +36,10 @@ pub enum Event {
     Gap {
         /// The conversation.
         conversation: ConversationId,
+        /// With whom.
+        identity: IdentityId,
+        /// What we call them.
+        name: String,
         /// First missing place in the contact's sequence.
         first: u64,
         /// Last missing place.
@@ -63,6 +71,12 @@ pub enum Event {
         relayed: bool,
         /// Why it closed.
         reason: Option<String>,
+    },
+    /// So many events are gone, because nobody has read them for too long: only the newest 500,000 are kept. The
+    /// messages among them are in the history.
+    Missed {
+        /// How many.
+        count: u64,
     },
     /// A contact came or went.
     Presence {

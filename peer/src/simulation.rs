@@ -12,12 +12,13 @@ use tincan_protocol::phrase::Phrase;
 use tincan_protocol::{IdentityId, MsgId};
 
 pub use crate::driver::{
-    AddRequest, Command, DriverError, Input, Link, LinkStart, LinkStarted, Outlet, Reply, Settings,
-    Surroundings, TurnServers,
+    AddRequest, Command, DriverError, Input, Link, LinkStart, LinkStarted, Outlet, RELOAD_FIRST,
+    RELOAD_LONGEST, Reply, Settings, Surroundings, TurnServers,
 };
 pub use crate::net::{
-    Client, ClientOutput, DepositTag, Dial, Frame, Lost, OwnQueue, RelayClient, RelayCommand,
-    RelayEvent, SignalClient, SignalCommand, SignalEvent,
+    Client, ClientOutput, DEAD_AFTER, DepositTag, Dial, Frame, Lost, OwnQueue, PING_AFTER,
+    RETRY_FIRST, RETRY_LONGEST, RelayClient, RelayCommand, RelayEvent, STABLE, SignalClient,
+    SignalCommand, SignalEvent,
 };
 pub use crate::store::{ConversationNo, JournalEvent};
 pub use redb::StorageBackend;

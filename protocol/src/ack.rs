@@ -106,12 +106,29 @@ impl SeqSet {
         }
     }
 
-    /// Adds every seq of another set.
-    pub fn union(&mut self, other: &Self) {
+    /// Adds the seqs of another set, but for ranges that would be more than `limit`. Nothing is left out if this
+    /// set is a part of the other one, and that has no more than `limit`.
+    pub fn union_within(&mut self, other: &Self, limit: usize) {
         self.insert_range(1, other.cumulative);
-        for (first, last) in other.ranges() {
+        // Those first that make no further range, and may make one of several.
+        let (touching, apart): (Vec<_>, Vec<_>) = other
+            .ranges()
+            .partition(|&(first, last)| self.touches(first, last));
+        for (first, last) in touching {
             self.insert_range(first, last);
         }
+        for (first, last) in apart {
+            if self.ranges.len() < limit {
+                self.insert_range(first, last);
+            }
+        }
+    }
+
+    /// Whether a range makes one with what is there.
+    fn touches(&self, first: u64, last: u64) -> bool {
+        let below = self.ranges.range(..=last.saturating_add(1)).next_back();
+        let end = below.map_or(self.cumulative, |(_, &end)| end);
+        first <= end.saturating_add(1)
     }
 
     /// The missing seqs between the cumulative one and the highest, as ranges, at most `limit`.
@@ -169,7 +186,8 @@ mod tests {
         One(u64),
         /// Also ones that make no sense.
         Range(u64, u64),
-        Union(Vec<(u64, u64)>),
+        /// And how many ranges may come of it.
+        Union(Vec<(u64, u64)>, usize),
     }
 
     fn change() -> impl Strategy<Value = Change> {
@@ -180,31 +198,52 @@ mod tests {
             range()
                 .prop_map(ends)
                 .prop_map(|(first, last)| Change::Range(first, last)),
-            vec(range().prop_map(ends), 0..4).prop_map(Change::Union),
+            (vec(range().prop_map(ends), 0..6), 0_usize..8)
+                .prop_map(|(ranges, limit)| Change::Union(ranges, limit)),
         ]
     }
 
+    fn add(set: &mut SeqSet, model: &mut BTreeSet<u64>, (first, last): (u64, u64)) {
+        set.insert_range(first, last);
+        if first > 0 {
+            model.extend(first..=last);
+        }
+    }
+
     fn make(set: &mut SeqSet, model: &mut BTreeSet<u64>, change: Change) {
-        let mut range = |set: &mut SeqSet, (first, last): (u64, u64)| {
-            set.insert_range(first, last);
-            if first > 0 {
-                model.extend(first..=last);
-            }
-        };
         match change {
             Change::One(seq) => {
                 let is_new = seq > 0 && model.insert(seq);
                 assert_eq!(set.insert(seq), is_new);
             }
-            Change::Range(first, last) => range(set, (first, last)),
-            Change::Union(ranges) => {
-                let mut other = SeqSet::default();
+            Change::Range(first, last) => add(set, model, (first, last)),
+            Change::Union(ranges, limit) => {
+                let (mut other, mut others) = (SeqSet::default(), BTreeSet::new());
                 for ends in ranges {
-                    range(&mut other, ends);
+                    add(&mut other, &mut others, ends);
                 }
-                set.union(&other);
+                unite(set, model, (&other, &others), limit);
             }
         }
+    }
+
+    fn unite(
+        set: &mut SeqSet,
+        model: &mut BTreeSet<u64>,
+        (other, others): (&SeqSet, &BTreeSet<u64>),
+        limit: usize,
+    ) {
+        let before = set.range_count();
+        set.union_within(other, limit);
+        assert!(set.range_count() <= before.max(limit));
+        let all: BTreeSet<u64> = model.union(others).copied().collect();
+        let now: BTreeSet<u64> = (1..100).filter(|&seq| set.contains(seq)).collect();
+        assert!(now.is_superset(model) && now.is_subset(&all));
+        let is_more_of_it = others.is_superset(model) && other.range_count() <= limit;
+        if is_more_of_it || set.range_count() < limit {
+            assert_eq!(now, all);
+        }
+        *model = now;
     }
 
     /// Numbers near both ends.

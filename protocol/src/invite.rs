@@ -4,6 +4,8 @@
 //! link ties the device to the identity; so whoever passes the link on can read it, but cannot
 //! change where it leads.
 
+mod proof;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message as _;
 use std::fmt;
@@ -16,6 +18,8 @@ use crate::labels::Label;
 use crate::limits::{INVITE_MAX, NAME_MAX, SIGNAL_SERVERS_MAX};
 use crate::origin::{ServerUrl, ServerUrlError};
 use crate::wire;
+
+pub use proof::{InviteSecret, ProofOf, RequestProof};
 
 /// What every link begins with.
 pub const SCHEME: &str = "tincan:";
@@ -43,6 +47,9 @@ pub struct InviteBody {
     pub expires_ms: u64,
     /// With 1, whoever uses it is accepted; with more, the inviter is asked each time.
     pub max_uses: u32,
+    /// With what a request proves that its sender has had the link. Older links have none, and who uses
+    /// them is asked about.
+    pub secret: Option<InviteSecret>,
 }
 
 /// An invite whose signatures have been checked.
@@ -210,6 +217,10 @@ fn body_to_wire(body: &InviteBody) -> wire::InviteBody {
         expires_ms: body.expires_ms,
         max_uses: body.max_uses,
         name: body.name.clone(),
+        secret: body
+            .secret
+            .as_ref()
+            .map_or_else(Vec::new, InviteSecret::to_vec),
     }
 }
 
@@ -229,6 +240,10 @@ fn body_from_wire(body: wire::InviteBody) -> Result<InviteBody, InviteError> {
         signal_address: SignalAddress::try_from(body.signal_address.as_slice())?,
         expires_ms: body.expires_ms,
         max_uses: body.max_uses,
+        secret: match body.secret.as_slice() {
+            [] => None,
+            secret => Some(InviteSecret::try_from(secret)?),
+        },
     })
 }
 
@@ -251,6 +266,7 @@ mod tests {
             signal_address: SignalAddress::from_bytes([5; 32]),
             expires_ms: 2_000_000_000_000,
             max_uses: 1,
+            secret: Some(InviteSecret::from_bytes([6; 16])),
         }
     }
 
@@ -274,7 +290,7 @@ mod tests {
         let link = sample().to_string();
         assert_eq!(
             hex::encode(Sha256::digest(link.as_bytes())),
-            "fe68511898af289d080908a6a8cb2e526e8bed605409182b82e626852e27005b"
+            "d83ee15d60a4b1ba3f0e951c1c9522a98471474b33589cfc73da9879fbaa10e8"
         );
     }
 
@@ -334,6 +350,25 @@ mod tests {
         ] {
             assert_eq!(read(&broken), Err(InviteError::Limit { what }));
             assert_eq!(sign(broken), Err(InviteError::Limit { what }));
+        }
+    }
+
+    #[test]
+    fn an_older_link_has_no_secret_and_is_read_all_the_same() {
+        let older = InviteBody {
+            secret: None,
+            ..body()
+        };
+        let link = sign(older.clone()).unwrap().to_string();
+        assert_eq!(link.parse::<Invite>().unwrap().body(), &older);
+    }
+
+    #[test]
+    fn a_secret_of_another_length_is_refused() {
+        for len in [1, 15, 17] {
+            let mut body = body_to_wire(&body());
+            body.secret = vec![6; len];
+            assert!(matches!(body_from_wire(body), Err(InviteError::Length(_))));
         }
     }
 

@@ -16,6 +16,10 @@ pub enum Label {
     DeviceCert,
     /// A device signs an invite.
     Invite,
+    /// Derives an invite's secret from the seed of its queue.
+    InviteSecret,
+    /// A request proves that its sender has had the link.
+    InviteProof,
     /// A connection proves that it holds a signal address.
     SignalLogin,
     /// A connection proves that it holds a relay queue's key.
@@ -44,6 +48,8 @@ impl Label {
             Self::Identity => "tincan/1 identity",
             Self::DeviceCert => "tincan/1 device-cert",
             Self::Invite => "tincan/1 invite",
+            Self::InviteSecret => "tincan/1 invite-secret",
+            Self::InviteProof => "tincan/1 invite-proof",
             Self::SignalLogin => "tincan/1 signal-login",
             Self::RelayAuth => "tincan/1 relay-auth",
             Self::Offer => "tincan/1 webrtc-offer",

@@ -37,6 +37,10 @@ const READ_BUFFER: usize = 4 * 1024;
 /// Bytes gathered before they are written to the socket. Chosen: a few packets.
 const WRITE_BUFFER: usize = 16 * 1024;
 
+/// Largest unsent bytes of a connection: a frame that waits, and one that does not fit in any more. Without it
+/// whoever sends pings and reads nothing fills the memory with the answers.
+const WRITE_BUFFER_MAX: usize = 2 * RELAY_MESSAGE_MAX + WRITE_BUFFER;
+
 /// Frames written in one go before the driver hears of it.
 const WRITE_BURST: usize = 64;
 
@@ -96,6 +100,7 @@ async fn upgrade(
     upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
         .max_message_size(RELAY_MESSAGE_MAX)
         .max_frame_size(RELAY_MESSAGE_MAX)
         .on_upgrade(move |socket| async move { serve(&gate, socket, origin, permit).await })

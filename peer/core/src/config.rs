@@ -24,6 +24,10 @@ pub const HELD_BYTES: usize = 2 * 1024 * 1024;
 /// envelope in flight; contents that would need more are dropped and asked for again.
 pub const RECEIVED_RANGES: usize = 256;
 
+/// Ranges of own seqs that have failed: as many as what was delivered can lie between, and as many for a clock
+/// that was set back, which lets later messages fail before earlier ones.
+pub const FAILED_RANGES: usize = 2 * RECEIVED_RANGES;
+
 /// Unreadable envelopes remembered until they have been asked for again.
 pub const RESEND_ASKS: usize = 256;
 

@@ -51,4 +51,6 @@ pub use config::{IcePolicy, IceServer, LinkConfig, Parties};
 pub use error::{LinkClosed, LinkStartError, TrySendError};
 pub use event::{DownReason, LinkEvent};
 pub use handle::LinkHandle;
+pub use session::CONNECT_TIMEOUT;
 pub use stats::LinkStats;
+pub use transport::PATH_LOST_AFTER;

@@ -20,7 +20,7 @@ use crate::event::DownReason;
 
 /// From the start of a session to an open channel. Chosen: an offer that is not answered by then
 /// is not worth waiting for, the message path goes through the relay meanwhile.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// From an open channel to the other side's `Hello` (protocol decision).
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -41,7 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 timed out, 4 not found, 5 refused b
 
 With --json every line on stdout is an object whose \"type\" says what it is. Times are RFC 3339 in UTC,
 durations milliseconds. Fields may be added; those named here stay.
-  id        init, id            address, name, device, signal_servers, relay; init: phrase
+  id        init, id            address, name; id: device, signal_servers, relay; init: phrase
   invite    invite              link, uses, expires_at
   contact   contacts, add,      name, address, standing (requested, accepted, blocked), presence
             accept
@@ -50,6 +50,9 @@ durations milliseconds. Fields may be added; those named here stay.
   message   history, listen     id, conversation (name), address, from, outgoing, seq, text, sent_at,
                                 received_at, state
   state     send                id, state (pending, sent, delivered, read), reason
+            listen              ids, state (failed), conversation, address
+  missed    listen              count (of events that nobody has read in time; see history)
+  gap       listen              first, last (seqs that are missing), conversation, address
   status    status              contacts (name, link, presence, waiting, pending, at_relay),
                                 signal_servers, relays, turn, process
   ready     daemon              address
@@ -77,7 +80,7 @@ pub(super) struct Global {
 pub(super) enum Ice {
     /// The best one that works
     All,
-    /// Through TURN only: contacts never learn your IP address
+    /// Through TURN only: contacts do not see your IP address, but servers that they name do
     Relay,
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Add, Command, Global, History, Invite, Who};
+use super::args::{Command, Global, History, Invite};
 use super::output::{Output, visible};
-use super::qr;
 use super::session::{Network, Session, Stay};
+use super::{acquaint, qr};
 use crate::rpc::RpcError;
 
 pub(super) async fn run(
@@ -21,10 +21,10 @@ pub(super) async fn run(
     let result = match command {
         Command::Id => id(&mut session, output).await,
         Command::Invite(args) => invite(&mut session, args, output).await,
-        Command::Add(args) => add(&mut session, args, output).await,
+        Command::Add(args) => acquaint::add(&mut session, args, output).await,
         Command::Requests => requests(&mut session, output).await,
-        Command::Accept(who) => accept(&mut session, who, output).await,
-        Command::Reject(who) => reject(&mut session, who, output).await,
+        Command::Accept(who) => acquaint::accept(&mut session, who, output).await,
+        Command::Reject(who) => acquaint::reject(&mut session, who, output).await,
         Command::Contacts => contacts(&mut session, output).await,
         Command::History(args) => history(&mut session, args, output).await,
         Command::Status => status(&mut session, output).await,
@@ -77,29 +77,6 @@ async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<
     Ok(())
 }
 
-async fn add(session: &mut Session, args: Add, output: &Output) -> Result<(), RpcError> {
-    let params = json!({"link": args.link, "name": args.name, "message": args.message});
-    let contact = session.call("add", params).await?;
-    let address = contact["address"].clone();
-    session.settle(|status| !waits(status, &address)).await?;
-    // An invite for one use accepts at once, if its owner is online.
-    let contacts = session.call("contacts", json!({})).await?;
-    let now = contacts
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|now| now["address"] == address);
-    let contact = now.cloned().unwrap_or(contact);
-    output.print(&contact, || match contact["standing"].as_str() {
-        Some("accepted") => format!("{} is your contact now", text(&contact["name"])),
-        _ => format!(
-            "{} has been asked; messages you send meanwhile wait until they accept",
-            text(&contact["name"])
-        ),
-    });
-    Ok(())
-}
-
 async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError> {
     let id = session.call("id", json!({})).await?;
     let relay = &id["relay"];
@@ -120,22 +97,6 @@ async fn requests(session: &mut Session, output: &Output) -> Result<(), RpcError
             text(relay)
         ));
     }
-    Ok(())
-}
-
-async fn accept(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
-    let contact = session.call("accept", json!({"id": who.id})).await?;
-    let address = contact["address"].clone();
-    session.settle(|status| !waits(status, &address)).await?;
-    output.print(&contact, || {
-        format!("{} is your contact now", text(&contact["name"]))
-    });
-    Ok(())
-}
-
-async fn reject(session: &mut Session, who: Who, output: &Output) -> Result<(), RpcError> {
-    let rejected = session.call("reject", json!({"id": who.id})).await?;
-    output.print(&rejected, || "request dropped".to_owned());
     Ok(())
 }
 
@@ -316,6 +277,36 @@ pub(super) fn message_line(message: &Value) -> String {
     )
 }
 
+/// Messages that are missing, for people.
+pub(super) fn gap_line(gap: &Value) -> String {
+    let name = visible(&text(&gap["conversation"]));
+    let (first, last) = (gap["first"].as_u64(), gap["last"].as_u64());
+    let count = last.zip(first).map_or(1, |(last, first)| last - first + 1);
+    let what = match count {
+        1 => "a message".to_owned(),
+        _ => format!("{count} messages"),
+    };
+    format!("({name}: {what} missing here; shown later if it can still be had)")
+}
+
+/// Own messages that were not delivered in time, for people.
+pub(super) fn failure_line(state: &Value) -> String {
+    let name = visible(&text(&state["conversation"]));
+    let what = match items(&state["ids"]).count() {
+        1 => "a message was".to_owned(),
+        count => format!("{count} messages were"),
+    };
+    format!("({name}: {what} not delivered within 14 days; `peer history {name}` shows what)")
+}
+
+/// Events that nobody has read in time, for people.
+pub(super) fn missed_line(missed: &Value) -> String {
+    format!(
+        "({} events are gone that nobody has read in time; `peer history NAME` has every message)",
+        missed["count"]
+    )
+}
+
 /// One of several contacts, by name or address. Who only asks is none yet, whatever their name.
 pub(super) fn contact_called<'a>(contacts: &'a Value, who: &str) -> Option<&'a Value> {
     let is_meant = |contact: &&Value| {
@@ -353,7 +344,7 @@ fn servers_answered(status: &Value) -> bool {
 }
 
 /// Whether something waits to leave for a contact.
-fn waits(status: &Value, address: &Value) -> bool {
+pub(super) fn waits(status: &Value, address: &Value) -> bool {
     items(&status["contacts"])
         .any(|contact| contact["address"] == *address && contact["waiting"].is_string())
 }

@@ -1,4 +1,5 @@
-//! `peer listen`: messages as they come, and who asks to become a contact.
+//! `peer listen`: messages as they come, those that are missing or were not delivered in time, and who asks
+//! to become a contact.
 //!
 //! Its places in the journal are kept under names of their own, so that what came while nobody
 //! listened is printed first: one place for all conversations, and one for each that was listened to
@@ -11,7 +12,9 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::{Global, Listen};
-use super::commands::{contact_called, items, message_line, request_lines, text};
+use super::commands::{
+    contact_called, failure_line, gap_line, items, message_line, missed_line, request_lines, text,
+};
 use super::output::Output;
 use super::session::{FIRST_LOOK, Network, ROOM_AGAIN, Session, Stay};
 use crate::rpc::RpcError;
@@ -93,6 +96,32 @@ async fn greet(session: &mut Session, args: &Listen, output: &Output) -> Result<
     Ok(())
 }
 
+/// An event that is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Request,
+    /// Messages of a contact are missing.
+    Gap,
+    /// Own messages were not delivered in time.
+    Failure,
+    /// Events are gone before they were read.
+    Missed,
+}
+
+impl Kind {
+    fn of(event: &Value) -> Option<Self> {
+        match event["type"].as_str()? {
+            "message" => Some(Self::Message),
+            "request" => Some(Self::Request),
+            "gap" => Some(Self::Gap),
+            "missed" => Some(Self::Missed),
+            "state" if event["state"] == "failed" => Some(Self::Failure),
+            _ => None,
+        }
+    }
+}
+
 /// Places in the journal, and what is printed after them.
 struct Listener {
     /// Everything up to here has been looked at.
@@ -128,16 +157,18 @@ impl Listener {
     ) -> Result<Vec<&'a Value>, RpcError> {
         let mut wanted = Vec::new();
         for event in items(&next["events"]) {
-            let is_wanted = match (event["type"].as_str(), &self.from) {
-                (Some("message"), Some(from)) => event["address"] == **from,
-                (Some("message"), None) => {
+            let is_wanted = match (Kind::of(event), &self.from) {
+                (Some(Kind::Message | Kind::Gap | Kind::Failure), Some(from)) => {
+                    event["address"] == **from
+                }
+                (Some(Kind::Message | Kind::Gap | Kind::Failure), None) => {
                     let printed = self
                         .printed_alone(session, &text(&event["address"]))
                         .await?;
                     event["cursor"].as_u64() > Some(printed)
                 }
-                (Some("request"), None) => true,
-                _ => false,
+                (Some(Kind::Missed), _) | (Some(Kind::Request), None) => true,
+                (Some(Kind::Request), Some(_)) | (None, _) => false,
             };
             if is_wanted {
                 wanted.push(event);
@@ -176,7 +207,8 @@ impl Listener {
         room.wait_for(session, "cursor.set", params).await?;
         self.cursor = reached;
         let mut shown: BTreeMap<String, u64> = BTreeMap::new();
-        for message in printed.iter().filter(|event| event["type"] == "message") {
+        let is_message = |event: &&&Value| Kind::of(event) == Some(Kind::Message);
+        for message in printed.iter().filter(is_message) {
             let seq = shown.entry(text(&message["address"])).or_default();
             *seq = (*seq).max(message["seq"].as_u64().unwrap_or_default());
         }
@@ -247,12 +279,14 @@ fn print<'a>(
         if let Some(object) = object.as_object_mut() {
             object.remove("cursor");
         }
-        if object["type"] == "request" {
-            output.print(&object, || request_lines(&object));
-        } else {
-            output.print(&object, || message_line(&object));
-            *left -= 1;
-        }
+        output.print(&object, || match Kind::of(event) {
+            Some(Kind::Request) => request_lines(&object),
+            Some(Kind::Gap) => gap_line(&object),
+            Some(Kind::Failure) => failure_line(&object),
+            Some(Kind::Missed) => missed_line(&object),
+            Some(Kind::Message) | None => message_line(&object),
+        });
+        *left -= u64::from(Kind::of(event) == Some(Kind::Message));
     }
     output.flush_or(UNWRITTEN)?;
     Ok(wanted.get(..count).unwrap_or_default())
@@ -275,5 +309,37 @@ fn ended(args: &Listen, left: u64) -> Result<(), RpcError> {
             ))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody heard of it: neither who had written, nor who was shown what came after.
+    #[test]
+    fn regression_what_failed_and_what_is_missing_is_printed() {
+        let failed =
+            json!({"type": "state", "state": "failed", "ids": ["a", "b"], "conversation": "bob"});
+        assert_eq!(Kind::of(&failed), Some(Kind::Failure));
+        let line = failure_line(&failed);
+        assert!(
+            line.starts_with("(bob: 2 messages were not delivered"),
+            "{line}"
+        );
+        let gap = json!({"type": "gap", "first": 3, "last": 3, "conversation": "bob"});
+        assert_eq!(Kind::of(&gap), Some(Kind::Gap));
+        let line = gap_line(&gap);
+        assert!(line.starts_with("(bob: a message missing here"), "{line}");
+        let missed = json!({"type": "missed", "count": 7});
+        assert_eq!(Kind::of(&missed), Some(Kind::Missed));
+        assert!(missed_line(&missed).starts_with("(7 events"));
+        for silent in [
+            json!({"type": "state", "state": "delivered"}),
+            json!({"type": "link"}),
+            json!({}),
+        ] {
+            assert_eq!(Kind::of(&silent), None);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Every command is a call of [`crate::rpc::methods`], made in this process or, if another one runs
 //! the profile, over its socket: so it works the same either way.
 
+mod acquaint;
 mod args;
 mod commands;
 mod daemon;

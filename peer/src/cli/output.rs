@@ -55,20 +55,27 @@ impl Output {
         if self.json {
             self.raw(&object.to_string());
         } else {
-            self.raw(&line());
+            self.raw(&harmless(&line()));
         }
     }
 
     /// A line for people only.
     pub(super) fn say(&self, line: &str) {
         if !self.json {
-            self.raw(line);
+            self.raw(&harmless(line));
+        }
+    }
+
+    /// The same with colours of our own in it, and nothing of others.
+    pub(super) fn draw(&self, picture: &str) {
+        if !self.json {
+            self.raw(picture);
         }
     }
 
     /// A remark that is no result.
     pub(super) fn note(&self, line: &str) {
-        to_stderr(&format!("{line}\n"));
+        to_stderr(&format!("{}\n", harmless(line)));
     }
 
     /// Asks a person at the terminal for the line that is read next.
@@ -134,16 +141,21 @@ fn to_stderr(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Text of others, fit for a terminal: no control characters, no escape sequences. Line breaks stay
-/// and are indented.
-pub(super) fn visible(text: &str) -> String {
+/// What a terminal shows and does not obey: no control characters but line breaks and tabs, no escape sequences.
+/// Everything for people goes through it, because servers say things too.
+fn harmless(text: &str) -> String {
     let safe = |c: char| match c {
-        '\n' => "\n    ".to_owned(),
-        '\t' => "    ".to_owned(),
-        c if c.is_control() || is_direction(c) => "\u{fffd}".to_owned(),
-        c => c.to_string(),
+        '\n' | '\t' => c,
+        c if c.is_control() || is_direction(c) => '\u{fffd}',
+        c => c,
     };
     text.chars().map(safe).collect()
+}
+
+/// Text of others as a part of a line: its line breaks are indented, so that it cannot pretend to be another
+/// line.
+pub(super) fn visible(text: &str) -> String {
+    harmless(text).replace('\n', "\n    ").replace('\t', "    ")
 }
 
 /// Marks that reorder the text around them.
@@ -162,5 +174,6 @@ mod tests {
             "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\n    d"
         );
         assert_eq!(visible("Grüße 🥫 שלום"), "Grüße 🥫 שלום");
+        assert_eq!(harmless("a\u{9b}b\r\tc\nd"), "a\u{fffd}b\u{fffd}\tc\nd");
     }
 }

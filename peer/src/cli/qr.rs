@@ -24,7 +24,7 @@ pub(super) fn show(link: &str, output: &Output) -> Result<(), RpcError> {
         Some(columns) if columns >= width => {
             let coloured = lines(&code).into_iter();
             let coloured = coloured.map(|line| format!("{BLACK_ON_WHITE}{line}{RESET}"));
-            output.say(&coloured.collect::<Vec<_>>().join("\n"));
+            output.draw(&coloured.collect::<Vec<_>>().join("\n"));
         }
         Some(columns) => output.note(&format!(
             "note: the QR code is {width} columns wide and this terminal {columns}; make it wider or its \

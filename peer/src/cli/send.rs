@@ -148,7 +148,14 @@ async fn send_lines(
         let mut batch = Vec::new();
         bad = fill(first, &mut lines, &mut batch, &mut rest).err();
         if !batch.is_empty() {
-            send_batch(session, to, batch, following, ids).await?;
+            let sent = send_batch(session, to, batch, following, ids).await;
+            // Whoever repeats the command would send the first ones twice.
+            sent.map_err(|error| match ids.len() {
+                0 => error,
+                saved => error.with_help(&format!(
+                    "the first {saved} messages are saved: give it only the lines after them again"
+                )),
+            })?;
         }
     }
     reading.abort();

@@ -95,15 +95,28 @@ impl Session {
     /// again and the call repeated there.
     pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
         loop {
-            match self.client.call(method, params.clone()).await {
+            match self.call_once(method, params.clone()).await {
                 Err(error) if error.is_ended() => {}
                 result => return result,
             }
-            self.open_again().await?;
             if let Some(ids) = self.sent_already(method, &params).await? {
                 return Ok(json!({"ids": ids}));
             }
         }
+    }
+
+    /// The same for what must not be repeated before somebody has looked whether it was done: the error that
+    /// says so ([`RpcError::is_ended`]) is the caller's, and the profile is open again.
+    pub(super) async fn call_once(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, RpcError> {
+        let result = self.client.call(method, params).await;
+        if result.as_ref().is_err_and(RpcError::is_ended) {
+            self.open_again().await?;
+        }
+        result
     }
 
     /// Opens the profile anew: here, if nobody else runs it any more.
@@ -112,7 +125,7 @@ impl Session {
         Ok(())
     }
 
-    /// The one call that must not be made twice. Its texts are stored together or not at all, so the
+    /// Whether a `send` was done. Its texts are stored together or not at all, so the
     /// first one tells.
     async fn sent_already(
         &mut self,

@@ -34,6 +34,9 @@ impl Driver {
         if left {
             return Ok(());
         }
+        if self.is_last(&mailbox.queue, &envelope) {
+            return self.end_invite(&mailbox.queue);
+        }
         let Ok(Envelope::Request(request)) = Envelope::decode(envelope) else {
             tracing::debug!("not a request in an invite's queue; dropped");
             self.after(ack(mailbox, index));
@@ -91,13 +94,12 @@ impl Driver {
             self.after(ack(mailbox, index));
             return Ok(());
         }
+        self.use_shared_invite(&mailbox.queue, inviter.identity)?;
         let (no, is_new) = match known {
             Some(row) => (self.another_group(row, group)?, false),
             None => {
-                let single_use = self.use_invite(&mailbox.queue)?;
                 let state = ContactState::Asked {
                     text: String::new(),
-                    single_use,
                     heard: false,
                 };
                 let name = short_name(&inviter.identity);
@@ -126,7 +128,7 @@ impl Driver {
     }
 
     /// The first content of a group that we were made a member of. Heard once: a contact who says it
-    /// again changes nothing.
+    /// again has used another invite, and changes nothing else.
     pub(super) fn handle_contact_request(
         &mut self,
         no: ConversationNo,
@@ -137,16 +139,13 @@ impl Driver {
             return Ok(());
         };
         let mut row = conversation.row.clone();
+        let is_invited = self.use_single_invite(&row, request.proof.as_ref())?;
         let accept = match &mut row.state {
-            ContactState::Asked {
-                text,
-                single_use,
-                heard,
-            } if !*heard => {
+            ContactState::Asked { text, heard } if !*heard => {
                 *heard = true;
                 *text = request.text;
                 row.name = crate::names::clean(&request.name);
-                *single_use
+                is_invited
             }
             // Both asked at the same time: both want to.
             ContactState::Requesting(_) => true,

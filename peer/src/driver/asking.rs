@@ -8,6 +8,7 @@ use tincan_core::Instant;
 use tincan_mls::GroupId;
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
 use tincan_protocol::envelope::{Envelope, Request};
+use tincan_protocol::invite::ProofOf;
 use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{DeviceId, IdentityId};
@@ -266,13 +267,26 @@ impl Driver {
         let no = row.no;
         row.unconfirmed.push(group);
         self.put_row(row.clone())?;
-        let content = ContactRequest {
-            name: self.profile.name.clone(),
-            text: request.text,
-            reach: self.reach(&row),
-        };
+        let content = self.contact_request(&row, request);
         self.send_body(no, Body::ContactRequest(content))?;
         Ok(no)
+    }
+
+    fn contact_request(&self, row: &ContactRow, request: AddRequest) -> ContactRequest {
+        let (invite, host) = (request.invite.body(), request.invite.cert().identity());
+        let of = ProofOf {
+            host: &host,
+            guest: &self.identity,
+            device: &self.device.device(),
+            queue: &invite.queue,
+        };
+        let proof = invite.secret.map(|secret| secret.prove(of));
+        ContactRequest {
+            name: self.profile.name.clone(),
+            text: request.text,
+            reach: self.reach(row),
+            proof,
+        }
     }
 
     /// They may have the first request and be about to answer it, or never have heard of it: so the
@@ -302,11 +316,11 @@ impl Driver {
             row.name = self.free_name(name, Some(no));
         }
         row.state = ContactState::Requesting(stage);
-        self.put_row(row)?;
+        self.put_row(row.clone())?;
         self.with_session(no, None, tincan_core::Session::begin_anew)?;
-        if !request.text.is_empty() {
-            self.send_body(no, Body::Text(request.text))?;
-        }
+        // What was said first has its number and stays as it was: it speaks of the earlier invite.
+        let content = self.contact_request(&row, request);
+        self.send_body(no, Body::ContactRequest(content))?;
         Ok(no)
     }
 

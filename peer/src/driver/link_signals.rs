@@ -1,7 +1,5 @@
 //! Signals about links: opened, checked and handed on; made, sealed and sent.
 
-use std::time::Duration;
-
 use tincan_protocol::link::{Expected, LinkSignal, SignedDescription, verify};
 use tincan_protocol::{SignalAddress, sealed_box};
 
@@ -14,10 +12,6 @@ use crate::store::ConversationNo;
 /// attempts fail makes some seven; the waits between these start over when a server tells that it
 /// came, every five seconds at most.
 pub(super) const OFFERS_PER_MINUTE: u32 = 20;
-
-/// How long an offer may take through a signaling server. Chosen: several times as long as through one on
-/// another continent; whoever offers later than this has not got ours.
-pub(super) const OFFER_TRAVELS: Duration = Duration::from_secs(3);
 
 /// Signals kept for an attempt whose task is not there yet.
 pub(super) const EARLY_SIGNALS: usize = 64;
@@ -81,26 +75,28 @@ impl Driver {
                 return Ok(());
             }
         };
-        // Durable before anything of ours answers it, so that it is not taken again after a restart.
-        let (device, session) = (conversation.row.device, verified.statement.session);
-        self.turn
-            .batch()?
-            .put_link_session(device, session, now.unix_ms)?;
-        self.turn.hurry();
-        let offered_at = conversation.link.offered_at;
-        let on_its_way = offered_at.is_some_and(|at| now.instant.since(at) < OFFER_TRAVELS);
-        let ours_wins = self.device.device() < device && on_its_way;
-        if conversation.link.is_offering() && ours_wins {
-            tracing::debug!("both sides offered; ours stands");
-            return Ok(());
+        let wins = self.device.device() < conversation.row.device;
+        let verified = if wins {
+            conversation.link.beat(verified, now.instant)
+        } else {
+            Some(verified)
+        };
+        match verified {
+            Some(verified) => self.answer_offer(no, verified),
+            None => {
+                tracing::debug!("both sides offered; ours stands");
+                Ok(())
+            }
         }
-        self.answer_offer(no, verified)
     }
 
     fn handle_other_signal(&mut self, no: ConversationNo, signal: LinkSignal) {
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return;
         };
+        if matches!(signal, LinkSignal::Answer(_)) {
+            conversation.link.answered();
+        }
         match &mut conversation.link.state {
             SlotState::Idle => {}
             SlotState::Starting { early, .. } => {

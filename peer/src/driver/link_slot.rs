@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::Instant;
-use tincan_protocol::link::LinkSignal;
+use tincan_protocol::link::{LinkSignal, VerifiedDescription};
 
 use super::Link;
 
@@ -18,12 +18,14 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 const BETTER_FIRST: Duration = Duration::from_secs(10);
 const BETTER_LONGEST: Duration = Duration::from_secs(6 * 3600);
 
+/// How long an offer may take through a signaling server. Chosen: several times as long as through one on
+/// another continent; whoever offers later than this has not got ours.
+pub(super) const OFFER_TRAVELS: Duration = Duration::from_secs(3);
+
 /// One conversation's link.
 #[derive(Debug, Default)]
 pub(super) struct LinkSlot {
     pub(super) state: SlotState,
-    /// When the last offer was made.
-    pub(super) offered_at: Option<Instant>,
     /// Not before this.
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,
@@ -37,12 +39,13 @@ pub(super) enum SlotState {
     Idle,
     Starting {
         attempt: u64,
-        offering: bool,
+        /// None: theirs is answered.
+        offer: Option<OwnOffer>,
         early: Vec<LinkSignal>,
     },
     Connecting {
         attempt: u64,
-        offering: bool,
+        offer: Option<OwnOffer>,
         handle: Box<dyn Link>,
     },
     Up {
@@ -50,6 +53,25 @@ pub(super) enum SlotState {
         handle: Box<dyn Link>,
         relayed: bool,
     },
+}
+
+/// An offer of ours that nobody has answered yet.
+#[derive(Debug)]
+pub(super) struct OwnOffer {
+    at: Instant,
+    /// One of theirs that came meanwhile and lost against ours.
+    beaten: Option<VerifiedDescription>,
+}
+
+impl OwnOffer {
+    pub(super) const fn made(at: Instant) -> Self {
+        Self { at, beaten: None }
+    }
+
+    /// Until then it may be on its way: later it is lost, or its answer is.
+    fn arrives_by(&self) -> Instant {
+        self.at.after(OFFER_TRAVELS)
+    }
 }
 
 impl LinkSlot {
@@ -122,12 +144,51 @@ impl LinkSlot {
         }
     }
 
-    pub(super) const fn is_offering(&self) -> bool {
-        matches!(
-            self.state,
-            SlotState::Starting { offering: true, .. }
-                | SlotState::Connecting { offering: true, .. }
-        )
+    const fn own_offer(&mut self) -> Option<&mut OwnOffer> {
+        match &mut self.state {
+            SlotState::Starting { offer, .. } | SlotState::Connecting { offer, .. } => {
+                offer.as_mut()
+            }
+            _ => None,
+        }
+    }
+
+    /// Both sides have offered, and ours wins: theirs is kept, in case that ours does not arrive. Given back if
+    /// ours is not on its way any more.
+    pub(super) fn beat(
+        &mut self,
+        theirs: VerifiedDescription,
+        now: Instant,
+    ) -> Option<VerifiedDescription> {
+        match self.own_offer() {
+            Some(ours) if now < ours.arrives_by() => {
+                ours.beaten = Some(theirs);
+                None
+            }
+            _ => Some(theirs),
+        }
+    }
+
+    /// Somebody has got our offer.
+    pub(super) fn answered(&mut self) {
+        if let Some(ours) = self.own_offer() {
+            ours.beaten = None;
+        }
+    }
+
+    /// When an offer that lost against ours is answered after all.
+    pub(super) fn beaten_due(&self) -> Option<Instant> {
+        match &self.state {
+            SlotState::Starting { offer, .. } | SlotState::Connecting { offer, .. } => {
+                let beats = offer.as_ref().filter(|ours| ours.beaten.is_some())?;
+                Some(beats.arrives_by())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn take_beaten(&mut self) -> Option<VerifiedDescription> {
+        self.own_offer()?.beaten.take()
     }
 
     pub(super) fn retry_in(&mut self, now: Instant, wait: Duration) {

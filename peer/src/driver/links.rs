@@ -8,8 +8,9 @@
 //! | up | down -> idle, at once again; an offer of theirs (they lost it) -> starting (answer); through TURN for long -> starting (offer), maybe there is a direct path now |
 //!
 //! Glare: the offer of the smaller device key wins; the other side drops its own and answers. To
-//! have little of it, the smaller one offers at once and the other one waits a moment. Who still
-//! offers a while after that has not got the winning offer, and is answered.
+//! have little of it, the smaller one offers at once and the other one waits a moment. Who has lost, and
+//! does not answer for a while, has not got the winning offer (its process may be another one since), and
+//! is answered after all; so is who still offers then.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tincan_protocol::wire::{GroupState, Hello, NackReason, PeerFrame, peer_frame
 use tincan_protocol::{EnvelopeId, SignalAddress};
 
 use super::conversation::Conversation;
-use super::link_slot::SlotState;
+use super::link_slot::{LinkSlot, OwnOffer, SlotState};
 use super::surroundings::chance;
 use super::{Driver, DriverError, LinkStart, LinkStarted};
 use crate::store::ConversationNo;
@@ -42,8 +43,15 @@ pub(super) const REFUSED_PER_MINUTE: u32 = 100;
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 impl Driver {
-    /// When a conversation's link should be offered.
+    /// When something is to be done about a conversation's link.
     pub(super) fn link_due(&self, conversation: &Conversation) -> Option<Instant> {
+        let offer = self.offer_due(conversation);
+        let beaten = conversation.link.beaten_due();
+        offer.into_iter().chain(beaten).min()
+    }
+
+    /// When it should be offered.
+    fn offer_due(&self, conversation: &Conversation) -> Option<Instant> {
         let offers = match conversation.link.state {
             SlotState::Idle => true,
             // One side is enough, and it is the one whose offers win.
@@ -64,7 +72,15 @@ impl Driver {
             .iter()
             .filter(|(_, conversation)| self.link_due(conversation).is_some_and(|at| at <= now));
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
-        due.into_iter().try_for_each(|no| self.offer(no))
+        for no in due {
+            let link = self.conversations.get_mut(&no).map(|due| &mut due.link);
+            let beaten = link.and_then(LinkSlot::take_beaten);
+            match beaten {
+                Some(theirs) => self.answer_offer(no, theirs)?,
+                None => self.start(no, None)?,
+            }
+        }
+        Ok(())
     }
 
     /// A contact came or went.
@@ -98,15 +114,18 @@ impl Driver {
         }
     }
 
-    fn offer(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        self.start(no, None)
-    }
-
     pub(super) fn answer_offer(
         &mut self,
         no: ConversationNo,
         offer: VerifiedDescription,
     ) -> Result<(), DriverError> {
+        // Durable before anything of ours answers it, so that it is not taken again after a restart.
+        let (device, session) = (offer.statement.from_device, offer.statement.session);
+        let now_ms = self.around.now().unix_ms;
+        self.turn
+            .batch()?
+            .put_link_session(device, session, now_ms)?;
+        self.turn.hurry();
         self.start(no, Some(offer))
     }
 
@@ -121,7 +140,7 @@ impl Driver {
             return Ok(());
         };
         let now = self.around.now().instant;
-        let (attempt, offering) = (self.next_attempt, offer.is_none());
+        let attempt = self.next_attempt;
         self.next_attempt += 1;
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
@@ -130,7 +149,7 @@ impl Driver {
         conversation.link.close("another attempt");
         conversation.link.state = SlotState::Starting {
             attempt,
-            offering,
+            offer: offer.is_none().then(|| OwnOffer::made(now)),
             early: Vec::new(),
         };
         let start = LinkStart {
@@ -140,9 +159,6 @@ impl Driver {
             groups,
             offer,
         };
-        if offering {
-            conversation.link.offered_at = Some(now);
-        }
         self.around.start_link(no, attempt, start);
         if was_up {
             // The old link's own end will belong to no attempt any more.
@@ -172,7 +188,7 @@ impl Driver {
             (
                 SlotState::Starting {
                     attempt,
-                    offering,
+                    offer,
                     early,
                 },
                 Ok(handle),
@@ -182,7 +198,7 @@ impl Driver {
                 }
                 link.state = SlotState::Connecting {
                     attempt,
-                    offering,
+                    offer,
                     handle,
                 };
             }

@@ -70,6 +70,7 @@ use invites::PendingInvite;
 use pace::Pace;
 use servers::{RelayState, SignalState};
 pub(crate) use shell::{DriverHandle, spawn};
+pub use shell::{RELOAD_FIRST, RELOAD_LONGEST};
 pub use surroundings::{Link, LinkStart, LinkStarted, Outlet, Surroundings};
 use turn::{After, Turn};
 pub use turn_servers::TurnServers;

@@ -68,11 +68,6 @@ impl RelayState {
         }
     }
 
-    /// Whether a mailbox has been read to its end.
-    pub(super) fn has_drained(&self, queue: &QueueId) -> bool {
-        self.drained.contains(queue)
-    }
-
     /// Whether a request can be made through an invite with this mailbox.
     pub(super) fn takes_requests(&self, queue: &QueueId) -> bool {
         self.up && self.stocked && self.drained.contains(queue)
@@ -120,7 +115,7 @@ impl Driver {
                 if let Some(relay) = self.relays.get_mut(server) {
                     relay.drained.insert(queue);
                 }
-                self.end_if_used_up(&queue)?;
+                self.say_last(&queue);
                 self.mailbox_input(&queue, SessionInput::MailboxDrained)
             }
             RelayEvent::Delivered {
@@ -396,6 +391,14 @@ impl Driver {
             // Memory may be ahead of the disk now: the turn fails.
             self.broken = Some(error);
         }
+    }
+
+    /// The same after the commit: a mailbox of this turn is not durable yet, and must not be named before.
+    pub(super) fn hang_up_relay(&mut self, server: &ServerUrl) -> Result<(), DriverError> {
+        self.relay_changed(server, Some("connection restarted".to_owned()))?;
+        self.relays.remove(server);
+        self.turn.sync_servers();
+        Ok(())
     }
 
     /// Publishes what is missing. The packages' secrets are durable before the relay has them.

@@ -20,9 +20,11 @@ const INPUTS: usize = 256;
 /// waits for at most some tens of milliseconds.
 const TURN_INPUTS: usize = 256;
 
-/// First and longest wait before the state is loaded again after the store failed.
-const RELOAD_FIRST: Duration = Duration::from_millis(500);
-const RELOAD_LONGEST: Duration = Duration::from_secs(30);
+/// First wait before the state is loaded again after the store failed.
+pub const RELOAD_FIRST: Duration = Duration::from_millis(500);
+
+/// And the longest.
+pub const RELOAD_LONGEST: Duration = Duration::from_secs(30);
 
 /// openmls wants a deep stack where it is not optimised.
 const STACK: usize = 8 * 1024 * 1024;

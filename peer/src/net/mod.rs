@@ -21,6 +21,7 @@ mod turn_servers;
 pub use client::{Client, ClientOutput, Frame};
 pub use handle::Dial;
 pub(crate) use network::Network;
+pub use reconnect::{RETRY_FIRST, RETRY_LONGEST, STABLE};
 pub use relay::{DepositTag, OwnQueue, RelayClient, RelayCommand, RelayEvent};
 pub use signaling::{SignalClient, SignalCommand, SignalEvent};
-pub use socket::Lost;
+pub use socket::{DEAD_AFTER, Lost, PING_AFTER};

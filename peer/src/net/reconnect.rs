@@ -2,10 +2,11 @@
 //! jitter over the whole upper half, so that a restarted server is not met by all its clients at
 //! once.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -17,13 +18,13 @@ use super::socket::{self, Connected, DEAD_AFTER, Lost, PING_AFTER, Socket};
 use crate::driver::InputSender;
 
 /// First wait. Chosen: short, because most losses are a restart of the server.
-const FIRST: Duration = Duration::from_millis(250);
+pub const RETRY_FIRST: Duration = Duration::from_millis(250);
 
 /// Longest wait. Chosen: a laptop that wakes up is back within half a minute in the worst case.
-const LONGEST: Duration = Duration::from_secs(30);
+pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
 /// A connection that lived this long starts the waits over.
-const STABLE: Duration = Duration::from_secs(10);
+pub const STABLE: Duration = Duration::from_secs(10);
 
 /// Nobody wants the connection any more.
 struct Unwanted;
@@ -124,8 +125,8 @@ async fn speak<C: Client>(
                 if heard.elapsed() > DEAD_AFTER {
                     Err(Lost::new("the server is silent"))
                 } else {
-                    let sent = socket.send(Message::Ping(Bytes::new())).await;
-                    sent.map_err(Lost::new).and_then(|()| client.handle_timeout(began.elapsed()))
+                    let sent = write(&mut socket, Message::Ping(Bytes::new()), DEAD_AFTER).await;
+                    sent.and_then(|()| client.handle_timeout(began.elapsed()))
                 }
             }
         };
@@ -160,7 +161,7 @@ async fn let_out<C: Client>(
                     Frame::Text(text) => Message::Text(text.into()),
                     Frame::Binary(bytes) => Message::Binary(bytes),
                 };
-                socket.send(message).await.map_err(Lost::new)?;
+                write(socket, message, DEAD_AFTER).await?;
             }
             ClientOutput::Tell(input) => {
                 let told = driver.send(input).await;
@@ -169,6 +170,18 @@ async fn let_out<C: Client>(
         }
     }
     Ok(())
+}
+
+/// A server that takes nothing for so long is as dead as one that says nothing: what it says is not read
+/// meanwhile, and what is asked of it has no answer.
+async fn write<S>(socket: &mut S, message: Message, limit: Duration) -> Result<(), Lost>
+where
+    S: Sink<Message, Error: Display> + Unpin,
+{
+    match tokio::time::timeout(limit, socket.send(message)).await {
+        Ok(sent) => sent.map_err(Lost::new),
+        Err(_) => Err(Lost::new("the server takes nothing")),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -182,9 +195,9 @@ impl Waits {
         if lived >= STABLE {
             self.failures = 0;
         }
-        let wait = FIRST
+        let wait = RETRY_FIRST
             .saturating_mul(1 << self.failures.min(16))
-            .min(LONGEST);
+            .min(RETRY_LONGEST);
         self.failures = self.failures.saturating_add(1);
         wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
     }
@@ -193,14 +206,26 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::sink;
+
+    /// It waited for as long as the kernel did: a quarter of an hour, or for ever.
+    #[tokio::test]
+    async fn regression_a_server_that_takes_nothing_is_given_up() {
+        let mut stuck = Box::pin(sink::unfold((), |(), _: Message| {
+            std::future::pending::<Result<(), Lost>>()
+        }));
+        let limit = Duration::from_millis(10);
+        let written = write(&mut stuck, Message::Ping(Bytes::new()), limit).await;
+        assert_eq!(written, Err(Lost::new("the server takes nothing")));
+    }
 
     #[test]
     fn waits_double_to_the_longest_and_start_over_after_a_stable_connection() {
         let mut all = Waits::default();
         let waits: Vec<_> = (0..20).map(|_| all.next(Duration::ZERO)).collect();
-        assert!(waits[0] <= FIRST && waits[0] >= FIRST / 2);
-        assert!(waits.iter().all(|wait| *wait <= LONGEST));
-        assert!(waits[19] >= LONGEST / 2);
-        assert!(all.next(STABLE) <= FIRST);
+        assert!(waits[0] <= RETRY_FIRST && waits[0] >= RETRY_FIRST / 2);
+        assert!(waits.iter().all(|wait| *wait <= RETRY_LONGEST));
+        assert!(waits[19] >= RETRY_LONGEST / 2);
+        assert!(all.next(STABLE) <= RETRY_FIRST);
     }
 }

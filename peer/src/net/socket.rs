@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use tincan_protocol::limits::RELAY_MESSAGE_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -15,13 +16,20 @@ use super::server_address;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Nothing heard for this long: a ping goes out.
-pub(super) const PING_AFTER: Duration = Duration::from_secs(15);
+pub const PING_AFTER: Duration = Duration::from_secs(15);
 
 /// And this long without anything after it: the connection is dead.
-pub(super) const DEAD_AFTER: Duration = Duration::from_secs(30);
+pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// tungstenite's default read buffer is 128 KiB per connection, which an idle program need not hold.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// Bytes gathered before they are written to the socket. Chosen: a few packets.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// Largest unsent bytes of a connection: a frame that waits, and one that does not fit in any more. Without it a
+/// server that sends pings and reads nothing fills the memory with the answers.
+const WRITE_BUFFER_MAX: usize = 2 * RELAY_MESSAGE_MAX + WRITE_BUFFER;
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -87,10 +95,68 @@ async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Conn
     let own = stream.local_addr().map_err(|error| unreachable(&error))?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let url = server.websocket(endpoint);
     let opened = client_async_tls_with_config(url, stream, Some(config), None).await;
     let (socket, _) = opened.map_err(|error| unreachable(&error))?;
     Ok(Connected { socket, own })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    /// Memory of this process, bytes.
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    /// Sends pings for as long as they are taken, and reads nothing.
+    async fn ping(listener: TcpListener) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        // As large as a ping may be.
+        let ping = [&[0x89, 125][..], &[7; 125]].concat();
+        let pings = ping.repeat(1_000);
+        for _ in 0..2_000 {
+            let written = socket.get_mut().write_all(&pings);
+            let written = tokio::time::timeout(Duration::from_secs(1), written).await;
+            if !matches!(written, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// The answers waited in memory for a server that did not read them: 2 GB in 14 s, and it may be the one that
+    /// a stranger's invite names.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn regression_a_server_that_sends_pings_and_reads_nothing_does_not_fill_the_memory() {
+        const ROOM: usize = 48 * 1024 * 1024;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server: ServerUrl = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let pinging = tokio::spawn(ping(listener));
+        let dial = Dial {
+            own: [server.clone()].into(),
+            server,
+        };
+        let connected = connect(&dial, "relay", RELAY_MESSAGE_MAX).await;
+        let Ok(Connected { mut socket, .. }) = connected else {
+            panic!("not connected");
+        };
+        let before = resident();
+        while let Some(Ok(_)) = socket.next().await {}
+        pinging.await.unwrap();
+        let grown = resident().saturating_sub(before);
+        assert!(grown < ROOM, "{grown} bytes more");
+    }
 }

@@ -83,6 +83,7 @@ impl Reader {
             let mut items = Vec::new();
             for (cursor, entry) in entries {
                 let last = cursor + entry.len() - 1;
+                items.extend(missed(self.after, cursor).map(Ok));
                 items.extend(self.contacts.expand(cursor, self.after, entry)?);
                 self.after = self.after.max(last);
             }
@@ -139,6 +140,8 @@ impl Contacts {
                 let state = state_from_name(&state);
                 one(Event::State {
                     conversation: row.conversation,
+                    identity: row.identity,
+                    name: row.name,
                     ids,
                     state,
                     reason,
@@ -150,6 +153,8 @@ impl Contacts {
                 };
                 one(Event::Gap {
                     conversation: row.conversation,
+                    identity: row.identity,
+                    name: row.name,
                     first,
                     last,
                 })
@@ -226,6 +231,14 @@ impl Contacts {
     }
 }
 
+/// What says that events are gone between the last one that was read and the next one that is there.
+fn missed(after: u64, next: u64) -> Option<LoggedEvent> {
+    let count = next.saturating_sub(after.saturating_add(1));
+    let event = Event::Missed { count };
+    let cursor = next.saturating_sub(1);
+    (count > 0).then_some(LoggedEvent { cursor, event })
+}
+
 fn state_from_name(name: &str) -> MessageState {
     let states = [
         MessageState::Sent,
@@ -237,4 +250,20 @@ fn state_from_name(name: &str) -> MessageState {
         .into_iter()
         .find(|state| state.name() == name)
         .unwrap_or(MessageState::Pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A contact who sent half a million lines made those of others vanish from what was printed, without a word.
+    #[test]
+    fn regression_events_that_are_gone_are_told() {
+        for (after, next) in [(0, 1), (7, 8), (7, 3)] {
+            assert!(missed(after, next).is_none());
+        }
+        let told = missed(7, 10).unwrap();
+        assert_eq!(told.cursor, 9);
+        assert!(matches!(told.event, Event::Missed { count: 2 }));
+    }
 }

@@ -81,6 +81,15 @@ impl RpcError {
         self.code == DISK_FULL
     }
 
+    /// The same error with something else to do about it.
+    #[must_use]
+    pub(crate) fn with_help(self, help: &str) -> Self {
+        Self {
+            help: help.to_owned(),
+            ..self
+        }
+    }
+
     /// Whether it is about something that does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code == NOT_FOUND

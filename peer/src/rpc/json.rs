@@ -80,14 +80,30 @@ fn event(event: &Event) -> Value {
     match event {
         Event::Message(message) => self::message(message),
         Event::State {
-            ids, state, reason, ..
+            identity,
+            name,
+            ids,
+            state,
+            reason,
+            ..
         } => json!({
             "type": "state",
+            "conversation": name,
+            "address": identity.to_string(),
             "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "state": state.name(),
             "reason": reason,
         }),
-        Event::Gap { first, last, .. } => json!({"type": "gap", "first": first, "last": last}),
+        Event::Gap {
+            identity,
+            name,
+            first,
+            last,
+            ..
+        } => json!({
+            "type": "gap", "conversation": name, "address": identity.to_string(),
+            "first": first, "last": last,
+        }),
         Event::Request {
             identity,
             name,
@@ -108,6 +124,7 @@ fn event(event: &Event) -> Value {
             "type": "link", "address": identity.to_string(), "up": up, "relayed": relayed,
             "reason": reason,
         }),
+        Event::Missed { count } => json!({"type": "missed", "count": count}),
         Event::Presence { identity, online } => json!({
             "type": "presence", "address": identity.to_string(),
             "presence": if *online { "online" } else { "offline" },

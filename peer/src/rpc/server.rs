@@ -232,7 +232,8 @@ mod tests {
     /// A draining server sends everybody away within this time.
     const SOON: Duration = Duration::from_secs(5);
 
-    #[tokio::test(flavor = "multi_thread")]
+    // On one thread: once it can be seen that a call has begun, it has come to where it waits.
+    #[tokio::test]
     async fn regression_a_server_that_drains_keeps_nobody_waiting_for_news() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("ann");
@@ -248,15 +249,27 @@ mod tests {
         let server = Server::spawn(peer.clone()).unwrap();
         let mut waits = Client::connect(peer.home()).await.unwrap();
         let mut asks = Client::connect(peer.home()).await.unwrap();
+        // Both have asked who is there.
+        calls_in_progress(&server, 0).await;
         let news = tokio::spawn(async move {
             let params = json!({"after": peer.last_cursor(), "timeout_ms": 60_000});
             waits.call("events.next", params).await
         });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        calls_in_progress(&server, 1).await;
         tokio::time::timeout(SOON, server.drain(SOON * 2))
             .await
             .unwrap();
         assert_eq!(news.await.unwrap(), Err(RpcError::ended()));
         assert_eq!(asks.call("id", json!({})).await, Err(RpcError::ended()));
+    }
+
+    /// Waits until so many are.
+    async fn calls_in_progress(server: &Server, count: usize) {
+        let counted = async {
+            while CALLS as usize - server.calls.available_permits() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(SOON, counted).await.unwrap();
     }
 }

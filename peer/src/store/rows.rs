@@ -5,6 +5,7 @@ use tincan_core::SentVia;
 use tincan_mls::GroupId;
 use tincan_protocol::content::Reach;
 use tincan_protocol::hlc::Hlc;
+use tincan_protocol::invite::InviteSecret;
 use tincan_protocol::keys::{AddressKey, QueueKey};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire;
@@ -90,8 +91,6 @@ pub(crate) enum ContactState {
     /// They have asked; a person decides.
     Asked {
         text: String,
-        /// By an invite for one use: accepted when their first message is read.
-        single_use: bool,
         /// Their first message has been read.
         heard: bool,
     },
@@ -116,16 +115,20 @@ pub(crate) struct RequestStage {
     pub(crate) deposited: bool,
 }
 
-/// An invite that can still be used.
+/// An invite that can still be used, or whose mailbox has not been read to its end yet.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct InviteRow {
     pub(crate) queue_seed: Seed,
+    /// The one in the link; once it is used up, another one that nobody is told.
     pub(crate) write_token: WriteToken,
     pub(crate) address_seed: Seed,
     pub(crate) relay: ServerUrl,
     pub(crate) expires_ms: u64,
     pub(crate) max_uses: u32,
     pub(crate) uses: u32,
+    /// Whose uses were counted: each person's once.
+    #[serde(default)]
+    pub(crate) used_by: Vec<IdentityId>,
 }
 
 /// A mailbox of ours that nobody shall write to any more, until its relay has deleted it.
@@ -234,6 +237,14 @@ impl EndedQueueRow {
 impl InviteRow {
     pub(crate) fn queue_key(&self) -> QueueKey {
         QueueKey::from_seed(&self.queue_seed)
+    }
+
+    pub(crate) fn secret(&self) -> InviteSecret {
+        InviteSecret::of_queue(&self.queue_seed)
+    }
+
+    pub(crate) const fn is_used_up(&self) -> bool {
+        self.uses >= self.max_uses
     }
 }
 

@@ -529,3 +529,31 @@ async fn a_store_that_fails_is_said_and_works_again_later() {
     assert_eq!(client.delivery().await, (1, b"a".to_vec()));
     server.shutdown().await;
 }
+
+/// Memory of this process, bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// The answers waited in memory for somebody who did not read them: 130 MB a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regression_pings_of_who_reads_nothing_do_not_fill_the_memory() {
+    const ROOM: usize = 48 * 1024 * 1024;
+    let server = server().await;
+    let mut client = server.client().await;
+    // Masked with zeros, and as large as a ping may be.
+    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[7; 125]].concat();
+    let pings = ping.repeat(1_000);
+    let before = resident();
+    for _ in 0..2_000 {
+        if !client.write_raw(&pings).await {
+            break;
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < ROOM, "{grown} bytes more");
+    drop(client);
+    server.shutdown().await;
+}

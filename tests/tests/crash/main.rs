@@ -1,6 +1,6 @@
 //! Three people write to each other in all directions while their processes, the relay and the
-//! signaling server are killed with `kill -9` again and again, at any point, also several at once and
-//! also while they start. A ledger outside of all of them says in the end what must be where:
+//! signaling server are killed with `kill -9` again and again, at any point: in every second round all five
+//! of them, each at a moment of its own, in the others some, also at once; and also while they start. A ledger outside of all of them says in the end what must be where:
 //!
 //! - what `send` has returned for arrives, and so does what a sender was told is sent or delivered;
 //! - nothing arrives twice, in the history or as an event, and every sender's order is kept;
@@ -11,8 +11,8 @@
 //! - `listen` prints everything in order, and again only what [`shown`] allows.
 //!
 //! A kill takes no power away: what was written is in the system's memory and not lost without a sync.
-//! That the syncs are where they must be is shown with disks in memory (`relay/tests/durability.rs`,
-//! the simulated world).
+//! That the syncs are where they must be is shown with disks in memory
+//! (`relay/tests/relays/durability.rs`, the simulated world).
 //!
 //! | variable | |
 //! |---|---|
@@ -44,7 +44,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use figures::Figures;
 use town::Town;
 
-/// Chosen: about a minute, in which each of the five dies about ten times.
+/// Chosen: about a minute, in which each of the five is killed about twenty times.
 const ROUNDS: usize = 20;
 
 const ROUNDS_VARIABLE: &str = "CRASH_ROUNDS";
@@ -68,7 +68,7 @@ async fn all_die_often(rounds: usize, seed: u64) -> Result<Figures> {
     town.begin(random.random()).await?;
     let mut figures = Figures::default();
     for number in 0..rounds {
-        let round = plan::Round::draw(&mut random);
+        let round = plan::Round::draw(&mut random, number);
         let killed = killing::run(&mut town, &round, &mut figures).await;
         killed.with_context(|| format!("round {number}: {round:?}"))?;
     }

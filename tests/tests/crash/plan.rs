@@ -10,6 +10,10 @@ use crate::victim::Runs;
 /// Who can be killed.
 pub(crate) const VICTIMS: [&str; 5] = ["ann", "bob", "carol", "relay", "signal-server"];
 
+/// In one of so many rounds all of them are killed, each at a moment of its own; in the others some are, or end
+/// when they are told to. Chosen: half of the rounds for each.
+pub(crate) const ALL_DIE_IN_ONE_OF: usize = 2;
+
 /// All live this long before the first one is killed, at most. Chosen: long enough for links in most
 /// rounds, short enough that many kills come while they are being made.
 const LIFE: Duration = Duration::from_millis(1_500);
@@ -61,24 +65,40 @@ pub(crate) struct Fate {
 
 impl Round {
     /// Draws everything at once, so that a seed gives the same rounds however the processes run.
-    pub(crate) fn draw(random: &mut StdRng) -> Self {
-        let together = random.random_ratio(1, 3);
-        let mut fates: [Option<Fate>; 5] = [const { None }; 5];
-        while fates.iter().all(Option::is_none) {
-            for fate in &mut fates {
-                if random.random_ratio(1, 2) {
-                    *fate = Some(Fate::draw(random, together));
-                }
-            }
-        }
+    pub(crate) fn draw(random: &mut StdRng, number: usize) -> Self {
         Self {
             life: up_to(random, LIFE),
-            fates,
+            fates: if number.is_multiple_of(ALL_DIE_IN_ONE_OF) {
+                [(); 5].map(|()| Some(Fate::draw_kill(random)))
+            } else {
+                some_fates(random)
+            },
         }
     }
 }
 
+fn some_fates(random: &mut StdRng) -> [Option<Fate>; 5] {
+    let together = random.random_ratio(1, 3);
+    let mut fates = [const { None }; 5];
+    while fates.iter().all(Option::is_none) {
+        for fate in &mut fates {
+            if random.random_ratio(1, 2) {
+                *fate = Some(Fate::draw(random, together));
+            }
+        }
+    }
+    fates
+}
+
 impl Fate {
+    /// With a moment of its own, and without a warning.
+    fn draw_kill(random: &mut StdRng) -> Self {
+        Self {
+            in_order: false,
+            ..Self::draw(random, false)
+        }
+    }
+
     fn draw(random: &mut StdRng, together: bool) -> Self {
         let after = up_to(random, SPREAD);
         let again = up_to(random, RECOVERY);

@@ -2,6 +2,7 @@
 //! again has cycles; so this is asked of every state instead: if from now on nothing goes wrong and
 //! everybody has a turn, does it end well?
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Mutex, PoisonError};
@@ -21,14 +22,18 @@ impl Fair {
         next: impl Fn(&S) -> Option<S>,
         done: impl Fn(&S) -> bool,
     ) -> bool {
-        let mut path = vec![name(state)];
-        let mut at = state.clone();
-        while !self.knows(path[path.len() - 1]) && !done(&at) {
+        let mut path = Vec::new();
+        let mut at = Cow::Borrowed(state);
+        while !done(&at) {
+            let name = name(&*at);
+            if self.knows(name) {
+                break;
+            }
+            path.push(name);
             let Some(after) = next(&at).filter(|_| path.len() < STEPS) else {
                 return false;
             };
-            at = after;
-            path.push(name(&at));
+            at = Cow::Owned(after);
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(path);

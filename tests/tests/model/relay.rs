@@ -1,14 +1,13 @@
 //! The real relay without its sockets: `Mailboxes` over the real store, on a disk in memory.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_protocol::ids::{EnvelopeId, QueueId, WriteToken};
 use tincan_protocol::wire::relay_reply::Kind as Reply;
 use tincan_relay::RelayLimits;
-use tincan_relay::mailbox::{Command, ConnectionId, Mailboxes, Operation, Outcome, Output};
-use tincan_relay::store::{Page, QueueKind, Read, RedbStore, Store as _, Write};
+use tincan_relay::mailbox::{Command, ConnectionId, Mailboxes, Operation, Outcome, Output, Ticket};
+use tincan_relay::store::{Page, QueueKind, Read, RedbStore, Store as _, StoreError, Write};
 
 use super::relay_disk::Disk;
 
@@ -26,9 +25,30 @@ pub(crate) enum Said {
     Push(ConnectionId, Reply),
 }
 
+/// A write that is not in a transaction yet.
+pub(crate) struct Taken {
+    pub(crate) connection: ConnectionId,
+    pub(crate) write: Write,
+    ticket: Ticket,
+}
+
+impl Taken {
+    fn queue(&self) -> QueueId {
+        match &self.write {
+            Write::Deposit { queue, .. }
+            | Write::Append { queue, .. }
+            | Write::Ack { queue, .. } => *queue,
+            other => panic!("nobody here asks for {other:?}"),
+        }
+    }
+}
+
 pub(crate) struct Relay {
     mailboxes: Mailboxes,
+    disk: Disk,
     store: RedbStore,
+    /// In their order.
+    taken: Vec<Taken>,
     next_connection: u64,
     next_queue: u64,
     next_request: u64,
@@ -36,14 +56,26 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn new() -> Self {
-        let limits = RelayLimits::default();
+        let disk = Disk::default();
         Self {
-            mailboxes: Mailboxes::new(limits.clone(), Duration::ZERO),
-            store: Disk::default().open(limits).unwrap(),
+            mailboxes: Mailboxes::new(RelayLimits::default(), Duration::ZERO),
+            store: disk.open(RelayLimits::default()).unwrap(),
+            disk,
+            taken: Vec::new(),
             next_connection: 0,
             next_queue: 0,
             next_request: 0,
         }
+    }
+
+    /// Its process ends together with the machine, and begins again.
+    pub(crate) fn crash(&mut self) {
+        // What the old store does to its disk as it goes does not matter to this one.
+        self.disk = self.disk.copy();
+        self.disk.crash(|| false);
+        self.store = self.disk.open(RelayLimits::default()).unwrap();
+        self.mailboxes = Mailboxes::new(RelayLimits::default(), Duration::ZERO);
+        self.taken.clear();
     }
 
     /// A queue that nobody has used.
@@ -74,6 +106,7 @@ impl Relay {
         self.command(connection, Command::Subscribe { queue, after_index })
     }
 
+    /// Until it is synced nothing is said to it; nor to an [ack](Self::ack).
     pub(crate) fn deposit(
         &mut self,
         connection: ConnectionId,
@@ -107,7 +140,9 @@ impl Relay {
             env_id,
             entry,
         };
-        self.command(connection, Command::Write(append))
+        let mut said = self.command(connection, Command::Write(append));
+        said.extend(self.sync(queue));
+        said
     }
 
     pub(crate) fn ack(
@@ -130,21 +165,67 @@ impl Relay {
         self.store.read(&read).unwrap().unwrap()
     }
 
+    /// What is not durable yet of what a queue was given.
+    pub(crate) fn taken(&self, queue: QueueId) -> impl Iterator<Item = &Taken> {
+        self.taken
+            .iter()
+            .filter(move |taken| taken.queue() == queue)
+    }
+
+    /// Commits the first of it.
+    pub(crate) fn sync(&mut self, queue: QueueId) -> Vec<Said> {
+        let taken = self.take_first(queue);
+        let writes = std::slice::from_ref(&taken.write);
+        let mut written = self.store.commit(writes, NOW_MS).unwrap();
+        self.settle(&taken, Ok(Outcome::Written(written.remove(0))))
+    }
+
+    /// Cannot commit the first of it: the disk is full.
+    pub(crate) fn fail(&mut self, queue: QueueId) -> Vec<Said> {
+        let taken = self.take_first(queue);
+        let reason = "full".to_owned();
+        self.settle(&taken, Err(StoreError { reason }))
+    }
+
+    fn settle(&mut self, taken: &Taken, outcome: Result<Outcome, StoreError>) -> Vec<Said> {
+        self.mailboxes
+            .handle_outcome(taken.ticket, outcome, Duration::ZERO);
+        self.run(taken.connection)
+    }
+
+    fn take_first(&mut self, queue: QueueId) -> Taken {
+        let mut taken = self.taken.iter();
+        let first = taken.position(|taken| taken.queue() == queue);
+        self.taken.remove(first.unwrap())
+    }
+
     fn command(&mut self, connection: ConnectionId, command: Command) -> Vec<Said> {
         self.next_request += 1;
         self.mailboxes
             .handle_command(connection, self.next_request, command);
+        self.run(connection)
+    }
+
+    /// What a command, or the end of a write, leads to: reads are done at once, as in the real relay
+    /// those of a batch are; writes wait for their commit.
+    fn run(&mut self, connection: ConnectionId) -> Vec<Said> {
         let mut said = Vec::new();
-        let mut outputs = VecDeque::new();
-        loop {
-            outputs.extend(std::iter::from_fn(|| self.mailboxes.poll_output()));
-            let Some(output) = outputs.pop_front() else {
-                return said;
-            };
+        while let Some(output) = self.mailboxes.poll_output() {
             match output {
-                Output::Store { ticket, operation } => {
-                    let outcome = self.run(operation);
-                    let outcome = Ok(outcome);
+                Output::Store {
+                    ticket,
+                    operation: Operation::Write(write),
+                } => self.taken.push(Taken {
+                    connection,
+                    write,
+                    ticket,
+                }),
+                Output::Store {
+                    ticket,
+                    operation: Operation::Read(read),
+                } => {
+                    let page = self.store.read(&read).unwrap();
+                    let outcome = Ok(Outcome::Page(page));
                     self.mailboxes
                         .handle_outcome(ticket, outcome, Duration::ZERO);
                 }
@@ -162,16 +243,6 @@ impl Relay {
                 other => panic!("the relay can want {other:?}: it needs an entry here"),
             }
         }
-    }
-
-    fn run(&mut self, operation: Operation) -> Outcome {
-        match operation {
-            Operation::Write(write) => {
-                let mut written = self.store.commit(&[write], NOW_MS).unwrap();
-                Outcome::Written(written.remove(0))
-            }
-            Operation::Read(read) => Outcome::Page(self.store.read(&read).unwrap()),
-            other => panic!("the relay can want {other:?}: it needs an entry here"),
-        }
+        said
     }
 }

@@ -1,5 +1,6 @@
 //! Real networks: two peers behind NATs of every kind, on bad lines and on lines that fail, with the
-//! relay and TURN of a public server. What they find is the table of `docs/connectivity.md`.
+//! relay and TURN of a public server. What they find is compared with the tables of
+//! `docs/connectivity.md`, and so is how long it took.
 //!
 //! Each test builds an Internet of network namespaces, which only root may. For anybody else they say
 //! so and test nothing.
@@ -10,6 +11,7 @@
 )]
 
 mod bad_lines;
+mod before_link;
 mod outages;
 mod pairs;
 mod path;

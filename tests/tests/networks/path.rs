@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use e2e::{Daemon, link_of};
 use tokio::time::{Instant, sleep};
 
@@ -75,6 +75,19 @@ pub(crate) async fn settled(
         sleep(ASK_EVERY).await;
     }
     bail!("no path to {contact} is settled: {:?}", timeline.so_far())
+}
+
+/// Until a link is being made.
+pub(crate) async fn wait_for_attempt(daemon: &mut Daemon, contact: &str) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let link = link_of(daemon, contact).await?;
+        if link == "connecting" {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "the link is {link}");
+        sleep(ASK_EVERY).await;
+    }
 }
 
 /// Whether a link has been closed among these.

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Journal, Process, Profile, World, numbered};
+use e2e::{Journal, Process, Profile, RelayServer, World, numbered, quiet_address};
 use serde_json::{Value, json};
 use tincan_peer::Home;
 use tincan_peer::rpc::Client;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// A message that takes longer than this is lost.
 const LOST: Duration = Duration::from_secs(60);
 
 /// What a process does when it is told to end, or when its end is seen, takes less than this.
 const SOON: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it is so.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug)]
@@ -130,18 +135,67 @@ async fn what_is_sent_through_a_process_that_ends_is_sent_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_call_that_is_being_answered_when_the_process_ends_is_answered() -> Result<()> {
+    let calls = async |bob: Profile, link: String| {
+        // It does not look elsewhere if it gets no answer.
+        let mut client = Client::connect(&Home::at(bob.home())).await?;
+        Ok(client.call("add", json!({"link": link})).await?)
+    };
+    assert_eq!(added_while_the_process_ends(calls).await?["name"], "ann");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_goes_on_when_the_process_ends_that_answers_it() -> Result<()> {
+    let types = async |bob: Profile, link: String| {
+        tokio::task::spawn_blocking(move || bob.run(&["add", &link])).await?
+    };
+    let added = added_while_the_process_ends(types).await?;
+    assert_eq!(added[0]["name"], "ann");
+    Ok(())
+}
+
+/// What bob's attempt to add ann returns. His daemon is told to end when it has begun to answer it, and ann's
+/// relay, without which it cannot, comes back when it takes no further calls.
+async fn added_while_the_process_ends<T>(
+    add: impl AsyncFnOnce(Profile, String) -> Result<T>,
+) -> Result<T> {
     let world = World::start()?;
-    let ann = world.profile("ann")?;
+    let mut relay = RelayServer::start_at(&world.path("relay"), &quiet_address()?)?;
+    let ann = world.profile_with_relay("ann", relay.url())?;
     let link = e2e::invite(&ann, 1)?;
+    relay.process().kill()?;
+    let address = relay.url().strip_prefix("http://").context("url")?;
+    let in_its_place = TcpListener::bind(address).await?;
+
     let bob = world.profile("bob")?;
     let mut daemon = bob.daemon().await?;
-    let adding = bob.clone();
-    let adding = tokio::task::spawn_blocking(move || adding.run(&["add", &link]));
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    End::InOrder.of(&mut daemon.process)?;
-    let added = adding.await??;
-    assert_eq!(added[0]["name"], "ann");
-    assert_eq!(bob.run(&["contacts"])?.len(), 1);
+    let mut asks = daemon.another_client().await?;
+    let ending = async {
+        // Bob has nothing else to do with that relay.
+        let dialed = timeout(SOON, in_its_place.accept()).await??;
+        daemon.process.ask_to_end()?;
+        until_it_takes_no_calls(&mut asks).await?;
+        drop((dialed, in_its_place));
+        relay.restart()
+    };
+    let (added, ()) = tokio::try_join!(add(bob.clone(), link), ending)?;
+    ensure!(daemon.process.wait(SOON)? == Some(0), "does not end");
+    ensure!(bob.run(&["contacts"])?.len() == 1, "not a contact");
+    Ok(added)
+}
+
+/// Until a process that was told to end does.
+async fn until_it_takes_no_calls(client: &mut Client) -> Result<()> {
+    let refused = async {
+        loop {
+            if let Err(error) = client.call("id", json!({})).await {
+                return error;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let error = timeout(SOON, refused).await?;
+    ensure!(error.is_ended(), "{error}");
     Ok(())
 }
 

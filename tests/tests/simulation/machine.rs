@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tincan_core::{Instant, Now};
 use tincan_link::IcePolicy;
 use tincan_peer::simulation::{
-    Beginning, Client as _, ClientOutput, Frame, Input, Lost, Node, RelayClient, RelayCommand,
+    Beginning, Client as _, ClientOutput, DEAD_AFTER, Frame, Input, Lost, Node, PING_AFTER,
+    RELOAD_FIRST, RELOAD_LONGEST, RETRY_FIRST, RETRY_LONGEST, RelayClient, RelayCommand, STABLE,
     Settings, SignalClient, SignalCommand,
 };
 use tincan_protocol::IdentityId;
@@ -32,17 +33,6 @@ fn begin_ms(crypto: Crypto) -> u64 {
 
 const DATA_KEY: [u8; 32] = [7; 32];
 
-/// First and longest wait before a server is dialed again.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LONGEST: Duration = Duration::from_secs(30);
-
-/// How often a connection is looked at, and when a silent one is given up: as real ones.
-const TICK: Duration = Duration::from_secs(15);
-const DEAD_AFTER: Duration = Duration::from_secs(30);
-
-/// Before the state is loaded again after the store has failed.
-const RELOAD: Duration = Duration::from_millis(500);
-
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) identity: IdentityId,
@@ -53,6 +43,8 @@ pub(crate) struct Machine {
     pub(crate) clients: BTreeMap<DialId, Slot>,
     /// Its store has failed; it begins again then.
     pub(crate) reload_at: Option<Duration>,
+    /// And how long it waits, if it fails once more.
+    reload_wait: Duration,
     /// Its clock goes that much too fast, millionths.
     drift: i64,
     /// Its wall clock was set by that much, milliseconds.
@@ -168,18 +160,21 @@ impl Slot {
 
     pub(crate) fn connected(&mut self, connection: u64, now: Duration) {
         (self.began, self.heard) = (now, now);
-        self.wake_at = now + TICK;
+        self.wake_at = now + PING_AFTER;
         self.connection = Some(connection);
         each!(&mut self.client, client => client.handle_connected());
     }
 
     pub(crate) fn lost(&mut self, reason: &str, now: Duration) {
-        if self.connection.take().is_some() && now - self.began > Duration::from_secs(10) {
+        if self.connection.take().is_some() && now - self.began >= STABLE {
             self.failures = 0;
         }
         let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(16));
+        let wait = wait.min(RETRY_LONGEST);
         self.failures += 1;
-        self.wake_at = now + wait.min(RETRY_LONGEST);
+        // A real one draws the upper half by chance.
+        let drawn = f64::from(now.subsec_micros()) / 1e6;
+        self.wake_at = now + wait / 2 + wait.mul_f64(drawn / 2.0);
         each!(&mut self.client, client => client.handle_lost(Lost::new(reason)));
         // Without a connection there is none that could be lost.
         let _ = self.take_held(now);
@@ -215,7 +210,7 @@ impl Slot {
 
     /// Now and then. `hears`: what the server sends would arrive.
     pub(crate) fn handle_tick(&mut self, hears: bool, now: Duration) -> Result<(), String> {
-        self.wake_at = now + TICK;
+        self.wake_at = now + PING_AFTER;
         if hears {
             self.heard = now;
         } else if now - self.heard > DEAD_AFTER {
@@ -261,6 +256,7 @@ impl Machine {
             inbox: VecDeque::new(),
             clients: BTreeMap::new(),
             reload_at: None,
+            reload_wait: RELOAD_FIRST,
             drift: 0,
             jump: 0,
             jumps: (0, 0),
@@ -349,6 +345,7 @@ impl Machine {
         match Node::start(move || disk.mount(&fuse), DATA_KEY, settings, around) {
             Ok(node) => {
                 self.node = Some(node);
+                self.reload_wait = RELOAD_FIRST;
                 Ok(())
             }
             Err(error) => Err(error.to_string()),
@@ -367,6 +364,7 @@ impl Machine {
     /// The store has failed: as in the driver's shell, the state is loaded again after a while.
     pub(crate) fn fail(&mut self, now: Duration) {
         self.stop();
-        self.reload_at = Some(now + RELOAD);
+        self.reload_at = Some(now + self.reload_wait);
+        self.reload_wait = (self.reload_wait * 2).min(RELOAD_LONGEST);
     }
 }

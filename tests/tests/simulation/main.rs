@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`world`] | the machines, the network, time; what a step does |
 //! | [`step`] | what can happen, and how schedules are made of it |
-//! | [`runner`] | running schedules, and shortening those that fail |
+//! | [`runner`] | running schedules, and shortening those that fail; [`sweep`] a crash at every operation of one |
 //! | [`model`] | what must be true, and the invariants (`ARCHITECTURE.md`) after each step |
 //! | [`leaving`] | what had to be durable before something left a peer |
 //! | [`machine`] | a peer's machine; [`around`] what its process does to the world |
@@ -49,6 +49,7 @@ mod runner;
 mod signaling;
 mod stand_in;
 mod step;
+mod sweep;
 mod tally;
 mod witness;
 mod world;
@@ -120,6 +121,7 @@ fn whatever_happens_the_invariants_hold() {
             met.lost_relays,
             met.killed_at_start,
             met.signaling_crashes,
+            met.accepted,
             met.partitions,
             met.lost_frames,
             met.repeated_frames,

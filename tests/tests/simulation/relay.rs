@@ -98,6 +98,7 @@ impl Relay {
         self.jump_ms += ms;
         let (lowest, highest) = self.jumps;
         self.jumps = (lowest.min(self.jump_ms), highest.max(self.jump_ms));
+        self.book.may_expire = self.may_expire();
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -161,14 +162,19 @@ impl Relay {
         self.is_made
     }
 
+    /// Whether its clock was set ahead so far that it may throw away what waits.
+    fn may_expire(&self) -> bool {
+        let span = u64::try_from(self.jumps.1 - self.jumps.0).unwrap();
+        Duration::from_millis(span) >= self.limits.mailbox_ttl / 2
+    }
+
     /// What it has called deposited is there.
     pub(crate) fn check_kept(&mut self) {
-        let span = u64::try_from(self.jumps.1 - self.jumps.0).unwrap();
+        let may_expire = self.may_expire();
         let Some(process) = &mut self.process else {
             return;
         };
-        // Whose clock has run ahead so far may have thrown away what was too old.
-        if Duration::from_millis(span) >= self.limits.mailbox_ttl / 2 {
+        if may_expire {
             return;
         }
         for queue in self.book.queues().collect::<Vec<_>>() {
@@ -203,6 +209,7 @@ impl Relay {
         self.fuse.burn();
         self.process = None;
         self.book = MailboxBook::default();
+        self.book.may_expire = self.may_expire();
         (self.disk, self.is_made) = (Disk::default(), false);
     }
 

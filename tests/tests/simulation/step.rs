@@ -33,6 +33,10 @@ pub(crate) enum Step {
         host: u8,
         guest: u8,
     },
+    /// A user says yes to everybody who asks.
+    Accept {
+        who: u8,
+    },
     /// A user reads what is there.
     Read {
         who: u8,
@@ -41,11 +45,11 @@ pub(crate) enum Step {
     /// A process dies after some operations that others can see: 0 is at once.
     Crash {
         who: u8,
-        operations: u8,
+        operations: u16,
     },
     CrashRelay {
         which: u8,
-        operations: u8,
+        operations: u16,
     },
     CrashSignaling,
     /// All that are dead begin again.
@@ -276,6 +280,9 @@ impl Flavour {
                 host: rng.random(),
                 guest: rng.random(),
             };
+        }
+        if rng.random_bool(0.002) {
+            return Step::Accept { who: rng.random() };
         }
         if rng.random_bool(0.02) {
             return Step::Read {

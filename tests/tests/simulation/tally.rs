@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     /// Processes that died while they began.
     pub(crate) killed_at_start: u64,
     pub(crate) signaling_crashes: u64,
+    /// Who was accepted by somebody who had to be asked.
+    pub(crate) accepted: u64,
     /// Who could not reach whom.
     pub(crate) partitions: u64,
     /// Frames on links.
@@ -63,6 +65,7 @@ impl AddAssign for Tally {
         self.lost_relays += other.lost_relays;
         self.killed_at_start += other.killed_at_start;
         self.signaling_crashes += other.signaling_crashes;
+        self.accepted += other.accepted;
         self.partitions += other.partitions;
         self.lost_frames += other.lost_frames;
         self.repeated_frames += other.repeated_frames;

@@ -20,6 +20,8 @@
 //! history must grow, with the messages and no faster: see [`messages`].
 
 mod idle;
+mod links;
+mod member;
 mod messages;
 mod picture;
 mod reconnects;

@@ -25,6 +25,7 @@ use serde_json::json;
 use tincan_peer::Home;
 use tincan_peer::rpc::Client;
 
+use crate::links::wait_for_link;
 use crate::series::{FEW, NOISE_KIB, Series};
 use crate::talker::{LONG, LONG_TEXT, Talker, text};
 use crate::{folder, out, picture, print, variable};
@@ -222,8 +223,10 @@ impl Pair {
             databases: [ann_db?, bob_db?, relay_db?],
             _folder: folder,
         };
-        linked(&ann, "bob").await?;
-        linked(&bob, "ann").await?;
+        for (profile, other) in [(&ann, "bob"), (&bob, "ann")] {
+            let mut client = Client::connect(&Home::at(profile.home())).await?;
+            wait_for_link(&mut client, other, true, LINK).await?;
+        }
         Ok(pair)
     }
 
@@ -269,20 +272,6 @@ impl Pair {
         }
         row.extend([ann.ticks, bob.ticks, relay.ticks]);
         Ok(row)
-    }
-}
-
-async fn linked(profile: &Profile, with: &str) -> Result<()> {
-    let mut client = Client::connect(&Home::at(profile.home())).await?;
-    let deadline = Instant::now() + LINK;
-    loop {
-        let status = client.call("status", json!({})).await?;
-        let mut contacts = status["contacts"].as_array().into_iter().flatten();
-        if contacts.any(|contact| contact["name"] == with && contact["link"] == "direct") {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "no link to {with}: {status}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) const LONG_TEXT: usize = 3_000;
 /// of them memory grows by what each arena keeps for itself, which depends on which thread frees what:
 /// measured, by up to 2,430 KiB from the first to the last third of the short form, and by up to 1,250 with
 /// one.
-const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
+pub(crate) const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
 
 /// See the module.
 #[derive(Debug)]
@@ -64,23 +64,9 @@ impl Talker {
         })
     }
 
-    /// Sends the messages with these numbers through a `peer send`, until all are stored elsewhere.
+    /// Sends the messages with these numbers, until all are stored elsewhere.
     pub(crate) async fn send(&self, to: &str, numbers: std::ops::Range<usize>) -> Result<()> {
-        let (profile, to) = (self.profile.clone(), to.to_owned());
-        let sending = move || {
-            let lines: Vec<String> = numbers.map(text).collect();
-            let args = ["send", &to, "-", "--wait", "sent", "--timeout", "300s"];
-            profile.answer_to(&args, lines.join("\n"))
-        };
-        let answer = tokio::task::spawn_blocking(sending).await??;
-        ensure!(
-            answer.code == Some(0),
-            "send ends with {:?}: {:?} {}",
-            answer.code,
-            answer.objects.last(),
-            answer.stderr
-        );
-        Ok(())
+        send(&self.profile, to, numbers.map(text).collect(), "sent").await
     }
 
     /// Waits until it has printed so many messages, all of them in their order.
@@ -97,6 +83,29 @@ impl Talker {
         }
         anyhow::bail!("of {count} messages {printed} were printed")
     }
+}
+
+/// Sends texts through a `peer send`, until all have come so far.
+pub(crate) async fn send(
+    profile: &Profile,
+    to: &str,
+    texts: Vec<String>,
+    until: &'static str,
+) -> Result<()> {
+    let (profile, to) = (profile.clone(), to.to_owned());
+    let sending = move || {
+        let args = ["send", &to, "-", "--wait", until, "--timeout", "300s"];
+        profile.answer_to(&args, texts.join("\n"))
+    };
+    let answer = tokio::task::spawn_blocking(sending).await??;
+    ensure!(
+        answer.code == Some(0),
+        "send ends with {:?}: {:?} {}",
+        answer.code,
+        answer.objects.last(),
+        answer.stderr
+    );
+    Ok(())
 }
 
 /// The text of a message.

@@ -1,7 +1,7 @@
 //! Links that invite.
 
 use prost::Message as _;
-use tincan_protocol::invite::{Invite, InviteBody};
+use tincan_protocol::invite::{Invite, InviteBody, InviteSecret};
 use tincan_protocol::{QueueId, SignalAddress, WriteToken, wire};
 
 use super::urls::url;
@@ -20,6 +20,7 @@ fn invite_body() -> InviteBody {
         signal_address: SignalAddress::from_bytes([5; 32]),
         expires_ms: 2_000_000_000_000,
         max_uses: 1,
+        secret: Some(InviteSecret::from_bytes([6; 16])),
     }
 }
 
@@ -33,6 +34,7 @@ pub fn invite() -> Vec<Seed> {
     let three = InviteBody {
         signal_servers: vec![url("http://a"), url("https://b:9"), url("http://[::1]:1/c")],
         max_uses: 7,
+        secret: None,
         ..invite_body()
     };
     let body = wire::InviteBody {
@@ -46,6 +48,7 @@ pub fn invite() -> Vec<Seed> {
         expires_ms: 2_000_000_000_000,
         max_uses: 1,
         name: "Ann".to_owned(),
+        secret: vec![6; 16],
     };
     vec![
         seed("link", link(invite_body())),

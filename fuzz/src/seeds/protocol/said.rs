@@ -7,6 +7,7 @@ use tincan_protocol::content::{
 };
 use tincan_protocol::envelope::{Envelope, Request, encode_payload};
 use tincan_protocol::hlc::Hlc;
+use tincan_protocol::invite::RequestProof;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId, QueueId, SignalAddress, WriteToken};
 
 use super::urls::url;
@@ -57,6 +58,7 @@ pub fn content() -> Vec<Seed> {
         name: "Ann".into(),
         text: "it is me".into(),
         reach: reach(),
+        proof: Some(RequestProof::from_bytes([4; 32])),
     };
     let accept = ContactAccept {
         name: "Bob".into(),

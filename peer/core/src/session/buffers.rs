@@ -4,8 +4,8 @@ use tincan_protocol::limits::ENVELOPE_MAX;
 
 use super::Session;
 use crate::config::{
-    GAPS, HELD_BYTES, HELD_MESSAGES, RECEIVED_RANGES, RESEND_ASKS, RESEND_WANTED, UNSEALED_BYTES,
-    WINDOW_BYTES, WINDOW_ENVELOPES,
+    FAILED_RANGES, GAPS, HELD_BYTES, HELD_MESSAGES, RECEIVED_RANGES, RESEND_ASKS, RESEND_WANTED,
+    UNSEALED_BYTES, WINDOW_BYTES, WINDOW_ENVELOPES,
 };
 
 /// One buffer of a session.
@@ -52,6 +52,7 @@ impl Session {
                 self.delivered.range_count(),
                 RECEIVED_RANGES,
             ),
+            ("ranges failed", self.failed.range_count(), FAILED_RANGES),
             ("envelopes to ask for", self.control.asks_len(), RESEND_ASKS),
             ("envelopes to seal again", ids, RESEND_WANTED),
             ("ranges to seal again", ranges, RESEND_WANTED),

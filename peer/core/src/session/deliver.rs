@@ -298,15 +298,14 @@ impl Session {
     }
 
     fn delivered_by_receipt(&mut self, received: &SeqSet) {
-        let new = difference(received, &self.delivered);
+        let before = self.delivered.clone();
+        // No honest reader has more holes: what is beyond so many counts when they are filled.
+        self.delivered.union_within(received, RECEIVED_RANGES);
+        let new = difference(&self.delivered, &before);
         if new.is_empty() {
             return;
         }
-        self.delivered.union(received);
-        if self.delivered.range_count() > RECEIVED_RANGES {
-            // No honest reader has so many holes; what is before the first one still counts.
-            self.delivered = SeqSet::up_to(self.delivered.cumulative());
-        }
+        self.arrived_late();
         self.dirty = true;
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
@@ -319,6 +318,15 @@ impl Session {
             self.outputs
                 .push_back(Output::Event(Event::State { first, last, state }));
         }
+    }
+
+    /// What was delivered after it had failed has not failed any more.
+    fn arrived_late(&mut self) {
+        let mut failed = SeqSet::default();
+        for (first, last) in difference(&self.failed, &self.delivered) {
+            failed.insert_range(first, last);
+        }
+        self.failed = failed;
     }
 
     /// Seals contents of the outbox again; they keep their ids and seqs.

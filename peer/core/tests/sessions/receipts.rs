@@ -238,12 +238,38 @@ fn with_holes(ranges: usize) -> usize {
     (1..=last).filter(delivered).count()
 }
 
+/// What was delivered did not count any more, but for what was before the first hole.
 #[test]
-fn holes_are_remembered_up_to_a_bound() {
-    assert_eq!(with_holes(RECEIVED_RANGES), RECEIVED_RANGES + 1);
-    for more in [RECEIVED_RANGES + 1, RECEIVED_RANGES + 2] {
-        assert_eq!(with_holes(more), 1, "up to the first one");
+fn regression_what_was_delivered_counts_however_many_holes_are_told() {
+    let bound = RECEIVED_RANGES + 1;
+    for ranges in [RECEIVED_RANGES, RECEIVED_RANGES + 1, RECEIVED_RANGES + 2] {
+        assert_eq!(with_holes(ranges), bound, "and no more than that");
     }
+}
+
+/// Whoever said so of every second message, again and again, made the list of those that had failed
+/// longer for ever.
+#[test]
+fn regression_what_is_delivered_after_it_has_failed_is_not_kept_as_failed() {
+    let mut pair = Pair::new();
+    for number in 0..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    pair.advance(Duration::from_secs(14 * 24 * 3600 + 3700));
+    assert_eq!(told(&pair, DeliveryState::Failed), [(1, 1), (2, 2), (3, 3)]);
+    let failed = |pair: &Pair| {
+        let snapshot = pair.sides[0].durable.snapshot.as_ref();
+        let set = snapshot.unwrap().failed_set();
+        [1, 2, 3].map(|seq| set.contains(seq))
+    };
+    assert_eq!(failed(&pair), [true; 3]);
+    pair.sides[1].durable.received = (1..=3).collect();
+    let mut received = SeqSet::up_to(1);
+    received.insert(3);
+    acknowledge(&mut pair, received, 0);
+    assert_eq!(failed(&pair), [false, true, false]);
+    acknowledge(&mut pair, SeqSet::up_to(3), 0);
+    assert_eq!(failed(&pair), [false; 3]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod strangers;
 
 pub(crate) use channel::{Channel, ChannelEvent};
 pub(crate) use connection::Connection;
+pub use connection::PATH_LOST_AFTER;
 pub(crate) use notices::Notice;
 
 /// The connection could not do what it should.

@@ -1,11 +1,16 @@
 //! A driver on a bench, and two that know each other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tempfile::TempDir;
-use tincan_core::{Input as SessionInput, Via};
+use tincan_core::{Input as SessionInput, Now, Via};
 use tincan_link::IcePolicy;
+use tincan_mls::{GroupCrypto, LoadError};
+use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::content::Reach;
 use tincan_protocol::invite::Invite;
+use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{QueueId, SignalAddress, WriteToken};
 use tokio::runtime::Handle;
@@ -16,9 +21,9 @@ use crate::driver::commands::{AddRequest, Reply};
 use crate::driver::conversation::Conversation;
 use crate::driver::servers::RelayState;
 use crate::driver::sessions::Mailbox;
-use crate::driver::{Driver, Settings};
+use crate::driver::{Driver, LinkStart, Outlet, Settings, Surroundings};
 use crate::home::{Home, HomeLock};
-use crate::net::Network;
+use crate::net::{Dial, Network, RelayCommand, SignalCommand};
 use crate::peer::Peer;
 use crate::store::{
     ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store,
@@ -110,6 +115,12 @@ impl Bench {
     pub(super) fn restart(&mut self) {
         self.commit();
         self.driver = load(&self.store);
+    }
+
+    /// Time goes on, and nothing is done about it.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let inner = std::mem::replace(&mut self.driver.around, unheard());
+        self.driver.around = Box::new(Later { inner, time });
     }
 
     /// Everything that has happened.
@@ -206,9 +217,57 @@ fn load(store: &Store) -> Driver {
         ice: IcePolicy::All,
         offline: true,
     };
+    Driver::load(store, settings, unheard()).unwrap()
+}
+
+fn unheard() -> Box<dyn Surroundings> {
     let (driver, _) = mpsc::channel(1);
-    let network = Network::new(Handle::current(), driver, watch::channel(0).0);
-    Driver::load(store, settings, Box::new(network)).unwrap()
+    Box::new(Network::new(Handle::current(), driver, watch::channel(0).0))
+}
+
+/// The same surroundings at a later time.
+struct Later {
+    inner: Box<dyn Surroundings>,
+    time: Duration,
+}
+
+impl Surroundings for Later {
+    fn now(&self) -> Now {
+        let now = self.inner.now();
+        Now {
+            instant: now.instant.after(self.time),
+            unix_ms: now.unix_ms + self.time.as_millis() as u64,
+        }
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) {
+        self.inner.fill_random(bytes);
+    }
+
+    fn load_groups(
+        &mut self,
+        key: DeviceKey,
+        cert: DeviceCert,
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<Box<dyn GroupCrypto>, LoadError> {
+        self.inner.load_groups(key, cert, rows)
+    }
+
+    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
+        self.inner.dial_relay(dial)
+    }
+
+    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>> {
+        self.inner.dial_signaling(dial)
+    }
+
+    fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart) {
+        self.inner.start_link(no, attempt, start);
+    }
+
+    fn journal_grew(&mut self, end: u64, new: &[JournalEvent]) {
+        self.inner.journal_grew(end, new);
+    }
 }
 
 /// Ann and bob are contacts.

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::bench::{Bench, ann_and_bob};
 use crate::driver::link_signals::OFFERS_PER_MINUTE;
-use crate::driver::link_slot::SlotState;
+use crate::driver::link_slot::{OFFER_TRAVELS, OwnOffer, SlotState};
 use crate::driver::links::REFUSED_PER_MINUTE;
 use crate::driver::servers::SignalState;
 use crate::driver::{Input, Link};
@@ -104,29 +104,58 @@ async fn regression_an_offer_is_not_taken_again_after_a_restart() {
     assert!(ann.contact().link.attempt().is_some());
 }
 
-#[tokio::test]
-async fn regression_who_still_offers_long_after_our_winning_offer_is_answered() {
+/// Ann and bob, the one first whose offers win.
+fn winner_and_loser() -> (Bench, Bench) {
     let (ann, bob) = ann_and_bob();
     let ann_wins = ann.driver.device.device() < bob.driver.device.device();
-    let (mut winner, loser) = if ann_wins { (ann, bob) } else { (bob, ann) };
-    let offering = |winner: &mut Bench, attempt, ago: Duration| {
-        let state = SlotState::Connecting {
-            attempt,
-            offering: true,
-            handle: Box::new(Nowhere),
-        };
-        set_slot(winner, state);
-        let (no, now) = (winner.no(), winner.driver.around.now().instant);
-        let link = &mut winner.driver.conversations.get_mut(&no).unwrap().link;
-        link.offered_at = ago.is_zero().then_some(now);
+    if ann_wins { (ann, bob) } else { (bob, ann) }
+}
+
+/// It has just offered.
+fn set_offering(at: &mut Bench, attempt: u64) {
+    let now = at.driver.around.now().instant;
+    let state = SlotState::Connecting {
+        attempt,
+        offer: Some(OwnOffer::made(now)),
+        handle: Box::new(Nowhere),
     };
-    offering(&mut winner, 1, Duration::ZERO);
+    set_slot(at, state);
+}
+
+/// It waited for an answer for 20 s.
+#[tokio::test]
+async fn regression_whose_offer_lost_is_answered_if_nobody_answers_ours() {
+    let (mut winner, loser) = winner_and_loser();
+    let answer = match offer(&loser, &winner, 9) {
+        LinkSignal::Offer(signed) => LinkSignal::Answer(signed),
+        other => other,
+    };
+    for (attempt, is_answered) in [(1, false), (2, true)] {
+        set_offering(&mut winner, attempt);
+        knock(&mut winner, &loser, attempt as u8);
+        assert_eq!(winner.contact().link.attempt(), Some(attempt));
+        let due = winner.driver.link_due(winner.contact()).unwrap();
+        if is_answered {
+            signal(&mut winner, &answer);
+            assert_eq!(winner.driver.link_due(winner.contact()), None);
+        }
+        let wait = due.since(winner.driver.around.now().instant);
+        for (pass, answers) in [(wait / 2, false), (OFFER_TRAVELS, !is_answered)] {
+            winner.pass(pass);
+            winner.driver.start_due_links().unwrap();
+            let another = winner.contact().link.attempt() != Some(attempt);
+            assert_eq!(another, answers, "{attempt} {pass:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn regression_who_still_offers_long_after_our_winning_offer_is_answered() {
+    let (mut winner, loser) = winner_and_loser();
+    set_offering(&mut winner, 1);
+    winner.pass(OFFER_TRAVELS);
     knock(&mut winner, &loser, 1);
-    assert_eq!(winner.contact().link.attempt(), Some(1));
-    // It was made long ago, and lost on its way.
-    offering(&mut winner, 2, Duration::MAX);
-    knock(&mut winner, &loser, 2);
-    assert_ne!(winner.contact().link.attempt(), Some(2));
+    assert_ne!(winner.contact().link.attempt(), Some(1));
 }
 
 /// It waited for the answer for 20 s.
@@ -135,7 +164,7 @@ async fn regression_an_attempt_whose_offer_no_server_takes_ends_at_once() {
     let (mut ann, bob) = ann_and_bob();
     let connecting = SlotState::Connecting {
         attempt: 1,
-        offering: true,
+        offer: None,
         handle: Box::new(Nowhere),
     };
     set_slot(&mut ann, connecting);
@@ -200,7 +229,7 @@ async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_wa
     for attempt in 1..=4 {
         let state = SlotState::Connecting {
             attempt,
-            offering: true,
+            offer: None,
             handle: Box::new(Nowhere),
         };
         set_slot(&mut ann, state);
@@ -257,10 +286,8 @@ async fn regression_turn_servers_are_those_of_the_own_and_of_this_contact_s_serv
 /// It prevented every link to a contact whose server named it.
 #[tokio::test]
 async fn regression_a_malformed_turn_url_beside_a_good_one_does_not_prevent_a_link() {
-    let (ann, bob) = ann_and_bob();
-    let ann_offers = ann.driver.device.device() < bob.driver.device.device();
     // The one that offers at once.
-    let (mut ann, bob) = if ann_offers { (ann, bob) } else { (bob, ann) };
+    let (mut ann, bob) = winner_and_loser();
     let (own, theirs) = (ann.server(), bob.server());
     name_turn(&mut ann, own, &["turn:127.0.0.1:9"], "");
     name_turn(&mut ann, theirs, &["turn:", "turn:127.0.0.1:9"], "c");
@@ -283,7 +310,7 @@ fn open(at: &mut Bench, relayed: bool) {
     let no = at.no();
     let state = SlotState::Connecting {
         attempt: 1,
-        offering: true,
+        offer: None,
         handle: Box::new(Nowhere),
     };
     set_slot(at, state);
@@ -296,9 +323,7 @@ fn open(at: &mut Bench, relayed: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_through_turn_is_tried_directly_later_and_ever_more_rarely() {
-    let (ann, bob) = ann_and_bob();
-    let ann_offers = ann.driver.device.device() < bob.driver.device.device();
-    let (mut offering, mut waiting) = if ann_offers { (ann, bob) } else { (bob, ann) };
+    let (mut offering, mut waiting) = winner_and_loser();
     let mut waits = Vec::new();
     for relayed in [true, true, false, true] {
         open(&mut offering, relayed);

@@ -68,6 +68,36 @@ async fn who_was_rejected_asks_again_with_everything_that_was_said() {
     assert!(ann.contact().is_accepted() && bob.contact().is_accepted());
 }
 
+#[tokio::test]
+async fn regression_who_asks_again_with_another_invite_uses_it_up_as_well() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let (first, second) = (ann.invite(1), ann.invite(1));
+    for (index, invite) in [(1, &first), (2, &second)] {
+        let request = bob.ask(&mut ann, invite);
+        ann.take_request(invite, index, request);
+    }
+    // The relay has the first envelope; what belongs to the second invite follows when bob is accepted.
+    for envelope in ann.outbox() {
+        bob.take(envelope);
+    }
+    for envelope in bob.outbox() {
+        ann.take(envelope);
+    }
+    for invite in [first, second] {
+        assert!(ann.driver.invites[&invite.body().queue].is_used_up());
+    }
+}
+
+#[tokio::test]
+async fn who_asks_again_is_accepted_where_the_first_request_was_lost() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let (first, second) = (ann.invite(1), ann.invite(1));
+    bob.ask(&mut ann, &first);
+    let request = bob.ask(&mut ann, &second);
+    ann.take_request(&second, 1, request);
+    assert!(ann.contact().is_accepted());
+}
+
 /// How many contacts bob has when the relay has refused his request to ann; before that the connection
 /// was lost, or it was not.
 fn after_a_refusal(lost: bool) -> usize {

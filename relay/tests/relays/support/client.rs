@@ -12,6 +12,7 @@ use tincan_protocol::wire::relay_request::Kind as Request;
 use tincan_protocol::wire::{self, Frame, RelayErrorCode, RelayReply, RelayRequest};
 use tincan_relay::store::Store;
 use tincan_relay::{Relay, RelayConfig, RelayLimits, serve};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -118,6 +119,15 @@ impl Client {
         let _ = timeout(DEADLINE, self.socket.send(message))
             .await
             .expect("socket takes nothing");
+    }
+
+    /// Writes bytes past the WebSocket, until all are written or the relay takes no more.
+    pub(crate) async fn write_raw(&mut self, bytes: &[u8]) -> bool {
+        let MaybeTlsStream::Plain(stream) = self.socket.get_mut() else {
+            panic!("no plain connection");
+        };
+        let written = timeout(Duration::from_secs(1), stream.write_all(bytes)).await;
+        matches!(written, Ok(Ok(())))
     }
 
     /// Whether nothing but a close frame comes any more.

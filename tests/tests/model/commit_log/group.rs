@@ -35,7 +35,7 @@ pub(super) struct Durable {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Member {
     pub(super) durable: Durable,
-    /// In memory: its append is on its way, or was answered.
+    /// In memory: its append is on its way, or the answer.
     pub(super) sent: bool,
     /// In memory: the log has entries that it has to read first.
     pub(super) behind: bool,
@@ -179,13 +179,14 @@ impl Group {
                 owes_welcome,
                 ..
             } = &member.durable;
-            if self.budget.intents[at] > 0 && !intent {
+            let may_build = pending.is_none() && owes_welcome.is_none() && !member.behind;
+            if self.budget.intents[at] > 0 && !intent && may_build {
                 actions.push(Action::Intend { at });
             }
-            if *intent && pending.is_none() && owes_welcome.is_none() && !member.behind {
+            if *intent && may_build {
                 actions.push(Action::Build { at });
             }
-            if pending.is_some() && !member.behind && !(member.sent && self.is_under_way(at)) {
+            if pending.is_some() && !member.behind && !member.sent {
                 actions.push(Action::Append { at });
             }
             if owes_welcome.is_some() {
@@ -194,11 +195,17 @@ impl Group {
         }
     }
 
-    /// What happens next when nothing goes wrong.
-    pub(super) fn fair_step(&self, without: Option<Rule>) -> Option<Self> {
+    /// What happens next when nothing goes wrong: one way is to read and to hear before anything is
+    /// said, the other is `hasty`.
+    pub(super) fn fair_step(&self, hasty: bool, without: Option<Rule>) -> Option<Self> {
         let mut actions = Vec::new();
         self.regular(&mut actions);
-        actions.first().map(|&action| self.after(action, without))
+        let action = if hasty {
+            actions.pop()
+        } else {
+            actions.first().copied()
+        };
+        action.map(|action| self.after(action, without))
     }
 
     fn is_under_way(&self, at: usize) -> bool {
@@ -211,11 +218,23 @@ impl Group {
     pub(super) fn after(&self, action: Action, without: Option<Rule>) -> Self {
         let mut group = self.clone();
         group.act(action, without);
+        group.skip_waits();
         let fell =
             |(old, new): (&Member, &Member)| old.durable.applied.len() > new.durable.applied.len();
         group.epoch_fell |= self.members.iter().zip(&group.members).any(fell);
         group.sort_lists();
         group
+    }
+
+    /// Where nobody can crash any more nobody can tell how soon a merge is followed by its Welcome; nor
+    /// whether an append was ever sent of which nothing is on its way.
+    fn skip_waits(&mut self) {
+        for at in 0..MEMBERS {
+            if self.budget.crashes == 0 {
+                self.welcome(at);
+            }
+            self.members[at].sent &= self.is_under_way(at);
+        }
     }
 
     /// What is on its way has no order, nor has what has been.
@@ -231,6 +250,10 @@ impl Group {
             Action::Intend { at } => {
                 self.budget.intents[at] -= 1;
                 self.members[at].durable.intent = true;
+                if self.budget.crashes == 0 {
+                    // Nobody can tell how long it waited.
+                    self.build(at);
+                }
             }
             Action::Build { at } => self.build(at),
             Action::Append { at } => self.append(at, without),
@@ -261,12 +284,14 @@ impl Group {
                 self.answers.remove(answer);
             }
             Action::Read { at } => self.read(at, without),
-            Action::Welcome { at } => {
-                let owed = self.members[at].durable.owes_welcome.take();
-                self.welcomes.extend(owed);
-            }
+            Action::Welcome { at } => self.welcome(at),
             Action::Crash { at } => self.crash(at, without),
         }
+    }
+
+    fn welcome(&mut self, at: usize) {
+        let owed = self.members[at].durable.owes_welcome.take();
+        self.welcomes.extend(owed);
     }
 
     fn build(&mut self, at: usize) {

@@ -5,7 +5,8 @@
 //! a crash between them is left out. So no behaviour is lost, and many states are.
 
 use super::Delivery;
-use super::state::{Due, Envelope, Frame, Push, State};
+use super::mailbox::{Mailbox, Push};
+use super::state::{Due, Envelope, Frame, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
@@ -57,12 +58,26 @@ pub(crate) enum Action {
     RelayDown {
         at: usize,
     },
+    /// What the relay of this side has taken first becomes durable, and is answered.
+    RelaySync {
+        of: usize,
+    },
+    /// What is not durable there is gone, and every connection ends.
+    RelayCrash,
     /// The relay's first answer comes in.
     Answer {
         at: usize,
     },
+    /// And will come again.
+    AnswerAgain {
+        at: usize,
+    },
     /// The relay's first push comes in.
     Fetch {
+        at: usize,
+    },
+    /// And will come again.
+    FetchAgain {
         at: usize,
     },
     /// The relay of this side takes no deposits for a while.
@@ -103,8 +118,9 @@ impl State {
     /// ask what it has asked before.
     pub(crate) fn is_impatient(&self, at: usize) -> bool {
         let under_way = (0..2).any(|at| {
-            let pushed = &self.mailboxes[at].pushed;
-            !self.wires[at].is_empty() || !self.answers[at].is_empty() || !pushed.is_empty()
+            let Mailbox { taken, pushed, .. } = &self.mailboxes[at];
+            let at_relay = !taken.is_empty() || !pushed.is_empty();
+            !self.wires[at].is_empty() || !self.answers[at].is_empty() || at_relay
         });
         under_way || self.sides[at].memory.ask_again != Due::No
     }
@@ -117,7 +133,7 @@ impl State {
                 Frame::Stored(_) | Frame::Nack(_) => None,
             },
             Source::Mailbox => match self.mailboxes[to].pushed.first()? {
-                Push::Deliver(index) => self.mailboxes[to].entry(*index),
+                Push::Deliver(_, envelope) => Some(envelope),
                 Push::Drained => None,
             },
         }
@@ -149,6 +165,9 @@ impl Delivery {
         for at in 0..2 {
             self.faults_at(state, at, actions);
         }
+        if self.bounds.relay && state.budget.relay_crashes > 0 {
+            actions.push(Action::RelayCrash);
+        }
         if !self.bounds.link && !state.link && state.budget.link_ups > 0 {
             actions.push(Action::LinkUp);
         }
@@ -169,6 +188,9 @@ impl Delivery {
             let side = &state.sides[at];
             if !state.wires[at].is_empty() {
                 actions.push(Action::Deliver { to: at });
+            }
+            if !state.mailboxes[at].taken.is_empty() {
+                actions.push(Action::RelaySync { of: at });
             }
             if !state.answers[at].is_empty() {
                 actions.push(Action::Answer { at });
@@ -201,8 +223,8 @@ impl Delivery {
         if budget.reorders > 0 {
             actions.extend((1..wire.len()).map(|index| Action::Overtake { to: at, index }));
         }
-        if budget.duplicates > 0 && !wire.is_empty() {
-            actions.push(Action::Duplicate { to: at });
+        if budget.duplicates > 0 {
+            self.duplicates_at(state, at, actions);
         }
         if budget.drops > 0 && !wire.is_empty() {
             actions.push(Action::Drop { to: at });
@@ -237,6 +259,18 @@ impl Delivery {
         }
         if budget.expiries > 0 && !state.sides[at].disk.outbox.is_empty() {
             actions.push(Action::Expire { at });
+        }
+    }
+
+    fn duplicates_at(&self, state: &State, at: usize, actions: &mut Vec<Action>) {
+        if !state.wires[at].is_empty() {
+            actions.push(Action::Duplicate { to: at });
+        }
+        if !state.answers[at].is_empty() {
+            actions.push(Action::AnswerAgain { at });
+        }
+        if !state.mailboxes[at].pushed.is_empty() {
+            actions.push(Action::FetchAgain { at });
         }
     }
 }

@@ -79,6 +79,7 @@ budget! {
     messages: [u8; 2] = [0, 0],
     reads: [u8; 2] = [0, 0],
     crashes: u8 = 0,
+    /// Frames on the link, and answers and deliveries of the relay, that come twice.
     duplicates: u8 = 0,
     drops: u8 = 0,
     reorders: u8 = 0,
@@ -86,6 +87,7 @@ budget! {
     link_ups: u8 = 0,
     link_losses: u8 = 0,
     relay_losses: u8 = 0,
+    relay_crashes: u8 = 0,
     refusals: u8 = 0,
     forgets: u8 = 0,
     silent_forgets: u8 = 0,

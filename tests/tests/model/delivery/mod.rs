@@ -1,16 +1,19 @@
 //! Delivery between two devices, by the direct link and by each one's mailbox.
 //!
-//! [`session`] with [`receiving`] is what a device does; [`actions`] is what can happen and [`world`]
-//! what comes of it; [`properties`] are the protocol's invariants; [`search`] looks at every state
-//! within some bounds, and shows for every [`rule`] that the search notices when it is missing.
-//! [`tie`] walks the real sessions and the real relay along the same paths.
+//! [`session`] with [`receiving`] is what a device does, and [`mailbox`] what its relay does; [`actions`]
+//! is what can happen, and [`world`] with [`relaying`] what comes of it; [`properties`] are the
+//! protocol's invariants, and [`fair`] is how a state goes on when nothing goes wrong; [`search`] looks
+//! at every state within some bounds, and shows for every [`rule`] that the search notices when it is
+//! missing. [`tie`] walks the real sessions and the real relay along the same paths.
 
 mod actions;
 mod budget;
 mod fair;
+mod mailbox;
 mod names;
 mod properties;
 mod receiving;
+mod relaying;
 mod rule;
 mod search;
 mod seqs;
@@ -30,7 +33,8 @@ pub(crate) struct Delivery {
     bounds: Bounds,
     /// The rule that this one lacks.
     without: Option<Rule>,
-    fair: Fair,
+    /// For each way in which a state may go on.
+    fair: [Fair; fair::WAYS],
 }
 
 impl Delivery {
@@ -38,7 +42,7 @@ impl Delivery {
         Self {
             bounds,
             without,
-            fair: Fair::default(),
+            fair: Default::default(),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Two states that differ only in names are the same state. What is left out as well: marks of
 //! envelopes that are nowhere any more and so can never come again.
 
-use super::state::{Disk, Env, Envelope, Envs, Frame, Out, Payload, Push, Side, State, UNSEALED};
+use super::mailbox::{Answer, Mailbox, Push, Request};
+use super::state::{Disk, Env, Envelope, Envs, Frame, Out, Payload, Side, State, UNSEALED};
 
 /// A name that nothing else mentions.
 const NOBODY: Env = Env::MAX;
@@ -83,14 +84,10 @@ impl State {
                 Out::AckMailbox(index) => Some(index),
                 _ => None,
             });
-            let pushes = mailbox.pushed.iter_mut().filter_map(|push| match push {
-                Push::Deliver(index) => Some(index),
-                Push::Drained => None,
-            });
-            let entries = mailbox.entries.iter_mut().map(|entry| &mut entry.0);
-            let mut indices: Vec<&mut u8> = acks.chain(pushes).chain(entries).collect();
+            let last_index = mailbox.last_index;
+            let mut indices: Vec<&mut u8> = acks.chain(mailbox.indices()).collect();
             let lowest = indices.iter().map(|index| **index).min();
-            let base = lowest.map_or(mailbox.last_index, |lowest| lowest - 1);
+            let base = lowest.map_or(last_index, |lowest| lowest - 1);
             indices.iter_mut().for_each(|index| **index -= base);
             mailbox.last_index -= base;
         }
@@ -109,20 +106,18 @@ impl State {
         }
         for answer in self.answers.iter_mut().flatten() {
             match answer {
-                super::state::Answer::Deposited(id) | super::state::Answer::Refused(id) => {
-                    visit(id);
-                }
+                Answer::Deposited(id) | Answer::Refused(id) => visit(id),
             }
         }
         for mailbox in &mut self.mailboxes {
-            for (_, envelope) in &mut mailbox.entries {
+            for envelope in mailbox.envelopes() {
                 envelope.each_name(visit);
             }
         }
     }
 
     /// Every envelope that can still come to somebody, and every ack that still has to be right.
-    fn each_envelope(&self, visit: &mut impl FnMut(Env)) {
+    fn each_envelope(&mut self, visit: &mut impl FnMut(Env)) {
         for side in &self.sides {
             for row in side.disk.outbox.iter().chain(&side.durable().outbox) {
                 visit(row.id);
@@ -146,8 +141,8 @@ impl State {
                 visit(envelope.id);
             }
         }
-        for (_, envelope) in self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries) {
-            visit(envelope.id);
+        for mailbox in &mut self.mailboxes {
+            mailbox.envelopes().for_each(|envelope| visit(envelope.id));
         }
     }
 }
@@ -183,6 +178,34 @@ impl Side {
                 | Out::Gap(_) => {}
             }
         }
+    }
+}
+
+impl Mailbox {
+    fn indices(&mut self) -> impl Iterator<Item = &mut u8> {
+        let acks = self.taken.iter_mut().filter_map(|request| match request {
+            Request::Ack(index) => Some(index),
+            Request::Deposit { .. } => None,
+        });
+        let pushes = self.pushed.iter_mut().filter_map(|push| match push {
+            Push::Deliver(index, _) => Some(index),
+            Push::Drained => None,
+        });
+        let entries = self.entries.iter_mut().map(|entry| &mut entry.0);
+        acks.chain(pushes).chain(entries)
+    }
+
+    fn envelopes(&mut self) -> impl Iterator<Item = &mut Envelope> {
+        let taken = self.taken.iter_mut().filter_map(|request| match request {
+            Request::Deposit { envelope, .. } => Some(envelope),
+            Request::Ack(_) => None,
+        });
+        let pushes = self.pushed.iter_mut().filter_map(|push| match push {
+            Push::Deliver(_, envelope) => Some(envelope),
+            Push::Drained => None,
+        });
+        let entries = self.entries.iter_mut().map(|entry| &mut entry.1);
+        entries.chain(taken).chain(pushes)
     }
 }
 

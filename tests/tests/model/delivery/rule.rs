@@ -13,6 +13,8 @@ rules! {
     TransmitAfterCommit in link(ONE) => DURABLE;
     /// `Stored` and the mailbox's ack wait for the commit.
     AckAfterCommit in link(ONE) => ACK_DURABLE;
+    /// The relay answers when what it was given is durable.
+    AnswerAfterSync in relay(ONE) => ACK_DURABLE;
     /// The dedupe mark is in the transaction of the row it stands for.
     SeenWithItsRow in relay(ONE.crashes(1)) => ACK_DURABLE;
     /// A message is taken once, whatever envelopes it comes in.

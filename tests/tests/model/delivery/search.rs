@@ -63,7 +63,7 @@ fn the_link_alone_keeps_every_promise() {
 fn the_relay_alone_keeps_every_promise() {
     let narrow = [
         relay(THREE),
-        relay(EACH.crashes(1)),
+        relay(EACH.crashes(1).duplicates(1)),
         relay(ONE.crashes(2).refusals(1)),
         relay(ONE.forgets(1).crashes(1)),
         relay(TWO.forgets(2)),
@@ -82,14 +82,39 @@ fn the_relay_alone_keeps_every_promise() {
 }
 
 #[test]
+fn a_relay_that_crashes_keeps_every_promise() {
+    let narrow = [
+        relay(EACH.relay_crashes(1).duplicates(1)),
+        relay(ONE.relay_crashes(1).crashes(1).duplicates(1)),
+        relay(ONE.relay_crashes(1).refusals(1)),
+        relay(ONE.relay_crashes(1).forgets(1)),
+        relay(ONE.relay_crashes(1).keys(1)),
+        both(ONE.relay_crashes(1).duplicates(1)),
+    ];
+    let wide = [
+        relay(THREE.relay_crashes(1).duplicates(1)),
+        relay(EACH.relay_crashes(2)),
+        relay(EACH.relay_crashes(1).crashes(1).duplicates(1)),
+        relay(TWO.relay_crashes(1).forgets(1)),
+        both(EACH.relay_crashes(1)),
+        both(ONE.relay_crashes(1).crashes(1)),
+    ];
+    search_all(&narrow, &wide);
+}
+
+#[test]
 fn link_and_relay_together_keep_every_promise() {
     let narrow = [
         both(EACH),
         both(ONE.impatience(1)),
-        both(ONE.crashes(1)),
+        both(ONE.crashes(1).duplicates(1)),
+        both(TWO.duplicates(1)),
         both(ONE.silent_forgets(1)),
     ];
     let wide = [
+        both(EACH.duplicates(1)),
+        both(ONE.crashes(1).duplicates(2)),
+        both(TWO.crashes(1)),
         both(ONE.link_losses(1).crashes(1)),
         both(ONE.refusals(1).drops(1)),
         both(TWO.silent_forgets(1)),

@@ -526,6 +526,7 @@ impl Turn<'_> {
         let disk = &mut self.side.disk;
         let new = received.without(disk.delivered);
         disk.delivered = disk.delivered.and(received);
+        disk.failed = disk.failed.without(disk.delivered);
         disk.outbox.retain(|row| !received.has(row.seq));
         self.side
             .memory

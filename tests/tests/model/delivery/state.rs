@@ -2,9 +2,10 @@
 //!
 //! Of each device, what is durable and what is only in memory are apart: [`Disk`] is what a
 //! transaction changes (twice, while one is open), [`Memory`] is what a crash drops, and
-//! [`Side::held`] is what waits for the commit.
+//! [`Side::held`] is what waits for the commit. [`Mailbox`] does the same for the relay.
 
 use super::budget::Budget;
+use super::mailbox::{Answer, Mailbox};
 use super::seqs::Seqs;
 use tincan_core::{DeliveryState, SentVia, WaitReason};
 
@@ -350,32 +351,6 @@ pub(crate) enum Frame {
     Put(Envelope),
     Stored(Env),
     Nack(Env),
-}
-
-/// The relay's answer to a deposit, on its way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
-    Deposited(Env),
-    Refused(Env),
-}
-
-/// What the relay has put on the way to a reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Push {
-    Deliver(u8),
-    Drained,
-}
-
-/// A device's queue at its relay. Indices begin anew where nothing refers to the old ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Mailbox {
-    pub(crate) entries: Vec<(u8, Envelope)>,
-    /// Names that were ever deposited, as far as they can come again.
-    pub(crate) known: Envs,
-    pub(crate) last_index: u8,
-    pub(crate) pushed: Vec<Push>,
-    /// It takes nothing now.
-    pub(crate) refuses: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

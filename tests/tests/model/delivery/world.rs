@@ -1,14 +1,15 @@
-//! What comes of an action: in a session, on the link, at the relay.
+//! What comes of an action: in a session and on the link; in [`super::relaying`] at the relay.
 
 use tincan_core::DeliveryState;
 
 use super::Delivery;
 use super::actions::Action;
 use super::budget::Bounds;
+use super::mailbox::Mailbox;
 use super::properties::{Invariant, broken_by_commit};
 use super::rule::Rule;
 use super::session::{Input, Turn, Way};
-use super::state::{Answer, Disk, Env, Envelope, Frame, Mailbox, Memory, Out, Push, Side, State};
+use super::state::{Disk, Env, Envelope, Frame, Memory, Out, Side, State};
 
 impl State {
     pub(crate) fn new(bounds: &Bounds) -> Self {
@@ -35,37 +36,6 @@ impl State {
     }
 }
 
-impl Mailbox {
-    pub(crate) fn entry(&self, index: u8) -> Option<&Envelope> {
-        let mut entries = self.entries.iter();
-        entries.find(|entry| entry.0 == index).map(|entry| &entry.1)
-    }
-
-    /// Somebody begins to read it: everything that is there, and then that this is all.
-    fn subscribe(&mut self) {
-        let entries = self.entries.iter();
-        self.pushed = entries.map(|entry| Push::Deliver(entry.0)).collect();
-        self.pushed.push(Push::Drained);
-    }
-
-    /// Takes an envelope, once.
-    fn deposit(&mut self, envelope: Envelope, is_read: bool) -> Answer {
-        let id = envelope.id;
-        if self.refuses {
-            return Answer::Refused(id);
-        }
-        if !self.known.contains(&id) {
-            self.known.push(id);
-            self.last_index += 1;
-            self.entries.push((self.last_index, envelope));
-            if is_read {
-                self.pushed.push(Push::Deliver(self.last_index));
-            }
-        }
-        Answer::Deposited(id)
-    }
-}
-
 impl Delivery {
     /// What comes of an action; `None` if nothing.
     pub(crate) fn after(&self, before: &State, action: Action) -> Option<State> {
@@ -77,13 +47,14 @@ impl Delivery {
             relay: self.bounds.relay,
         };
         next.act(action);
+        next.sync_unseen();
         let state = next.state.normalized();
         (state != *before).then_some(state)
     }
 }
 
-struct Step {
-    state: State,
+pub(super) struct Step {
+    pub(super) state: State,
     /// A name that nothing has, also nothing that has just been taken off its way.
     fresh: Env,
     without: Option<Rule>,
@@ -156,17 +127,29 @@ impl Step {
                 budget.relay_losses -= 1;
                 self.relay_down(at);
             }
+            Action::RelaySync { of } => self.relay_sync(of),
+            Action::RelayCrash => {
+                budget.relay_crashes -= 1;
+                self.relay_crash();
+            }
             Action::Answer { at } => {
                 let answer = self.state.answers[at].remove(0);
-                self.input(
-                    at,
-                    match answer {
-                        Answer::Deposited(id) => Input::Deposited(id),
-                        Answer::Refused(id) => Input::DepositRefused(id),
-                    },
-                );
+                self.answer(at, answer);
             }
-            Action::Fetch { at } => self.fetch(at),
+            Action::AnswerAgain { at } => {
+                budget.duplicates -= 1;
+                let answer = self.state.answers[at][0];
+                self.answer(at, answer);
+            }
+            Action::Fetch { at } => {
+                let push = self.state.mailboxes[at].pushed.remove(0);
+                self.fetch(at, push);
+            }
+            Action::FetchAgain { at } => {
+                budget.duplicates -= 1;
+                let push = self.state.mailboxes[at].pushed[0].clone();
+                self.fetch(at, push);
+            }
             Action::RelayFull { of } => {
                 budget.refusals -= 1;
                 self.state.mailboxes[of].refuses = true;
@@ -195,12 +178,12 @@ impl Step {
         }
     }
 
-    fn input(&mut self, at: usize, input: Input) {
+    pub(super) fn input(&mut self, at: usize, input: Input) {
         self.turn(at, |turn| turn.input(input));
     }
 
     /// A call of the session, in an open transaction.
-    fn turn(&mut self, at: usize, call: impl FnOnce(&mut Turn<'_>)) {
+    pub(super) fn turn(&mut self, at: usize, call: impl FnOnce(&mut Turn<'_>)) {
         let side = &mut self.state.sides[at];
         if side.durable.is_none() {
             side.durable = Some(Box::new(side.disk.clone()));
@@ -265,7 +248,6 @@ impl Step {
             wires,
             link,
             mailboxes,
-            answers,
             broken,
             ..
         } = &mut self.state;
@@ -280,9 +262,8 @@ impl Step {
             Out::Deposit(envelope) => {
                 *broken = broken.or(sides[at].broken_by_leaving(&envelope));
                 if relay_up {
-                    let is_read = sides[1 - at].memory.relay_up;
-                    let answer = mailboxes[1 - at].deposit(envelope, is_read);
-                    answers[at].push(answer);
+                    let answer = mailboxes[1 - at].take_deposit(envelope, self.without);
+                    self.relay_answers(at, answer);
                 }
             }
             Out::Stored(id) => {
@@ -303,7 +284,7 @@ impl Step {
                     broken.get_or_insert(Invariant::AckDurable);
                 }
                 if relay_up {
-                    mailbox.entries.retain(|entry| entry.0 > index);
+                    mailbox.take_ack(index);
                 }
             }
             Out::State { seq, state } => {
@@ -328,8 +309,7 @@ impl Step {
         }
         side.held.clear();
         side.memory = Memory::restored(side, without);
-        self.state.answers[at].clear();
-        self.state.mailboxes[at].pushed.clear();
+        self.relay_connection_ends(at);
         if self.state.link {
             self.lose_link();
             self.input(1 - at, Input::LinkDown);
@@ -352,67 +332,6 @@ impl Step {
             Frame::Nack(id) => Input::Nack(id),
         };
         self.input(to, input);
-    }
-
-    fn fetch(&mut self, at: usize) {
-        let mailbox = &mut self.state.mailboxes[at];
-        let input = match mailbox.pushed.remove(0) {
-            Push::Drained => Input::MailboxDrained,
-            Push::Deliver(index) => match mailbox.entry(index).cloned() {
-                Some(envelope) => Input::Envelope {
-                    way: Way::Mailbox { index },
-                    envelope,
-                },
-                None => return,
-            },
-        };
-        self.input(at, input);
-    }
-
-    fn relay_up(&mut self, at: usize) {
-        self.turn(at, |turn| {
-            // What the store knows of the other side's relay changes with what is made of it.
-            if std::mem::take(&mut turn.side.disk.relay_is_new) {
-                turn.input(Input::RelayForgot);
-            }
-            turn.input(Input::RelayUp);
-            if std::mem::take(&mut turn.side.disk.mailbox_is_new) {
-                turn.input(Input::MailboxForgot);
-            }
-            turn.input(Input::MailboxUp);
-        });
-        self.state.mailboxes[at].subscribe();
-    }
-
-    fn relay_down(&mut self, at: usize) {
-        self.state.answers[at].clear();
-        self.state.mailboxes[at].pushed.clear();
-        self.turn(at, |turn| {
-            turn.input(Input::RelayDown);
-            turn.input(Input::MailboxDown);
-        });
-    }
-
-    /// Its connections end with it.
-    fn relay_loses(&mut self, of: usize, told: bool) {
-        let budget = &mut self.state.budget;
-        if told {
-            budget.forgets -= 1;
-        } else {
-            budget.silent_forgets -= 1;
-        }
-        let refuses = self.state.mailboxes[of].refuses;
-        self.state.mailboxes[of] = Mailbox {
-            refuses,
-            ..Mailbox::default()
-        };
-        self.state.sides[1 - of].disk.relay_is_new |= told;
-        self.state.sides[of].disk.mailbox_is_new |= told;
-        for at in 0..2 {
-            if self.state.sides[at].memory.relay_up {
-                self.relay_down(at);
-            }
-        }
     }
 }
 

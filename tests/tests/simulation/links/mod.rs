@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tincan_link::{DownReason, LinkEvent};
+use tincan_link::{CONNECT_TIMEOUT, DownReason, LinkEvent, PATH_LOST_AFTER};
 use tincan_peer::simulation::{ConversationNo, Input, LinkStart, LinkStarted};
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::link::{
@@ -22,10 +22,6 @@ use tincan_protocol::wire::{Frame as _, GroupState, Hello, PeerFrame, peer_frame
 use statement::{Party, sdp, statement};
 
 use crate::around::Around;
-
-/// As a real link: no connection, or no word, for so long is the end.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Frames that a real link has room for (`peer/src/net/link.rs`). The session's window is smaller, but what
 /// the relay has taken leaves it, whatever the link does.
@@ -289,9 +285,9 @@ impl Links {
         }
     }
 
-    /// The path is gone, and it takes both ends half a minute to find out.
+    /// The path is gone, and it takes both ends a while to find out.
     pub(crate) fn silence(&mut self, id: EndId, now: Duration) {
-        self.end_silently(id, now + SILENCE);
+        self.end_silently(id, now + PATH_LOST_AFTER);
     }
 
     fn end_silently(&mut self, id: EndId, until: Duration) {
@@ -388,7 +384,7 @@ impl Links {
         for id in late {
             let reason = match self.ends[&id].state {
                 State::Waiting { .. } => DownReason::ConnectTimeout,
-                _ => DownReason::Silent,
+                _ => DownReason::PathLost,
             };
             self.down(id, reason);
         }

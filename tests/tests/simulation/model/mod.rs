@@ -1,8 +1,8 @@
 //! The reference model: what everybody was told, and what therefore has to be true.
 //!
-//! [`told`] is what the two sides of a conversation hear while it goes on, [`end`] what must be the same at
-//! both when all has come to rest, [`tests`] shows each check failing. The numbers in the messages of failures
-//! are those of the invariants in `ARCHITECTURE.md`.
+//! [`told`] is what the two sides of a conversation hear while it goes on, [`end`] what their histories show, above
+//! all when all has come to rest, [`tests`] shows each check failing. The numbers in the messages of failures are
+//! those of the invariants in `ARCHITECTURE.md`.
 
 mod end;
 #[cfg(test)]
@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tincan_peer::SendError;
-use tincan_peer::simulation::{ConversationNo, HistoryEntry, JournalEvent, Node};
+use tincan_peer::simulation::{ConversationNo, JournalEvent, Node};
 use tincan_protocol::{EnvelopeId, IdentityId, MsgId};
 use tokio::sync::oneshot;
 
+use end::own_ids;
 use told::Told;
 
 use crate::tally::Tally;
@@ -357,14 +358,9 @@ impl Model {
                 );
             }
         }
-        if claims.acked.is_empty() {
-            return;
-        }
-        let mut there = BTreeSet::new();
-        for conversation in node.conversations() {
-            let history = node.history(conversation.no).unwrap();
-            there.extend(history.iter().filter(|one| one.is_ours).map(id));
-        }
+        let conversations = self.conversations(node);
+        self.check_histories(peer, &conversations);
+        let there = own_ids(&conversations);
         for id in claims.acked {
             assert!(
                 there.contains(&id),
@@ -373,8 +369,4 @@ impl Model {
             );
         }
     }
-}
-
-fn id(entry: &HistoryEntry) -> MsgId {
-    entry.content.msg_id
 }

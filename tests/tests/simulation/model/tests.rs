@@ -7,7 +7,7 @@ use tincan_protocol::content::{Body, Content};
 use tincan_protocol::envelope::Envelope;
 use tincan_protocol::hlc::Hlc;
 
-use super::end::Conversation;
+use super::end::{Conversation, Conversations};
 use super::*;
 use crate::acquaint::acquainted;
 use crate::around::Crypto;
@@ -95,6 +95,22 @@ fn compare(model: &Model, sent: &[(u64, u128)], got: &[(u64, u128)]) {
     model.compare((0, &sender), (1, Some(&receiver)));
 }
 
+/// The second peer has these messages of the first.
+fn has(model: &Model, got: &[(u64, u128)]) {
+    let conversations = Conversations::from([(0, history(false, got))]);
+    model.check_histories(1, &conversations);
+}
+
+/// The first peer's user sends a text to another one, and is told that it is durable, or what else.
+fn sends(model: &mut Model, to: usize, (id, text): (u128, &str), told: Result<(), SendError>) {
+    let (answer, heard) = oneshot::channel();
+    let id = MsgId::from_u128(id);
+    let to_asked = told == Err(SendError::UnknownContact);
+    model.sends((0, to), to_asked, (id, text.to_owned()), heard);
+    answer.send(told.map(|()| vec![id])).unwrap();
+    model.hear_answers();
+}
+
 #[test]
 fn what_may_happen_passes() {
     let mut model = model();
@@ -109,6 +125,10 @@ fn what_may_happen_passes() {
     hears(&mut model, 4, gap(6, 7), There::No);
     hears(&mut model, 4, shown(&[7, 8]), There::No);
     compare(&model, &[(1, 1), (2, 2)], &[(1, 1), (2, 2)]);
+    // Their request is refused.
+    sends(&mut model, 1, (1, "1"), Err(SendError::UnknownContact));
+    sends(&mut model, 1, (2, "2"), Ok(()));
+    has(&model, &[(1, 1), (2, 2)]);
 }
 
 #[test]
@@ -153,7 +173,13 @@ fn something_shown_twice() {
 #[test]
 #[should_panic(expected = "3: 1 has something of 0 twice")]
 fn one_message_under_two_seqs() {
-    compare(&model(), &[(1, 1), (2, 2)], &[(1, 1), (2, 1)]);
+    has(&model(), &[(1, 1), (2, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "3: 1 has something of 0 twice")]
+fn two_messages_under_one_seq() {
+    has(&model(), &[(1, 1), (1, 2)]);
 }
 
 #[test]
@@ -180,6 +206,67 @@ fn a_contact_that_is_gone() {
 }
 
 #[test]
+#[should_panic(expected = "4: 0 has lost a contact")]
+fn a_contact_that_is_gone_after_something_was_said_to_them() {
+    let mut model = model();
+    sends(&mut model, 1, (1, "1"), Ok(()));
+    sends(&mut model, 1, (2, "2"), Err(SendError::UnknownContact));
+}
+
+#[test]
+#[should_panic(expected = "4: 1 was not shown what 0 wrote in their request")]
+fn a_request_that_nobody_is_shown() {
+    let mut model = model();
+    model.befriend(0, 1);
+    let met = |with| Conversations::from([(with, history(false, &[(1, 1)]))]);
+    model.check_requests(&[met(1), met(0)]);
+}
+
+#[test]
+#[should_panic(expected = "a send is refused: the message could not be saved")]
+fn a_text_that_is_refused() {
+    sends(&mut model(), 1, (1, "1"), Err(SendError::NotSaved));
+}
+
+#[test]
+#[should_panic(expected = "1 has what 0 did not send")]
+fn something_that_nobody_has_sent() {
+    compare(&model(), &[(1, 1)], &[(1, 1), (2, 2)]);
+}
+
+#[test]
+#[should_panic(expected = "read by somebody else: 1 has \"1\" as 0 to 1")]
+fn something_that_somebody_else_was_to_read() {
+    let mut model = model();
+    sends(&mut model, 2, (1, "1"), Ok(()));
+    has(&model, &[(1, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "another text: 1 has it as 0 to 1")]
+fn a_text_that_was_changed() {
+    let mut model = model();
+    sends(&mut model, 1, (1, "one"), Ok(()));
+    has(&model, &[(1, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "lost at its sender: \"1\"")]
+fn a_text_that_its_sender_has_no_more() {
+    let mut model = model();
+    sends(&mut model, 1, (1, "1"), Ok(()));
+    model.check_acked(0, &Conversations::new());
+}
+
+#[test]
+#[should_panic(expected = "somebody else's envelope")]
+fn an_envelope_that_somebody_else_has_sealed() {
+    let mut model = model();
+    let envelope = sealed(&model, 1, "one", 3);
+    model.leaves(1, no(), &envelope, 4);
+}
+
+#[test]
 #[should_panic(expected = "5: 2 is shown after 3 without a gap")]
 fn something_shown_late_without_a_gap() {
     hears(&mut model(), 1, shown(&[1, 3, 2]), There::No);
@@ -196,7 +283,14 @@ fn a_gap_that_is_told_too_late() {
 #[test]
 #[should_panic(expected = "5: 0 to 1: out of order")]
 fn a_history_out_of_order() {
-    compare(&model(), &[(1, 1), (2, 2)], &[(2, 2), (1, 1)]);
+    has(&model(), &[(2, 2), (1, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "5: 0 to 1: out of order")]
+fn an_own_history_out_of_order() {
+    let conversations = Conversations::from([(1, history(true, &[(2, 2), (1, 1)]))]);
+    model().check_histories(0, &conversations);
 }
 
 #[test]
@@ -325,9 +419,6 @@ fn something_delivered_that_is_lost() {
 #[should_panic(expected = "peer 0 has lost \"one\", which it had called durable")]
 fn a_text_that_is_lost() {
     let (world, mut model) = contacts();
-    let (answer, heard) = oneshot::channel();
-    let id = MsgId::from_u128(1);
-    model.sends((0, 1), false, (id, "one".to_owned()), heard);
-    answer.send(Ok(vec![id])).unwrap();
+    sends(&mut model, 1, (1, "one"), Ok(()));
     model.begins(0, node(&world, 0));
 }

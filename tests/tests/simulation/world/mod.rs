@@ -179,17 +179,18 @@ impl World {
             Step::Wait { ms } => self.now += Duration::from_millis(ms.into()),
             Step::Send { from, to, texts } => self.send(from.into(), to.into(), texts),
             Step::Introduce { host, guest } => self.introduce(host.into(), guest.into()),
+            Step::Accept { who } => self.accept(who.into()),
             Step::Read { who, of } => self.read(who.into(), of.into()),
             Step::Crash { who, operations } => {
                 let peer = usize::from(who) % PEERS;
-                self.machines[peer].doom(operations.into());
+                self.machines[peer].doom(operations);
                 if operations == 0 {
                     self.crash(peer);
                 }
             }
             Step::CrashRelay { which, operations } => {
                 let relay = usize::from(which) % RELAYS;
-                self.relays[relay].doom(operations.into());
+                self.relays[relay].doom(operations);
                 if operations == 0 {
                     self.crash_relay(relay);
                 }

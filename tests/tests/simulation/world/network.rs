@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use rand::RngExt as _;
+use tincan_link::PATH_LOST_AFTER;
 use tincan_peer::simulation::{ClientOutput, Frame};
 use tincan_protocol::wire::{Frame as _, RelayReply, relay_reply};
 use tincan_protocol::{EnvelopeId, QueueId};
@@ -11,7 +12,6 @@ use tincan_protocol::{EnvelopeId, QueueId};
 use super::{Connection, Cut, PEERS, RELAYS, World};
 use crate::around::DialId;
 use crate::disk::memmem;
-use crate::links::SILENCE;
 use crate::machine::{AnyCommand, Server};
 use crate::model::CANARY;
 use crate::witness::message_id;
@@ -38,7 +38,7 @@ impl World {
     pub(super) fn starve_links(&mut self) {
         for (cut, since) in &self.cuts {
             if let Cut::Peers(a, b) = *cut
-                && self.now >= *since + SILENCE
+                && self.now >= *since + PATH_LOST_AFTER
             {
                 self.links.starve(a, b, self.now);
             }

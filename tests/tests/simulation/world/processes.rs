@@ -4,13 +4,23 @@ use rand::RngExt as _;
 use tincan_peer::simulation::{Buffer, ConversationNo, Input, Node};
 
 use super::{PEERS, World};
+use crate::disk::Disk;
 use crate::leaving::Turn;
 use crate::machine::Server;
+use crate::model::CANARY;
 
 /// A process may die or find its disk full, but what it finds on it makes sense: also a panic is called
 /// damage.
 fn check_is_no_damage(peer: usize, error: &str) {
     assert!(!error.contains("damaged"), "peer {peer}: {error}");
+}
+
+/// Invariant 12, as whoever takes a disk out of its machine sees it.
+pub(super) fn check_disk(disk: &Disk) {
+    assert!(
+        !disk.contains(CANARY.as_bytes()),
+        "12: a text stands on a disk in clear"
+    );
 }
 
 /// Whether it is full.
@@ -36,6 +46,7 @@ impl World {
             if !relay.is_alive() && !relay.start(self.now) {
                 self.tally.killed_at_start += 1;
                 relay.crash();
+                check_disk(&relay.disk);
             }
         }
         for peer in 0..PEERS {
@@ -86,6 +97,7 @@ impl World {
         self.machines[peer].stop();
         let disk = &self.machines[peer].disk;
         disk.crash(&mut self.rng);
+        check_disk(disk);
         self.links.forget(peer, self.now);
         let rng = &mut self.rng;
         for connection in self.connections.values_mut() {
@@ -100,6 +112,7 @@ impl World {
 
     pub(super) fn crash_relay(&mut self, relay: usize) {
         self.relays[relay].crash();
+        check_disk(&self.relays[relay].disk);
         self.server_gone(Server::Relay(relay));
     }
 

@@ -70,6 +70,18 @@ impl World {
         }
     }
 
+    /// Somebody says yes to everybody who asks them.
+    pub(super) fn accept(&mut self, who: usize) {
+        let machine = &mut self.machines[who % PEERS];
+        let known = machine.node.as_ref().map(Node::conversations);
+        for asks in known.iter().flatten().filter(|one| one.standing.is_none()) {
+            self.tally.accepted += 1;
+            let (who, (reply, _)) = (asks.with, Reply::new());
+            let command = Command::Accept { who, reply };
+            machine.inbox.push_back(Input::Command(command));
+        }
+    }
+
     /// One of a running peer's conversations, and with whom.
     pub(super) fn conversation(
         &self,
@@ -98,8 +110,10 @@ impl World {
             return;
         }
         let (reply, invite) = Reply::new();
+        // One for several has its user ask.
+        let max_uses = if self.rng.random_ratio(1, 3) { 2 } else { 1 };
         let command = Command::Invite {
-            max_uses: 1,
+            max_uses,
             lifetime_ms: LIFETIME_MS,
             reply,
         };

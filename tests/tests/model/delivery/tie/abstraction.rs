@@ -10,16 +10,19 @@ use tincan_core::{GapRow, RangeRow, SentVia};
 use tincan_protocol::content::{Body, Content};
 use tincan_protocol::envelope::decode_payload;
 use tincan_protocol::{DeviceId, EnvelopeId};
+use tincan_relay::mailbox::ConnectionId;
+use tincan_relay::store::Write;
 
 use super::super::budget::Budget;
+use super::super::mailbox::{Answer, Mailbox, Push, Request};
 use super::super::seqs::Seqs;
 use super::super::state::{
-    Answer, Attempt, Control, Disk, Due, Env, Envelope, Frame, Gap, Mailbox, Memory, Message, Out,
-    Payload, Push, Reason, Row, Side, State, UNSEALED,
+    Attempt, Control, Disk, Due, Env, Envelope, Frame, Gap, Memory, Message, Out, Payload, Reason,
+    Row, Side, State, UNSEALED,
 };
 use super::real::{self, Real};
 use crate::core_disk;
-use crate::relay::Relay;
+use crate::relay::{Relay, Taken};
 
 /// The part of a model's state that the real world shows.
 pub(super) fn visible(state: &State) -> State {
@@ -47,7 +50,7 @@ pub(super) fn abstracted(real: &Real, relay: &mut Relay) -> State {
         sealed: Vec::new(),
         left: &real.left,
     };
-    let mailboxes = [0, 1].map(|at| names.mailbox(&real.sides[at], relay));
+    let mailboxes = [0, 1].map(|of| names.mailbox(real, of, relay));
     let wires = [0, 1].map(|to| {
         let frames = real.wires[to].iter();
         frames.map(|frame| names.frame(frame)).collect()
@@ -184,23 +187,40 @@ impl Names<'_> {
         }
     }
 
-    fn mailbox(&mut self, side: &real::Side, relay: &mut Relay) -> Mailbox {
+    fn mailbox(&mut self, real: &Real, of: usize, relay: &mut Relay) -> Mailbox {
+        let side = &real.sides[of];
         let page = relay.page(side.queue);
         let entries = page.entries.iter();
         let pushes = side.pushes.iter();
+        let depositor = real.sides[1 - of].connection;
+        let taken = relay.taken(side.queue);
         Mailbox {
             entries: entries
                 .map(|(index, bytes)| (*index as u8, self.envelope(bytes)))
                 .collect(),
             known: side.known.iter().map(|id| self.name(*id)).collect(),
             last_index: page.last_index as u8,
+            taken: taken.map(|taken| self.request(taken, depositor)).collect(),
             pushed: pushes
                 .map(|push| match push {
-                    real::Push::Deliver(index, _) => Push::Deliver(*index as u8),
+                    real::Push::Deliver(index, bytes) => {
+                        Push::Deliver(*index as u8, self.envelope(bytes))
+                    }
                     real::Push::Drained => Push::Drained,
                 })
                 .collect(),
             refuses: side.refuses,
+        }
+    }
+
+    fn request(&mut self, taken: &Taken, depositor: Option<ConnectionId>) -> Request {
+        match &taken.write {
+            Write::Deposit { envelope, .. } => Request::Deposit {
+                envelope: self.envelope(envelope),
+                answered: depositor == Some(taken.connection),
+            },
+            Write::Ack { index, .. } => Request::Ack(*index as u8),
+            other => panic!("no device asks for {other:?}"),
         }
     }
 

@@ -14,9 +14,10 @@ use tincan_protocol::wire::NackReason;
 use tincan_protocol::wire::relay_reply::Kind as Reply;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 use tincan_relay::mailbox::ConnectionId;
-use tincan_relay::store::QueueKind;
+use tincan_relay::store::{QueueKind, Write};
 
 use super::super::actions::{Action, Source};
+use super::super::budget::Bounds;
 use super::super::state::{Gap, Reason};
 use crate::core_disk::Disk;
 use crate::relay::{Relay, Said};
@@ -100,13 +101,14 @@ pub(super) struct Real {
     /// All envelopes that ever left: who sealed them, and as his which one.
     pub(super) left: BTreeMap<EnvelopeId, (DeviceId, u64)>,
     messages: [u8; 2],
+    relay_crashes: u8,
     /// There is another way than the link.
     has_relay: bool,
 }
 
 impl Real {
     /// The relay is shared by many runs: opening its store costs more than most of them.
-    pub(super) fn new(relay: &mut Relay, messages: [u8; 2], has_relay: bool) -> Self {
+    pub(super) fn new(relay: &mut Relay, bounds: &Bounds) -> Self {
         let devices = [DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32])];
         let mut side = |at: usize| Side::new(devices[at], devices[1 - at], relay);
         Self {
@@ -115,12 +117,25 @@ impl Real {
             link: false,
             link_is_bad: false,
             left: BTreeMap::new(),
-            messages,
-            has_relay,
+            messages: bounds.budget.messages,
+            relay_crashes: bounds.budget.relay_crashes,
+            has_relay: bounds.relay,
         }
     }
 
     pub(super) fn act(&mut self, action: Action, relay: &mut Relay) {
+        self.act_by_itself(action, relay);
+        // As in the model: where it cannot crash nobody can tell how long a sync takes.
+        if self.relay_crashes == 0 {
+            for of in 0..2 {
+                while relay.taken(self.sides[of].queue).next().is_some() {
+                    self.relay_sync(of, relay);
+                }
+            }
+        }
+    }
+
+    fn act_by_itself(&mut self, action: Action, relay: &mut Relay) {
         match action {
             Action::Send { at } => self.send(at),
             Action::Read { at } => {
@@ -161,27 +176,18 @@ impl Real {
             }
             Action::RelayUp { at } => self.relay_up(at, relay),
             Action::RelayDown { at } => self.relay_down(at, relay),
+            Action::RelaySync { of } => self.relay_sync(of, relay),
+            Action::RelayCrash => self.relay_crash(relay),
             Action::Answer { at } => {
-                let input = match self.sides[at].answers.pop_front().unwrap() {
-                    Answer::Deposited(id) => Input::Deposited { id },
-                    Answer::Refused(id) => Input::DepositRefused {
-                        id,
-                        reason: RefusedDeposit::Unavailable,
-                        retry_after: None,
-                    },
-                };
-                self.input(at, input);
+                let answer = self.sides[at].answers.pop_front().unwrap();
+                self.answer(at, answer);
             }
+            Action::AnswerAgain { at } => self.answer(at, self.sides[at].answers[0]),
             Action::Fetch { at } => {
-                let input = match self.sides[at].pushes.pop_front().unwrap() {
-                    Push::Drained => Input::MailboxDrained,
-                    Push::Deliver(index, envelope) => Input::Envelope {
-                        via: Via::Mailbox { index },
-                        envelope,
-                    },
-                };
-                self.input(at, input);
+                let push = self.sides[at].pushes.pop_front().unwrap();
+                self.fetch(at, push);
             }
+            Action::FetchAgain { at } => self.fetch(at, self.sides[at].pushes[0].clone()),
             Action::RelayFull { of } => self.sides[of].refuses = true,
             Action::RelayHasRoom { of } => self.sides[of].refuses = false,
             Action::RelayLoses { of, told } => self.relay_loses(of, told, relay),
@@ -259,19 +265,32 @@ impl Real {
     }
 
     fn deposit(&mut self, at: usize, envelope: Bytes, relay: &mut Relay) {
-        let Some(connection) = self.sides[at].connection else {
-            return;
+        if let Some(connection) = self.sides[at].connection {
+            let said = relay.deposit(connection, self.sides[1 - at].queue, envelope);
+            self.heard(said);
+        }
+    }
+
+    fn relay_sync(&mut self, of: usize, relay: &mut Relay) {
+        let side = &mut self.sides[of];
+        let deposit = match relay.taken(side.queue).next().unwrap().write {
+            Write::Deposit { env_id, .. } => Some(env_id),
+            _ => None,
         };
-        let id = EnvelopeId::of(&envelope);
-        let there = &mut self.sides[1 - at];
-        if there.refuses {
-            self.sides[at].answers.push_back(Answer::Refused(id));
-            return;
+        if side.refuses
+            && let Some(id) = deposit
+        {
+            return match &relay.fail(side.queue)[..] {
+                [] => {}
+                [Said::Answer(_, Reply::Error(_))] => {
+                    self.sides[1 - of].answers.push_back(Answer::Refused(id));
+                }
+                other => panic!("{other:?}"),
+            };
         }
-        let said = relay.deposit(connection, there.queue, envelope);
-        if !there.known.contains(&id) {
-            there.known.push(id);
-        }
+        let known = deposit.filter(|id| !side.known.contains(id));
+        side.known.extend(known);
+        let said = relay.sync(side.queue);
         self.heard(said);
     }
 
@@ -313,6 +332,29 @@ impl Real {
         self.link = false;
         self.link_is_bad = false;
         self.wires.iter_mut().for_each(VecDeque::clear);
+    }
+
+    fn answer(&mut self, at: usize, answer: Answer) {
+        let input = match answer {
+            Answer::Deposited(id) => Input::Deposited { id },
+            Answer::Refused(id) => Input::DepositRefused {
+                id,
+                reason: RefusedDeposit::Unavailable,
+                retry_after: None,
+            },
+        };
+        self.input(at, input);
+    }
+
+    fn fetch(&mut self, at: usize, push: Push) {
+        let input = match push {
+            Push::Drained => Input::MailboxDrained,
+            Push::Deliver(index, envelope) => Input::Envelope {
+                via: Via::Mailbox { index },
+                envelope,
+            },
+        };
+        self.input(at, input);
     }
 
     fn deliver(&mut self, to: usize, index: usize) {
@@ -366,6 +408,16 @@ impl Real {
         for anew in &mut self.sides[of].anew {
             anew.own |= told;
         }
+        self.every_connection_ends(relay);
+    }
+
+    fn relay_crash(&mut self, relay: &mut Relay) {
+        self.relay_crashes -= 1;
+        relay.crash();
+        self.every_connection_ends(relay);
+    }
+
+    fn every_connection_ends(&mut self, relay: &mut Relay) {
         for at in 0..2 {
             if self.sides[at].connection.is_some() {
                 self.relay_down(at, relay);

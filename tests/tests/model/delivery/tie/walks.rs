@@ -25,15 +25,10 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(model: &'a Delivery, relay: &'a mut Relay) -> Self {
-        let Bounds {
-            budget,
-            relay: has_relay,
-            ..
-        } = model.bounds;
         Self {
             model,
             state: State::new(&model.bounds),
-            real: Real::new(relay, budget.messages, has_relay),
+            real: Real::new(relay, &model.bounds),
             relay,
             done: Vec::new(),
         }
@@ -199,15 +194,17 @@ fn every_transition_of_the_link_is_one_of_the_core() {
 
 #[test]
 fn every_transition_of_the_relay_is_one_of_the_core() {
-    cover(relay(ONE.crashes(1)));
+    cover(relay(ONE.crashes(1).duplicates(1)));
     cover(relay(ONE.forgets(1)));
+    cover(relay(ONE.relay_crashes(1).duplicates(1)));
+    cover(relay(ONE.relay_crashes(1).crashes(1)));
     cover(relay(ONE.relay_losses(1).refusals(1)));
     cover(relay(ONE.keys(1).expiries(1)));
 }
 
 #[test]
 fn every_transition_of_link_and_relay_is_one_of_the_core() {
-    cover(both(ONE));
+    cover(both(ONE.duplicates(1)));
     cover(both(ONE.silent_forgets(1)));
 }
 
@@ -220,6 +217,7 @@ const LONG: Budget = messages([5, 3])
     .reorders(4)
     .link_losses(4)
     .relay_losses(4)
+    .relay_crashes(3)
     .refusals(4)
     .forgets(2)
     .silent_forgets(1)
