@@ -30,7 +30,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const CHECKS_MAX: u16 = 200;
 
 /// Nothing heard on the path for this long means that it is gone. The other side is asked every
-/// [`KEEPALIVE`]; three questions may be lost, which is a phone changing its cell.
+/// two seconds; three questions may be lost, which is a phone changing its cell.
 pub const PATH_LOST_AFTER: Duration = Duration::from_secs(8);
 
 /// From lost to given up; the link is closed when the path is lost, so this only ends ICE.
