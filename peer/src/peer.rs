@@ -127,7 +127,7 @@ impl Peer {
         self.inner.stays
     }
 
-    /// Makes an invite link. With one use, whoever uses it is accepted; with more, each one is a
+    /// Makes an invite link. With one use, the first who uses it is accepted; with more, each one is a
     /// request that waits for [`Peer::accept`]. Returns when the link works, or after 5 s if the relay
     /// cannot be reached: then it works once this profile has been online.
     ///

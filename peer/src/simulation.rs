@@ -137,6 +137,11 @@ impl Node {
         contained(|| self.driver.turn(inputs))
     }
 
+    /// After the last turn of a process that ends in order.
+    pub fn say_goodbye(&mut self) {
+        self.driver.say_goodbye();
+    }
+
     /// When it wants a turn without any input.
     #[must_use]
     pub fn deadline(&self) -> Instant {

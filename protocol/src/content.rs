@@ -6,7 +6,6 @@ use prost::Message as _;
 use crate::ack::SeqSet;
 use crate::hlc::Hlc;
 use crate::ids::{DeviceId, EnvelopeId, MsgId, QueueId, SignalAddress, WriteToken, WrongLength};
-use crate::invite::RequestProof;
 use crate::limits::{NAME_MAX, REQUEST_TEXT_MAX, RESEND_MAX, SIGNAL_SERVERS_MAX, TEXT_MAX};
 use crate::origin::{ServerUrl, ServerUrlError};
 use crate::wire;
@@ -106,8 +105,6 @@ pub struct ContactRequest {
     pub text: String,
     /// Where the answer goes.
     pub reach: Reach,
-    /// Shows that the sender has had the invite's link; none if the link has no secret.
-    pub proof: Option<RequestProof>,
 }
 
 /// "Let us talk."
@@ -158,10 +155,13 @@ pub enum ContentError {
 
 impl Body {
     /// Whether it is sent on however old it is: what the program of the other side must learn, and no
-    /// person would send again.
+    /// person would send again; and a request, because it is what whoever asks again still begins with.
     #[must_use]
     pub const fn outlasts_expiry(&self) -> bool {
-        matches!(self, Self::Reach(_) | Self::ContactAccept(_))
+        matches!(
+            self,
+            Self::Reach(_) | Self::ContactAccept(_) | Self::ContactRequest(_)
+        )
     }
 
     /// Whether contents of this kind are numbered, acknowledged and delivered in order. The others
@@ -225,10 +225,6 @@ impl Body {
                 name: request.name.clone(),
                 text: request.text.clone(),
                 reach: Some(request.reach.to_wire()),
-                proof: request
-                    .proof
-                    .as_ref()
-                    .map_or_else(Vec::new, RequestProof::to_vec),
             })),
             Self::ContactAccept(accept) => Some(Wire::ContactAccept(wire::ContactAccept {
                 name: accept.name.clone(),
@@ -250,7 +246,6 @@ impl Body {
                 name: limited("name", request.name, NAME_MAX)?,
                 text: limited("contact request", request.text, REQUEST_TEXT_MAX)?,
                 reach: reach_field(request.reach)?,
-                proof: proof_field(&request.proof)?,
             })),
             Some(Wire::ContactAccept(accept)) => Ok(Self::ContactAccept(ContactAccept {
                 name: limited("name", accept.name, NAME_MAX)?,
@@ -377,13 +372,6 @@ fn reach_field(reach: Option<wire::Reach>) -> Result<Reach, ContentError> {
     Reach::from_wire(reach.ok_or(ContentError::Missing { field: "reach" })?)
 }
 
-fn proof_field(proof: &[u8]) -> Result<Option<RequestProof>, ContentError> {
-    if proof.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(RequestProof::try_from(proof)?))
-}
-
 fn limited(what: &'static str, text: String, max: usize) -> Result<String, ContentError> {
     let len = text.len();
     if len > max {
@@ -440,7 +428,6 @@ mod tests {
             name: "Ann".into(),
             text: "it's me".into(),
             reach: reach(),
-            proof: Some(RequestProof::from_bytes([4; 32])),
         };
         for (seq, body) in [
             (1, Body::Text("hi".into())),
@@ -470,30 +457,6 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_may_be_missing_and_has_its_length_otherwise() {
-        let request = |proof: &[u8]| wire::ContactRequest {
-            name: "Ann".into(),
-            text: String::new(),
-            reach: Some(reach().to_wire()),
-            proof: proof.to_vec(),
-        };
-        let read =
-            |proof| Body::from_wire(Some(wire::content::Body::ContactRequest(request(proof))));
-        for (proof, known) in [
-            (&[][..], None),
-            (&[4; 32], Some(RequestProof::from_bytes([4; 32]))),
-        ] {
-            let Ok(Body::ContactRequest(request)) = read(proof) else {
-                panic!("not read: {proof:?}");
-            };
-            assert_eq!(request.proof, known);
-        }
-        for proof in [&[4; 31][..], &[4; 33]] {
-            assert!(matches!(read(proof), Err(ContentError::Length(_))));
-        }
-    }
-
-    #[test]
     fn a_kind_of_the_future_is_kept_as_unknown() {
         let mut bytes = content(7, Body::Unknown).encode().to_vec();
         bytes.extend_from_slice(&[0xfa, 0x07, 0x01, 0x00]); // field 127, one byte
@@ -502,21 +465,24 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_person_would_send_again_outlasts_its_time() {
+    fn what_the_other_program_must_learn_outlasts_its_time() {
         let request = ContactRequest {
             name: "Ann".into(),
             text: "it's me".into(),
             reach: reach(),
-            proof: None,
         };
         let accept = ContactAccept {
             name: "Bob".into(),
             reach: reach(),
         };
-        for body in [Body::Reach(reach()), Body::ContactAccept(accept)] {
+        for body in [
+            Body::Reach(reach()),
+            Body::ContactAccept(accept),
+            Body::ContactRequest(request),
+        ] {
             assert!(body.outlasts_expiry(), "{body:?}");
         }
-        for body in [Body::Text("hi".into()), Body::ContactRequest(request)] {
+        for body in [Body::Text("hi".into()), Body::Unknown] {
             assert!(!body.outlasts_expiry(), "{body:?}");
         }
     }

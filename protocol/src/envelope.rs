@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::invite::RequestProof;
 use crate::limits::{ENVELOPE_MAX, HANDSHAKE_MAX, PAYLOAD_CONTENTS_MAX};
 use crate::wire;
 
@@ -23,6 +24,8 @@ pub struct Request {
     pub welcome: Bytes,
     /// MLSMessage(PrivateMessage) of the welcomed group.
     pub message: Bytes,
+    /// Shows that the sender has had the invite's link; none if the link has no secret.
+    pub proof: Option<RequestProof>,
 }
 
 /// Why bytes are not an envelope or payload.
@@ -68,6 +71,7 @@ impl Envelope {
             wire::envelope::Kind::Request(request) => Ok(Self::Request(Request {
                 welcome: request.welcome.into(),
                 message: request.message.into(),
+                proof: read_proof(&request.proof)?,
             })),
         }
     }
@@ -80,6 +84,7 @@ impl Envelope {
             Self::Request(request) => wire::envelope::Kind::Request(wire::Request {
                 welcome: request.welcome.to_vec(),
                 message: request.message.to_vec(),
+                proof: request.proof.map_or_else(Vec::new, |proof| proof.to_vec()),
             }),
         };
         wire::Envelope { kind: Some(kind) }.encode_to_vec().into()
@@ -105,6 +110,14 @@ pub fn decode_payload(bytes: Bytes) -> Result<Vec<Bytes>, EnvelopeError> {
     Ok(payload.contents)
 }
 
+fn read_proof(bytes: &[u8]) -> Result<Option<RequestProof>, EnvelopeError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let proof = RequestProof::try_from(bytes);
+    proof.map(Some).map_err(|_| EnvelopeError::Malformed)
+}
+
 fn check_len(len: usize, max: usize) -> Result<(), EnvelopeError> {
     if len > max {
         return Err(EnvelopeError::TooLarge { len, max });
@@ -121,14 +134,35 @@ mod tests {
     fn an_envelope_is_pinned() {
         let bytes = Envelope::Message(Bytes::from_static(b"\x01\x02")).encode();
         assert_eq!(hex::encode(&bytes), "0a020102");
-        let request = Request {
+        let request = request(None).encode();
+        assert_eq!(hex::encode(&request), "12060a017712016d");
+    }
+
+    fn request(proof: Option<RequestProof>) -> Envelope {
+        Envelope::Request(Request {
             welcome: Bytes::from_static(b"w"),
             message: Bytes::from_static(b"m"),
-        };
-        assert_eq!(
-            hex::encode(Envelope::Request(request).encode()),
-            "12060a017712016d"
-        );
+            proof,
+        })
+    }
+
+    #[test]
+    fn a_proof_may_be_missing_and_has_its_length_otherwise() {
+        for proof in [None, Some(RequestProof::from_bytes([4; 32]))] {
+            let request = request(proof);
+            assert_eq!(Envelope::decode(request.clone().encode()), Ok(request));
+        }
+        for len in [31, 33] {
+            let request = wire::Request {
+                welcome: vec![1],
+                message: vec![1],
+                proof: vec![4; len],
+            };
+            let kind = Some(wire::envelope::Kind::Request(request));
+            let bytes = wire::Envelope { kind }.encode_to_vec();
+            let read = Envelope::decode(bytes.into());
+            assert_eq!(read, Err(EnvelopeError::Malformed), "{len}");
+        }
     }
 
     #[test]

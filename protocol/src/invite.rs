@@ -45,7 +45,7 @@ pub struct InviteBody {
     pub signal_address: SignalAddress,
     /// End of its life, Unix milliseconds.
     pub expires_ms: u64,
-    /// With 1, whoever uses it is accepted; with more, the inviter is asked each time.
+    /// With 1, the first who uses it is accepted; with more, the inviter is asked each time.
     pub max_uses: u32,
     /// With what a request proves that its sender has had the link. Older links have none, and who uses
     /// them is asked about.

@@ -1,7 +1,8 @@
 //! Where the programs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -28,17 +29,43 @@ impl Binary {
     /// The program, beside the one that is running.
     ///
     /// # Errors
-    /// If it has not been built.
+    /// If it has not been built, or not since its sources have changed: cargo builds tests without the
+    /// programs of other packages, and what is tested must not be yesterday's.
     pub fn path(self) -> Result<PathBuf> {
         let path = folder()?.join(self.name());
-        if !path.exists() {
-            bail!(
-                "{} is not built; run `cargo build --workspace --bins` first",
-                path.display()
-            );
+        let Ok(built) = modified(&path) else {
+            bail!("{} is not built; {BUILD}", path.display());
+        };
+        for source in sources(&path.with_extension("d"))? {
+            // What is gone is for the next build to complain about.
+            if modified(&source).is_ok_and(|changed| changed > built) {
+                let (path, source) = (path.display(), source.display());
+                bail!("{path} is older than {source}; {BUILD}");
+            }
         }
         Ok(path)
     }
+}
+
+/// In the profile of the test.
+const BUILD: &str = if cfg!(debug_assertions) {
+    "run `cargo build --workspace --bins` first"
+} else {
+    "run `cargo build --release --workspace --bins` first"
+};
+
+fn modified(path: &Path) -> std::io::Result<SystemTime> {
+    std::fs::metadata(path)?.modified()
+}
+
+/// What a program was made of, after cargo's dep-info: `program: source source`, as in a makefile.
+fn sources(dep_info: &Path) -> Result<Vec<PathBuf>> {
+    let text = std::fs::read_to_string(dep_info).context("dep-info")?;
+    let (_, sources) = text.split_once(": ").context("dep-info has no sources")?;
+    // A space that belongs to a name is escaped.
+    let joined = sources.trim_end().replace("\\ ", "\0");
+    let sources = joined.split(' ').map(|path| path.replace('\0', " ").into());
+    Ok(sources.collect())
 }
 
 /// Builds the programs: `cargo run --bin demo` alone builds only the demo.

@@ -58,7 +58,7 @@ const STEPS: [Step; 11] = [
 /// mailboxes explain.
 pub fn relay_client(data: &[u8]) {
     let mut world = World {
-        client: RelayClient::new(URL.parse().unwrap()),
+        client: RelayClient::new(URL.parse().unwrap(), 1),
         is_connected: false,
         is_challenged: false,
         last_id: 0,

@@ -53,7 +53,7 @@ const STEPS: [Step; 8] = [
 /// nothing before the challenge, and a flood of words does not make it a louder one.
 pub fn signal_client(data: &[u8]) {
     let mut world = World {
-        client: SignalClient::new(URL.parse().unwrap()),
+        client: SignalClient::new(URL.parse().unwrap(), 1),
         is_connected: false,
         is_challenged: false,
         wanted: 0,

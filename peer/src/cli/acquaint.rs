@@ -62,13 +62,14 @@ pub(super) async fn accept(
     who: Who,
     output: &Output,
 ) -> Result<(), RpcError> {
+    let who = who_asks(session, who.id).await?;
     let contact = loop {
-        match session.call_once("accept", json!({"id": who.id})).await {
+        match session.call_once("accept", json!({"id": who})).await {
             Err(error) if error.is_ended() => {}
             result => break result?,
         }
-        if !asks(session, &who.id).await?
-            && let Some(contact) = contact_at(session, &who.id).await?
+        if !asks(session, &who).await?
+            && let Some(contact) = contact_at(session, &who).await?
         {
             break contact;
         }
@@ -86,12 +87,13 @@ pub(super) async fn reject(
     who: Who,
     output: &Output,
 ) -> Result<(), RpcError> {
+    let address = who_asks(session, who.id.clone()).await?;
     let rejected = loop {
-        match session.call_once("reject", json!({"id": who.id})).await {
+        match session.call_once("reject", json!({"id": address})).await {
             Err(error) if error.is_ended() => {}
             result => break result?,
         }
-        if !asks(session, &who.id).await? {
+        if !asks(session, &address).await? {
             break json!({"type": "rejected", "id": who.id});
         }
     };
@@ -105,11 +107,22 @@ async fn contact_at(session: &mut Session, who: &str) -> Result<Option<Value>, R
     Ok(contact_called(&contacts, who).cloned())
 }
 
-/// Whether somebody of this name or address still waits for an answer.
-async fn asks(session: &mut Session, who: &str) -> Result<bool, RpcError> {
+/// The address of the one who asks under this name, so that a call that is made again means nobody else. Who is
+/// not found, or not the only one, is for the call to refuse.
+async fn who_asks(session: &mut Session, who: String) -> Result<String, RpcError> {
     let requests = session.call("requests", json!({})).await?;
-    Ok(items(&requests).any(|request| {
+    let mut called = items(&requests).filter(|request| {
         let name = request["name"].as_str();
-        request["id"] == who || name.is_some_and(|name| crate::names::same(name, who))
-    }))
+        name.is_some_and(|name| crate::names::same(name, &who))
+    });
+    Ok(match (called.next(), called.next()) {
+        (Some(request), None) => text(&request["id"]),
+        _ => who,
+    })
+}
+
+/// Whether somebody still waits for an answer.
+async fn asks(session: &mut Session, address: &str) -> Result<bool, RpcError> {
+    let requests = session.call("requests", json!({})).await?;
+    Ok(items(&requests).any(|request| request["id"] == address))
 }

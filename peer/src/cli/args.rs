@@ -133,7 +133,7 @@ pub(super) struct Init {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Invite {
-    /// How many people may use it. One: whoever uses it is accepted. More: you are asked each time
+    /// How many people may use it. One: the first who uses it is accepted. More: you are asked each time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) uses: u32,
     /// How long it can be used, like 12h or 7d

@@ -296,7 +296,9 @@ pub(super) fn failure_line(state: &Value) -> String {
         1 => "a message was".to_owned(),
         count => format!("{count} messages were"),
     };
-    format!("({name}: {what} not delivered within 14 days; `peer history {name}` shows what)")
+    // Not the name, which others have chosen: this may be copied into a shell.
+    let address = text(&state["address"]);
+    format!("({name}: {what} not delivered within 14 days; `peer history {address}` shows what)")
 }
 
 /// Events that nobody has read in time, for people.

@@ -53,7 +53,7 @@ impl Output {
     /// An object, or the line that says the same to people.
     pub(super) fn print(&self, object: &Value, line: impl FnOnce() -> String) {
         if self.json {
-            self.raw(&object.to_string());
+            self.raw(&json_line(object));
         } else {
             self.raw(&harmless(&line()));
         }
@@ -115,10 +115,10 @@ impl Output {
                 help,
             } = error;
             let object = json!({"type": "error", "code": code, "message": message, "help": help});
-            self.raw(&object.to_string());
+            self.raw(&json_line(&object));
             // Nobody would know why it failed.
             if self.broken.borrow().is_some() {
-                self.note(&object.to_string());
+                self.note(&json_line(&object));
             }
         } else {
             self.note(&format!("error: {}", error.message));
@@ -139,6 +139,20 @@ impl Output {
 /// If that fails too, there is nowhere left to say so.
 fn to_stderr(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// In one line, and with what a terminal would obey in JSON's escapes: serde_json leaves all but ASCII as it is.
+fn json_line(object: &Value) -> String {
+    let mut line = String::new();
+    for c in object.to_string().chars() {
+        if c.is_control() || is_direction(c) {
+            // They are all below 0x10000.
+            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 /// What a terminal shows and does not obey: no control characters but line breaks and tabs, no escape sequences.
@@ -175,5 +189,13 @@ mod tests {
         );
         assert_eq!(visible("Grüße 🥫 שלום"), "Grüße 🥫 שלום");
         assert_eq!(harmless("a\u{9b}b\r\tc\nd"), "a\u{fffd}b\u{fffd}\tc\nd");
+    }
+
+    #[test]
+    fn regression_json_has_nothing_in_it_that_a_terminal_obeys() {
+        let object = serde_json::json!({"text": "a\u{1b}\u{9b}\u{7f}\u{202e}ü🥫\"\n"});
+        let line = json_line(&object);
+        assert_eq!(line, r#"{"text":"a\u001b\u009b\u007f\u202eü🥫\"\n"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), object);
     }
 }

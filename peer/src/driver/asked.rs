@@ -5,7 +5,8 @@ use tincan_core::{Input as SessionInput, Via};
 use tincan_mls::Joined;
 use tincan_protocol::IdentityId;
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
-use tincan_protocol::envelope::Envelope;
+use tincan_protocol::envelope::{Envelope, Request};
+use tincan_protocol::invite::RequestProof;
 use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
 
@@ -52,7 +53,7 @@ impl Driver {
         }
         let now_ms = self.around.now().unix_ms;
         match self.mls.join(&request.welcome, now_ms) {
-            Ok(joined) => self.joined(mailbox, index, joined, request.message)?,
+            Ok(joined) => self.joined(mailbox, index, joined, request)?,
             Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack(mailbox, index)),
             Err(error) => {
                 tracing::info!(%error, "a contact request cannot be opened; dropped");
@@ -69,7 +70,7 @@ impl Driver {
         mailbox: Mailbox,
         index: u64,
         joined: Joined,
-        message: Bytes,
+        request: Request,
     ) -> Result<(), DriverError> {
         let Joined {
             group,
@@ -108,7 +109,7 @@ impl Driver {
                 (row.no, true)
             }
         };
-        let envelope = Envelope::Message(message).encode();
+        let envelope = Envelope::Message(request.message).encode();
         let input = SessionInput::Envelope {
             via: Via::Mailbox { index },
             envelope,
@@ -116,19 +117,39 @@ impl Driver {
         self.with_session(no, Some(mailbox), |session, vault, now| {
             session.handle_input(input, vault, now)
         })?;
-        let state = self
-            .conversations
-            .get(&no)
-            .map(|conversation| &conversation.row.state);
-        if is_new && matches!(state, Some(ContactState::Asked { heard: false, .. })) {
+        self.answer_request(no, is_new, request.proof.as_ref())
+    }
+
+    /// What comes of a request whose first message has been taken.
+    fn answer_request(
+        &mut self,
+        no: ConversationNo,
+        is_new: bool,
+        proof: Option<&RequestProof>,
+    ) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let (row, heard_up_to) = (conversation.row.clone(), conversation.session.shown_up_to());
+        if matches!(row.state, ContactState::Asked { heard: false, .. }) {
             tracing::info!("a contact request without its first message; dropped");
-            self.forget(no)?;
+            self.forget_unnamed(no)?;
+            return Ok(());
         }
-        Ok(())
+        let is_invited = self.use_single_invite(&row, proof)?;
+        match row.state {
+            ContactState::Asked { .. } if is_invited => self.say_yes(no, heard_up_to),
+            ContactState::Asked { .. } if is_new => {
+                self.journal(JournalEvent::Request { no });
+                Ok(())
+            }
+            // They have asked again, or we have asked as well, and each has heard the other by now.
+            _ => Ok(()),
+        }
     }
 
     /// The first content of a group that we were made a member of. Heard once: a contact who says it
-    /// again has used another invite, and changes nothing else.
+    /// again changes nothing.
     pub(super) fn handle_contact_request(
         &mut self,
         no: ConversationNo,
@@ -139,13 +160,12 @@ impl Driver {
             return Ok(());
         };
         let mut row = conversation.row.clone();
-        let is_invited = self.use_single_invite(&row, request.proof.as_ref())?;
-        let accept = match &mut row.state {
+        let is_wanted = match &mut row.state {
             ContactState::Asked { text, heard } if !*heard => {
                 *heard = true;
                 *text = request.text;
                 row.name = crate::names::clean(&request.name);
-                is_invited
+                false
             }
             // Both asked at the same time: both want to.
             ContactState::Requesting(_) => true,
@@ -155,12 +175,10 @@ impl Driver {
         };
         row.their_reach = Some(request.reach);
         self.put_row(row)?;
-        if accept {
-            self.say_yes(no, seq)
-        } else {
-            self.journal(JournalEvent::Request { no });
-            Ok(())
+        if is_wanted {
+            self.say_yes(no, seq)?;
         }
+        Ok(())
     }
 
     /// A person has decided: a request becomes a contact, or is forgotten.
@@ -181,20 +199,21 @@ impl Driver {
         } else {
             self.forget(no)?;
         }
-        self.read_left_requests();
+        self.read_left_requests()?;
         Ok(Ok(()))
     }
 
     /// There is room again for requests that were left at their relay: they come once more.
-    fn read_left_requests(&mut self) {
+    fn read_left_requests(&mut self) -> Result<(), DriverError> {
         let left = self
             .relays
             .iter()
             .filter(|(_, relay)| !relay.left.is_empty());
         let left: Vec<ServerUrl> = left.map(|(server, _)| server.clone()).collect();
         for server in left {
-            self.redial_relay(&server);
+            self.hang_up_relay(&server)?;
         }
+        Ok(())
     }
 
     /// Becomes a contact and tells them how we are reached. What they have said so far, up to the seq

@@ -8,7 +8,7 @@ use tincan_core::Instant;
 use tincan_mls::GroupId;
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
 use tincan_protocol::envelope::{Envelope, Request};
-use tincan_protocol::invite::ProofOf;
+use tincan_protocol::invite::{Invite, ProofOf, RequestProof};
 use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{DeviceId, IdentityId};
@@ -224,6 +224,7 @@ impl Driver {
             queue: invite.queue,
             write_token: invite.write_token,
             welcome,
+            proof: self.prove(&request.invite),
             envelope: None,
             deposited: false,
         };
@@ -262,31 +263,30 @@ impl Driver {
     ) -> Result<ConversationNo, DriverError> {
         let name = request.name.as_deref();
         let name = name.unwrap_or(&request.invite.body().name);
-        let state = ContactState::Requesting(stage);
+        let state = ContactState::Requesting(Box::new(stage));
         let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
         let no = row.no;
         row.unconfirmed.push(group);
         self.put_row(row.clone())?;
-        let content = self.contact_request(&row, request);
+        let content = ContactRequest {
+            name: self.profile.name.clone(),
+            text: request.text,
+            reach: self.reach(&row),
+        };
         self.send_body(no, Body::ContactRequest(content))?;
         Ok(no)
     }
 
-    fn contact_request(&self, row: &ContactRow, request: AddRequest) -> ContactRequest {
-        let (invite, host) = (request.invite.body(), request.invite.cert().identity());
+    /// That we have had the link.
+    fn prove(&self, invite: &Invite) -> Option<RequestProof> {
+        let body = invite.body();
         let of = ProofOf {
-            host: &host,
+            host: &invite.cert().identity(),
             guest: &self.identity,
             device: &self.device.device(),
-            queue: &invite.queue,
+            queue: &body.queue,
         };
-        let proof = invite.secret.map(|secret| secret.prove(of));
-        ContactRequest {
-            name: self.profile.name.clone(),
-            text: request.text,
-            reach: self.reach(row),
-            proof,
-        }
+        body.secret.map(|secret| secret.prove(of))
     }
 
     /// They may have the first request and be about to answer it, or never have heard of it: so the
@@ -315,12 +315,12 @@ impl Driver {
         if let Some(name) = &request.name {
             row.name = self.free_name(name, Some(no));
         }
-        row.state = ContactState::Requesting(stage);
-        self.put_row(row.clone())?;
+        row.state = ContactState::Requesting(Box::new(stage));
+        self.put_row(row)?;
         self.with_session(no, None, tincan_core::Session::begin_anew)?;
-        // What was said first has its number and stays as it was: it speaks of the earlier invite.
-        let content = self.contact_request(&row, request);
-        self.send_body(no, Body::ContactRequest(content))?;
+        if !request.text.is_empty() {
+            self.send_body(no, Body::Text(request.text))?;
+        }
         Ok(no)
     }
 
@@ -351,8 +351,12 @@ impl Driver {
     pub(super) fn request_envelope(stage: &RequestStage, envelope: Bytes) -> Option<Bytes> {
         match Envelope::decode(envelope) {
             Ok(Envelope::Message(message)) => {
-                let welcome = stage.welcome.clone().into();
-                Some(Envelope::Request(Request { welcome, message }).encode())
+                let request = Request {
+                    welcome: stage.welcome.clone().into(),
+                    message,
+                    proof: stage.proof,
+                };
+                Some(Envelope::Request(request).encode())
             }
             _ => None,
         }

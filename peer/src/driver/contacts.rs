@@ -2,8 +2,8 @@
 //!
 //! The one who has an invite takes a key package with it, makes the MLS group, and sends a
 //! `Request` (the group's Welcome and the first message) into the invite's queue. The other side
-//! joins; an invite for one use accepts at once, else a person decides. The answer tells how its
-//! sender is reached, and from then on both sides do the same things.
+//! joins; the first who uses an invite for one use is accepted at once, else a person decides. The
+//! answer tells how its sender is reached, and from then on both sides do the same things.
 
 use bytes::Bytes;
 use tincan_mls::GroupId;
@@ -82,8 +82,19 @@ impl Driver {
     }
 
     pub(super) fn forget(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+        match self.forget_unnamed(no)? {
+            Some(row) => self.end_queue(row.queue_seed, self.profile.relay.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for what no turn has made durable yet: no relay has heard of its mailbox.
+    pub(super) fn forget_unnamed(
+        &mut self,
+        no: ConversationNo,
+    ) -> Result<Option<ContactRow>, DriverError> {
         let Some(mut conversation) = self.conversations.remove(&no) else {
-            return Ok(());
+            return Ok(None);
         };
         conversation.link.close("no contact any more");
         self.turn.batch()?.remove_contact(no)?;
@@ -94,7 +105,7 @@ impl Driver {
         self.by_queue.remove(&conversation.row.queue_key().queue());
         self.by_address
             .remove(&conversation.row.address_key().address());
-        self.end_queue(conversation.row.queue_seed, self.profile.relay.clone())
+        Ok(Some(conversation.row))
     }
 
     pub(super) fn leave(&mut self, group: &GroupId) {

@@ -2,6 +2,7 @@
 //! told, and it is told again until it has confirmed.
 
 use tincan_protocol::QueueId;
+use tincan_protocol::keys::QueueKey;
 use tincan_protocol::origin::ServerUrl;
 
 use super::turn::After;
@@ -11,6 +12,10 @@ use crate::store::{EndedQueueRow, StoreError};
 
 /// How long a relay is told, milliseconds: no relay keeps a mailbox that nobody reads for longer.
 const KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+
+/// Mailboxes whose deletion one relay has not confirmed yet. Chosen: far below what a connection's queue
+/// holds, however many there are.
+const UNCONFIRMED_MAX: usize = 100;
 
 impl Driver {
     /// Has the relay delete a mailbox with everything in it.
@@ -26,23 +31,26 @@ impl Driver {
             ended_ms,
         };
         self.turn.batch()?.put_ended_queue(&row)?;
-        let key = row.queue_key();
-        self.after(After::Relay(
-            row.relay.clone(),
-            Box::new(RelayCommand::DeleteQueue(key.clone())),
-        ));
-        self.ended_queues.insert(key.queue(), row);
+        self.ended_queues
+            .insert(row.queue_key().queue(), row.clone());
+        self.delete_ended_queues(&row.relay);
         self.turn.sync_servers();
         Ok(())
     }
 
-    /// Says again what a relay that is up now may have missed.
+    /// Says to a relay that is up what it has not been told on this connection, as far as there is room.
     pub(super) fn delete_ended_queues(&mut self, server: &ServerUrl) {
+        let Some(relay) = self.relays.get_mut(server).filter(|relay| relay.up) else {
+            return;
+        };
+        let room = UNCONFIRMED_MAX.saturating_sub(relay.deleting.len());
         let here = self
             .ended_queues
-            .values()
-            .filter(|row| row.relay == *server);
-        let keys: Vec<_> = here.map(EndedQueueRow::queue_key).collect();
+            .iter()
+            .filter(|(queue, row)| row.relay == *server && !relay.deleting.contains(queue))
+            .take(room);
+        let keys: Vec<_> = here.map(|(_, row)| row.queue_key()).collect();
+        relay.deleting.extend(keys.iter().map(QueueKey::queue));
         for key in keys {
             self.after(After::Relay(
                 server.clone(),
@@ -61,6 +69,10 @@ impl Driver {
         if here.is_some_and(|row| row.relay == *server) {
             self.forget_ended_queue(queue)?;
         }
+        if let Some(relay) = self.relays.get_mut(server) {
+            relay.deleting.remove(queue);
+        }
+        self.delete_ended_queues(server);
         Ok(())
     }
 

@@ -58,10 +58,6 @@ impl Driver {
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return Ok(());
         };
-        if !conversation.offers.take(now.instant, OFFERS_PER_MINUTE) {
-            tracing::debug!(conversation = no.0, "too many offers; dropped");
-            return Ok(());
-        }
         let expected = Expected {
             me: (self.identity, self.device.device()),
             from: (conversation.row.identity, conversation.row.device),
@@ -75,6 +71,11 @@ impl Driver {
                 return Ok(());
             }
         };
+        // Only theirs count: a signaling server can make others, and must not use up what is left for these.
+        if !conversation.offers.take(now.instant, OFFERS_PER_MINUTE) {
+            tracing::debug!(conversation = no.0, "too many offers; dropped");
+            return Ok(());
+        }
         let wins = self.device.device() < conversation.row.device;
         let verified = if wins {
             conversation.link.beat(verified, now.instant)
@@ -94,8 +95,8 @@ impl Driver {
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return;
         };
-        if matches!(signal, LinkSignal::Answer(_)) {
-            conversation.link.answered();
+        if let LinkSignal::Answer(answer) = &signal {
+            conversation.link.answered(answer);
         }
         match &mut conversation.link.state {
             SlotState::Idle => {}
@@ -135,6 +136,11 @@ impl Driver {
             .iter()
             .filter_map(|server| self.signals.get(server));
         let up = servers.into_iter().find(|server| server.up);
-        up.is_some_and(|server| server.handle.send(SignalCommand::Send { to, from, body }))
+        up.is_some_and(|server| {
+            server
+                .connection
+                .outlet
+                .send(SignalCommand::Send { to, from, body })
+        })
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::Instant;
-use tincan_protocol::link::{LinkSignal, VerifiedDescription};
+use tincan_protocol::LinkSessionId;
+use tincan_protocol::link::{LinkSignal, SignedDescription, Statement, VerifiedDescription};
 
 use super::Link;
 
@@ -59,13 +60,19 @@ pub(super) enum SlotState {
 #[derive(Debug)]
 pub(super) struct OwnOffer {
     at: Instant,
+    /// Its session, once it has gone out.
+    session: Option<LinkSessionId>,
     /// One of theirs that came meanwhile and lost against ours.
     beaten: Option<VerifiedDescription>,
 }
 
 impl OwnOffer {
     pub(super) const fn made(at: Instant) -> Self {
-        Self { at, beaten: None }
+        Self {
+            at,
+            session: None,
+            beaten: None,
+        }
     }
 
     /// Until then it may be on its way: later it is lost, or its answer is.
@@ -169,9 +176,20 @@ impl LinkSlot {
         }
     }
 
-    /// Somebody has got our offer.
-    pub(super) fn answered(&mut self) {
+    /// Our offer goes out.
+    pub(super) fn offered(&mut self, offer: &SignedDescription) {
         if let Some(ours) = self.own_offer() {
+            ours.session = session(offer);
+        }
+    }
+
+    /// Somebody has got our offer, if this is about it. The link checks it later; signaling servers cannot make
+    /// one, because they do not know what an offer says.
+    pub(super) fn answered(&mut self, answer: &SignedDescription) {
+        if let Some(ours) = self.own_offer()
+            && ours.session.is_some()
+            && ours.session == session(answer)
+        {
             ours.beaten = None;
         }
     }
@@ -203,4 +221,9 @@ impl LinkSlot {
         self.failures = self.failures.saturating_add(1);
         wait / 2 + wait.mul_f64(chance / 2.0)
     }
+}
+
+fn session(description: &SignedDescription) -> Option<LinkSessionId> {
+    let statement = Statement::decode(&description.statement.0).ok()?;
+    Some(statement.session)
 }

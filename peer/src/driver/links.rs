@@ -227,6 +227,11 @@ impl Driver {
         }
         match event {
             LinkEvent::Signal(signal) => {
+                if let (LinkSignal::Offer(offer), Some(conversation)) =
+                    (&signal, self.conversations.get_mut(&no))
+                {
+                    conversation.link.offered(offer);
+                }
                 let is_sent = self.send_signal(no, &signal);
                 match signal {
                     // Nobody will answer it: rather another attempt when a server is up.

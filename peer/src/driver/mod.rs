@@ -98,10 +98,11 @@ pub(crate) type InputSender = mpsc::Sender<Input>;
 pub enum Input {
     /// A caller wants something.
     Command(Command),
-    /// A relay said something.
-    Relay(ServerUrl, RelayEvent),
-    /// A signaling server said something.
-    Signal(ServerUrl, SignalEvent),
+    /// A relay said something, on the connection with this number
+    /// ([`Surroundings::dial_relay`]): what an earlier one has said last is not taken for its word.
+    Relay(ServerUrl, u64, RelayEvent),
+    /// A signaling server said something, the same way.
+    Signal(ServerUrl, u64, SignalEvent),
     /// A link is there, or could not be made.
     LinkStarted(ConversationNo, LinkStarted),
     /// With the number of the attempt it belongs to.
@@ -192,7 +193,7 @@ impl Driver {
         }
         self.end_turn()?;
         let ended = self.has_ended();
-        if ended {
+        if ended && self.has_uncommitted() {
             self.commit()?;
         }
         Ok(ended)
@@ -201,8 +202,21 @@ impl Driver {
     fn handle(&mut self, input: Input) -> Result<(), DriverError> {
         match input {
             Input::Command(command) => self.handle_command(command),
-            Input::Relay(server, event) => self.handle_relay(&server, event),
-            Input::Signal(server, event) => self.handle_signal(&server, event),
+            Input::Relay(server, number, event) => {
+                let relay = self.relays.get(&server);
+                match relay.and_then(|relay| relay.connection.as_ref()) {
+                    Some(connection) if connection.number == number => {
+                        self.handle_relay(&server, event)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Input::Signal(server, number, event) => match self.signals.get(&server) {
+                Some(signal) if signal.connection.number == number => {
+                    self.handle_signal(&server, event)
+                }
+                _ => Ok(()),
+            },
             Input::LinkStarted(no, started) => self.handle_link_started(no, started),
             Input::Link(no, attempt, event) => self.handle_link(no, attempt, event),
         }
@@ -236,7 +250,7 @@ impl Driver {
                     .values()
                     .filter_map(Conversation::news_due),
             )
-            .chain(self.turn.commit_due())
+            .chain(self.turn.due())
             .chain(self.ending.as_ref().map(|ending| ending.deadline))
             .chain([self.prune_at])
             .min()

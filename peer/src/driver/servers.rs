@@ -24,9 +24,21 @@ pub(super) const PACKAGES_PER_HOUR: u32 = 400;
 /// deposited again.
 const FORGOT_PER_HOUR: u32 = 20;
 
+/// Said where we have ended a connection ourselves.
+pub(super) const RESTARTED: &str = "connection restarted";
+
+/// The way to a server. Dropped, it ends the connection.
+pub(super) struct Connection<C> {
+    /// All that comes of it carries this.
+    pub(super) number: u64,
+    pub(super) outlet: Box<dyn Outlet<C>>,
+}
+
 /// A relay we are, or want to be, connected to.
+#[derive(Default)]
 pub(super) struct RelayState {
-    pub(super) handle: Box<dyn Outlet<RelayCommand>>,
+    /// None: to be dialed.
+    pub(super) connection: Option<Connection<RelayCommand>>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     /// Names what it keeps.
@@ -35,6 +47,8 @@ pub(super) struct RelayState {
     forgot: Pace,
     /// Mailboxes that are there and have been read to their end.
     drained: BTreeSet<QueueId>,
+    /// Ended mailboxes that it has been told to delete, and has not confirmed.
+    pub(super) deleting: BTreeSet<QueueId>,
     /// Key packages are in stock.
     stocked: bool,
     /// The next stock it tells is the answer to packages that we have published: no reason to
@@ -47,27 +61,13 @@ pub(super) struct RelayState {
 
 /// A signaling server we are, or want to be, connected to.
 pub(super) struct SignalState {
-    pub(super) handle: Box<dyn Outlet<SignalCommand>>,
+    pub(super) connection: Connection<SignalCommand>,
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     pub(super) turn: Option<TurnCredentials>,
 }
 
 impl RelayState {
-    pub(super) fn new(handle: Box<dyn Outlet<RelayCommand>>) -> Self {
-        Self {
-            handle,
-            up: false,
-            lost: None,
-            store: None,
-            forgot: Pace::default(),
-            drained: BTreeSet::new(),
-            stocked: false,
-            published: false,
-            left: BTreeSet::new(),
-        }
-    }
-
     /// Whether a request can be made through an invite with this mailbox.
     pub(super) fn takes_requests(&self, queue: &QueueId) -> bool {
         self.up && self.stocked && self.drained.contains(queue)
@@ -75,9 +75,9 @@ impl RelayState {
 }
 
 impl SignalState {
-    pub(super) fn new(handle: Box<dyn Outlet<SignalCommand>>) -> Self {
+    pub(super) fn new(connection: Connection<SignalCommand>) -> Self {
         Self {
-            handle,
+            connection,
             up: false,
             lost: None,
             turn: None,
@@ -230,6 +230,7 @@ impl Driver {
         state.stocked = false;
         state.published = false;
         state.drained.clear();
+        state.deleting.clear();
         state.left.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
@@ -372,33 +373,24 @@ impl Driver {
 
     /// A relay whose queue of commands is full has stopped to take them: it is dialed anew.
     pub(super) fn send_to_relay(&mut self, server: &ServerUrl, command: RelayCommand) {
-        let Some(relay) = self.relays.get_mut(server) else {
-            return;
-        };
-        if !relay.handle.send(command) {
-            self.redial_relay(server);
-        }
-    }
-
-    /// Gives up the connection for a new one, on which all mailboxes are read again.
-    pub(super) fn redial_relay(&mut self, server: &ServerUrl) {
-        let handle = self.dial_relay(server);
-        handle.send(RelayCommand::Queues(self.own_queues(server)));
-        if let Some(relay) = self.relays.get_mut(server) {
-            relay.handle = handle;
-        }
-        if let Err(error) = self.relay_changed(server, Some("connection restarted".to_owned())) {
+        let relay = self.relays.get(server);
+        let connection = relay.and_then(|relay| relay.connection.as_ref());
+        if connection.is_some_and(|connection| !connection.outlet.send(command))
+            && let Err(error) = self.hang_up_relay(server)
+        {
             // Memory may be ahead of the disk now: the turn fails.
             self.broken = Some(error);
         }
     }
 
-    /// The same after the commit: a mailbox of this turn is not durable yet, and must not be named before.
+    /// Gives up the connection for a new one, on which all mailboxes are read again. It is dialed after the
+    /// next commit: a mailbox of this turn is not durable yet, and must not be named before.
     pub(super) fn hang_up_relay(&mut self, server: &ServerUrl) -> Result<(), DriverError> {
-        self.relay_changed(server, Some("connection restarted".to_owned()))?;
-        self.relays.remove(server);
+        if let Some(relay) = self.relays.get_mut(server) {
+            relay.connection = None;
+        }
         self.turn.sync_servers();
-        Ok(())
+        self.relay_changed(server, Some(RESTARTED.to_owned()))
     }
 
     /// Publishes what is missing. The packages' secrets are durable before the relay has them.
@@ -484,7 +476,7 @@ impl Driver {
     }
 
     /// Whom we watched there is unknown now; open links stay.
-    fn signal_down(&mut self, server: &ServerUrl, lost: String) {
+    pub(super) fn signal_down(&mut self, server: &ServerUrl, lost: String) {
         let Some(state) = self.signals.get_mut(server) else {
             return;
         };

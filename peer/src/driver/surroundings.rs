@@ -39,11 +39,11 @@ pub trait Surroundings: Send {
         rows: Vec<(Vec<u8>, Vec<u8>)>,
     ) -> Result<Box<dyn GroupCrypto>, LoadError>;
 
-    /// Connects to a relay, until what it returns is dropped.
-    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>>;
+    /// Connects to a relay, until what it returns is dropped. What comes of it carries the `number`.
+    fn dial_relay(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<RelayCommand>>;
 
-    /// Connects to a signaling server, until what it returns is dropped.
-    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>>;
+    /// Connects to a signaling server, the same way.
+    fn dial_signaling(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<SignalCommand>>;
 
     /// Starts a direct link; [`LinkStarted`] comes first, then its events.
     fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart);

@@ -101,13 +101,21 @@ impl Turn {
         self.next_cursor - 1
     }
 
-    pub(super) const fn commit_due(&self) -> Option<Instant> {
+    /// When there must be another turn without any input.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        if self.sync_servers {
+            return Some(Instant::from_micros(0));
+        }
         self.due
+    }
+
+    pub(super) const fn has_uncommitted(&self) -> bool {
+        self.batch.is_some() || !self.events.is_empty()
     }
 
     /// Whether it is time to commit.
     fn is_due(&mut self, now: Instant) -> bool {
-        if self.batch.is_none() && self.events.is_empty() {
+        if !self.has_uncommitted() {
             return false;
         }
         let due = *self.due.get_or_insert(now.after(LAZY_COMMIT));
@@ -121,7 +129,7 @@ impl Driver {
         let now = self.around.now().instant;
         if self.turn.is_due(now) {
             self.commit()?;
-        } else if self.turn.batch.is_none() && self.turn.events.is_empty() {
+        } else if !self.turn.has_uncommitted() {
             // Nothing was written, so nothing has to wait.
             self.let_out();
         }
@@ -154,11 +162,13 @@ impl Driver {
     }
 
     fn let_out(&mut self) {
+        // Where a queue is full, what comes of it is written and waits for the next commit.
+        let committed = std::mem::take(&mut self.turn.after);
         if std::mem::take(&mut self.turn.sync_servers) {
             self.sync_servers();
         }
         let mut stored: Vec<(ConversationNo, Vec<Vec<u8>>)> = Vec::new();
-        for after in std::mem::take(&mut self.turn.after) {
+        for after in committed {
             match after {
                 After::Transmit(no, Transmit::Stored { id }) => match stored.last_mut() {
                     // One frame acknowledges everything of a turn.

@@ -44,7 +44,7 @@ impl Driver {
 
     /// Whether something is written that is not committed.
     pub(crate) const fn has_uncommitted(&self) -> bool {
-        self.turn.commit_due().is_some()
+        self.turn.has_uncommitted()
     }
 
     pub(crate) fn has_received(&self, no: ConversationNo, seq: u64) -> bool {

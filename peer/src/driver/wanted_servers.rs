@@ -7,8 +7,9 @@ use tincan_protocol::SignalAddress;
 use tincan_protocol::keys::AddressKey;
 use tincan_protocol::origin::ServerUrl;
 
-use super::servers::{RelayState, SignalState};
-use super::{Driver, Outlet};
+use super::Driver;
+use super::servers::{Connection, RESTARTED, SignalState};
+use super::surroundings::random;
 use crate::net::{Dial, OwnQueue, RelayCommand, SignalCommand};
 use crate::store::ContactState;
 
@@ -112,16 +113,32 @@ impl Driver {
     fn sync_relays(&mut self) {
         let wanted = self.wanted_relays().connected;
         self.relays.retain(|server, _| wanted.contains(server));
-        for server in &wanted {
-            if !self.relays.contains_key(server) {
-                let state = RelayState::new(self.dial_relay(server));
-                self.relays.insert(server.clone(), state);
-            }
-        }
         for server in wanted {
+            let relay = self.relays.get(&server);
+            if relay.is_none_or(|relay| relay.connection.is_none()) {
+                let connection = self.dial_relay(&server);
+                self.relays.entry(server.clone()).or_default().connection = Some(connection);
+            }
             let queues = self.own_queues(&server);
             self.send_to_relay(&server, RelayCommand::Queues(queues));
         }
+    }
+
+    pub(super) fn dial_relay(&mut self, server: &ServerUrl) -> Connection<RelayCommand> {
+        let (dial, number) = (self.dial(server), self.connection_number());
+        let outlet = self.around.dial_relay(dial, number);
+        Connection { number, outlet }
+    }
+
+    pub(super) fn dial_signaling(&mut self, server: &ServerUrl) -> Connection<SignalCommand> {
+        let (dial, number) = (self.dial(server), self.connection_number());
+        let outlet = self.around.dial_signaling(dial, number);
+        Connection { number, outlet }
+    }
+
+    /// By chance, because what connections of this process say may be older than this driver.
+    fn connection_number(&mut self) -> u64 {
+        u64::from_be_bytes(random(self.around.as_mut()))
     }
 
     pub(super) fn dial(&self, server: &ServerUrl) -> Dial {
@@ -131,11 +148,6 @@ impl Driver {
             server: server.clone(),
             own,
         }
-    }
-
-    pub(super) fn dial_relay(&mut self, server: &ServerUrl) -> Box<dyn Outlet<RelayCommand>> {
-        let dial = self.dial(server);
-        self.around.dial_relay(dial)
     }
 
     /// The mailboxes we have at a relay.
@@ -167,18 +179,36 @@ impl Driver {
         self.signals.retain(|server, _| wanted.contains(server));
         for server in &wanted {
             if !self.signals.contains_key(server) {
-                let dial = self.dial(server);
-                let handle = self.around.dial_signaling(dial);
-                self.signals
-                    .insert(server.clone(), SignalState::new(handle));
+                let state = SignalState::new(self.dial_signaling(server));
+                self.signals.insert(server.clone(), state);
             }
-            let Some(state) = self.signals.get(server) else {
-                continue;
-            };
             let keys = addresses.remove(server).unwrap_or_default();
-            state.handle.send(SignalCommand::Addresses(keys));
             let watch = watched.remove(server).unwrap_or_default();
-            state.handle.send(SignalCommand::Watch(watch));
+            self.sync_signal(server, keys, watch);
+        }
+    }
+
+    /// Where the queue is full, nobody would say it again: the server is dialed anew, with an empty one.
+    fn sync_signal(
+        &mut self,
+        server: &ServerUrl,
+        keys: Vec<AddressKey>,
+        watch: Vec<SignalAddress>,
+    ) {
+        let Some(state) = self.signals.get(server) else {
+            return;
+        };
+        let say = |connection: &Connection<SignalCommand>| {
+            let outlet = connection.outlet.as_ref();
+            outlet.send(SignalCommand::Addresses(keys.clone()))
+                && outlet.send(SignalCommand::Watch(watch.clone()))
+        };
+        if !say(&state.connection) {
+            let connection = self.dial_signaling(server);
+            say(&connection);
+            self.signals
+                .insert(server.clone(), SignalState::new(connection));
+            self.signal_down(server, RESTARTED.to_owned());
         }
     }
 

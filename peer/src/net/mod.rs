@@ -7,6 +7,7 @@
 //! what was not answered is the session's to send again.
 
 mod client;
+mod counted;
 mod handle;
 mod link;
 mod network;

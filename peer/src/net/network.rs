@@ -62,13 +62,13 @@ impl Surroundings for Network {
         Ok(Box::new(Mls::load(key, cert, rows)?))
     }
 
-    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
-        let client = RelayClient::new(dial.server.clone());
+    fn dial_relay(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<RelayCommand>> {
+        let client = RelayClient::new(dial.server.clone(), number);
         ServerHandle::spawn(dial, client, self.driver.clone(), &self.runtime)
     }
 
-    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>> {
-        let client = SignalClient::new(dial.server.clone());
+    fn dial_signaling(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<SignalCommand>> {
+        let client = SignalClient::new(dial.server.clone(), number);
         ServerHandle::spawn(dial, client, self.driver.clone(), &self.runtime)
     }
 

@@ -3,6 +3,7 @@
 //! once.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,8 +47,12 @@ pub(super) async fn keep_connected<C: Client>(
     loop {
         let began = Instant::now();
         let lost = match socket::connect(&dial, C::ENDPOINT, C::MESSAGE_MAX).await {
-            Ok(Connected { socket, own }) => tokio::select! {
-                lost = speak(socket, &mut client, &mut commands, &driver) => lost,
+            Ok(Connected {
+                socket,
+                own,
+                incoming,
+            }) => tokio::select! {
+                lost = speak(socket, &incoming, &mut client, &mut commands, &driver) => lost,
                 () = own_address::gone(own) => Lost::new("this machine has another address now"),
             },
             Err(lost) => lost,
@@ -94,12 +99,13 @@ async fn wait_offline<C: Client>(
 /// Speaks with the server until the connection is lost.
 async fn speak<C: Client>(
     mut socket: Socket,
+    incoming: &AtomicU64,
     client: &mut C,
     commands: &mut mpsc::Receiver<C::Command>,
     driver: &InputSender,
 ) -> Lost {
     let began = Instant::now();
-    let mut heard = began;
+    let mut line = Line::new(began);
     let mut ping = tokio::time::interval(PING_AFTER);
     client.handle_connected();
     loop {
@@ -107,7 +113,6 @@ async fn speak<C: Client>(
         let wake_at = began + wake.unwrap_or(DEAD_AFTER);
         let step = tokio::select! {
             message = socket.next() => {
-                heard = Instant::now();
                 match message {
                     Some(Ok(message)) => handle_message(message, client, began.elapsed()),
                     Some(Err(error)) => Err(Lost::new(error)),
@@ -122,7 +127,7 @@ async fn speak<C: Client>(
                 client.handle_timeout(began.elapsed())
             }
             _ = ping.tick() => {
-                if heard.elapsed() > DEAD_AFTER {
+                if line.is_dead(incoming.load(Ordering::Relaxed), Instant::now()) {
                     Err(Lost::new("the server is silent"))
                 } else {
                     let sent = write(&mut socket, Message::Ping(Bytes::new()), DEAD_AFTER).await;
@@ -136,6 +141,33 @@ async fn speak<C: Client>(
         if let Err(lost) = let_out(&mut socket, client, driver).await {
             return lost;
         }
+    }
+}
+
+/// Whether something comes in: also of a message that takes longer than a connection may be silent, on a slow
+/// line, and behind which the answers to pings are.
+struct Line {
+    incoming: u64,
+    heard: Instant,
+}
+
+impl Line {
+    const fn new(now: Instant) -> Self {
+        Self {
+            incoming: 0,
+            heard: now,
+        }
+    }
+
+    /// `incoming`: bytes that have come in.
+    fn is_dead(&mut self, incoming: u64, now: Instant) -> bool {
+        if incoming != self.incoming {
+            *self = Self {
+                incoming,
+                heard: now,
+            };
+        }
+        now.duration_since(self.heard) > DEAD_AFTER
     }
 }
 
@@ -227,5 +259,20 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= RETRY_LONGEST));
         assert!(waits[19] >= RETRY_LONGEST / 2);
         assert!(all.next(STABLE) <= RETRY_FIRST);
+    }
+
+    /// It was, and came again on the next connection, and what was behind it never did.
+    #[test]
+    fn regression_a_long_message_on_a_slow_line_is_no_silence() {
+        let mut now = Instant::now();
+        let mut line = Line::new(now);
+        for incoming in 1..10 {
+            now += PING_AFTER;
+            assert!(!line.is_dead(incoming, now));
+        }
+        now += DEAD_AFTER;
+        assert!(!line.is_dead(9, now));
+        now += Duration::from_millis(1);
+        assert!(line.is_dead(9, now));
     }
 }

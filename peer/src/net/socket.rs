@@ -1,6 +1,8 @@
 //! A WebSocket to a server, with the limits that both ends agree on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tincan_protocol::limits::RELAY_MESSAGE_MAX;
@@ -9,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
+use super::counted::Counted;
 use super::handle::Dial;
 use super::server_address;
 
@@ -31,7 +34,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// server that sends pings and reads nothing fills the memory with the answers.
 const WRITE_BUFFER_MAX: usize = 2 * RELAY_MESSAGE_MAX + WRITE_BUFFER;
 
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<Counted>>;
 
 /// Why a connection could not be made or was lost, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,8 @@ impl Lost {
 pub(super) struct Connected {
     pub(super) socket: Socket,
     pub(super) own: SocketAddr,
+    /// Bytes that have come in.
+    pub(super) incoming: Arc<AtomicU64>,
 }
 
 /// Connects to `endpoint` below a server.
@@ -100,9 +105,14 @@ async fn attempt(dial: &Dial, endpoint: &str, max_message: usize) -> Result<Conn
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let url = server.websocket(endpoint);
+    let (stream, incoming) = Counted::new(stream);
     let opened = client_async_tls_with_config(url, stream, Some(config), None).await;
     let (socket, _) = opened.map_err(|error| unreachable(&error))?;
-    Ok(Connected { socket, own })
+    Ok(Connected {
+        socket,
+        own,
+        incoming,
+    })
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::journal::JournalEvent;
 use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
-    MLS, OUTBOX, OUTBOX_ENVELOPES, PROFILE, PROFILE_KEY, SEEN, SENT, SESSIONS, TIMELINE, Who,
-    link_session_key, link_session_of, seen_key, seq_of, timeline_place,
+    MLS, OUTBOX, OUTBOX_ENVELOPES, PER_CONVERSATION, PROFILE, PROFILE_KEY, SEEN, SENT, SESSIONS,
+    TIMELINE, Who, link_session_key, link_session_of, seen_key, seq_of, timeline_place,
 };
 use super::{
     ContactRow, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
@@ -112,9 +112,13 @@ impl Batch {
         Ok(())
     }
 
+    /// With everything that was said.
     pub(crate) fn remove_contact(&self, no: ConversationNo) -> Result<(), StoreError> {
-        self.txn.open_table(CONTACTS)?.remove(no.key().as_slice())?;
-        self.txn.open_table(SESSIONS)?.remove(no.key().as_slice())?;
+        for table in PER_CONVERSATION {
+            let (start, end) = (no.key(), [no.key().as_slice(), &[u8::MAX; 17]].concat());
+            let mut table = self.txn.open_table(table)?;
+            table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false)?;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use tincan_mls::GroupId;
 use tincan_protocol::content::Reach;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::invite::InviteSecret;
+use tincan_protocol::invite::RequestProof;
 use tincan_protocol::keys::{AddressKey, QueueKey};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire;
@@ -87,7 +88,7 @@ pub(crate) struct UnknownKept {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ContactState {
     /// We have sent a request and wait.
-    Requesting(RequestStage),
+    Requesting(Box<RequestStage>),
     /// They have asked; a person decides.
     Asked {
         text: String,
@@ -109,6 +110,9 @@ pub(crate) struct RequestStage {
     pub(crate) write_token: WriteToken,
     /// Makes them a member.
     pub(crate) welcome: Vec<u8>,
+    /// Shows that we have had the invite's link.
+    #[serde(with = "proof", default)]
+    pub(crate) proof: Option<RequestProof>,
     /// Envelope of the request itself, as the session knows it.
     pub(crate) envelope: Option<EnvelopeId>,
     /// The relay has it.
@@ -296,6 +300,27 @@ mod reach {
         let wire = wire::Reach::decode(bytes.as_slice()).map_err(serde::de::Error::custom)?;
         // One contact whose reach this version does not take must not keep the profile from loading.
         Ok(Reach::from_wire(wire).ok())
+    }
+}
+
+mod proof {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_protocol::invite::RequestProof;
+
+    pub(super) fn serialize<S: Serializer>(
+        proof: &Option<RequestProof>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes = proof.as_ref().map(RequestProof::to_vec);
+        bytes.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<RequestProof>, D::Error> {
+        let bytes = Option::<Vec<u8>>::deserialize(deserializer)?;
+        let proof = bytes.map(|bytes| RequestProof::try_from(bytes.as_slice()));
+        proof.transpose().map_err(serde::de::Error::custom)
     }
 }
 

@@ -62,6 +62,18 @@ pub(super) const ALL: [Table; 16] = [
     CURSORS,
 ];
 
+/// Those whose keys begin with a conversation's number, none longer than a [timeline
+/// key](ConversationNo::timeline_key).
+pub(super) const PER_CONVERSATION: [Table; 7] = [
+    CONTACTS,
+    SESSIONS,
+    OUTBOX,
+    OUTBOX_ENVELOPES,
+    SENT,
+    TIMELINE,
+    HELD,
+];
+
 /// A conversation's number in this database.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

@@ -7,16 +7,16 @@ use anyhow::{Result, ensure};
 use crate::plan::{ALL_DIE_IN_ONE_OF, VICTIMS};
 use crate::town::PEOPLE;
 
-/// Each is killed once in so many rounds at least, over the whole run. Measured: once in each.
+/// At least once in so many rounds, over a whole run, each of them is killed. Measured: once in each round.
 const KILLED: usize = 2;
 
-/// Messages are under way when somebody is killed in one of so many rounds at least. Measured: in all.
+/// Somebody is killed while messages are under way. Measured: in nine of ten rounds.
 const UNDER_WAY: usize = 2;
 
-/// And the thread with a database is at work. Measured: in three of four.
+/// Somebody is killed while the thread with a database is at work. Measured: in three of four rounds.
 const AT_WORK: usize = 4;
 
-/// A call is interrupted so often. Measured: six in each round.
+/// A call of `send` is interrupted. Measured: five in each round.
 const INTERRUPTED: usize = 1;
 
 /// What one kill met.

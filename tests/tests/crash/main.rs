@@ -1,6 +1,7 @@
 //! Three people write to each other in all directions while their processes, the relay and the
 //! signaling server are killed with `kill -9` again and again, at any point: in every second round all five
-//! of them, each at a moment of its own, in the others some, also at once; and also while they start. A ledger outside of all of them says in the end what must be where:
+//! of them, each at a moment of its own, in the others some, also at once; and also while they start. A
+//! ledger outside of all of them says in the end what must be where:
 //!
 //! - what `send` has returned for arrives, and so does what a sender was told is sent or delivered;
 //! - nothing arrives twice, in the history or as an event, and every sender's order is kept;

@@ -4,6 +4,7 @@
 //! Nothing happens inside: the world looks at the list after the turn. What a process does after its
 //! fuse has burnt is not on it.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ pub(crate) type DialId = u64;
 /// Something that a peer does to the world.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    DialRelay(DialId, Dial),
-    DialSignaling(DialId, Dial),
+    DialRelay(DialId, Dial, u64),
+    DialSignaling(DialId, Dial, u64),
     HangUp(DialId),
     Relay(DialId, Box<RelayCommand>),
     Signal(DialId, SignalCommand),
@@ -66,6 +67,10 @@ struct Shared {
     rng: SmallRng,
     next_dial: DialId,
     effects: Vec<Done>,
+    /// So many sends find a queue that is full.
+    choked: u8,
+    /// And so many have found one.
+    refused: u64,
 }
 
 /// One peer's surroundings; clones are the same.
@@ -102,6 +107,8 @@ impl Around {
                 rng: SmallRng::seed_from_u64(seed),
                 next_dial: 1,
                 effects: Vec::new(),
+                choked: 0,
+                refused: 0,
             })),
         }
     }
@@ -133,6 +140,25 @@ impl Around {
 
     pub(crate) fn time(&self) -> Now {
         self.shared().now
+    }
+
+    /// The next sends find no room in their queues.
+    pub(crate) fn choke(&self, sends: u8) {
+        self.shared().choked = sends;
+    }
+
+    /// Whether a queue has room for what is to be sent.
+    fn has_room(&self) -> bool {
+        let mut shared = self.shared();
+        let has_room = shared.choked == 0;
+        shared.choked = shared.choked.saturating_sub(1);
+        shared.refused += u64::from(!has_room);
+        has_room
+    }
+
+    /// Sends that found none, since this was asked last.
+    pub(crate) fn take_refused(&self) -> u64 {
+        std::mem::take(&mut self.shared().refused)
     }
 
     pub(crate) fn take_effects(&self) -> Vec<Done> {
@@ -203,22 +229,24 @@ impl Surroundings for Around {
         Ok(self.witness.watch(self.peer, self.disk.clone(), inner))
     }
 
-    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
+    fn dial_relay(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<RelayCommand>> {
         let id = self.dials();
-        self.does(Effect::DialRelay(id, dial));
+        self.does(Effect::DialRelay(id, dial, number));
         Box::new(ServerEnd {
             around: self.clone(),
             dial: id,
+            room: ROOM.into(),
             effect: |dial, command| Effect::Relay(dial, Box::new(command)),
         })
     }
 
-    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>> {
+    fn dial_signaling(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<SignalCommand>> {
         let id = self.dials();
-        self.does(Effect::DialSignaling(id, dial));
+        self.does(Effect::DialSignaling(id, dial, number));
         Box::new(ServerEnd {
             around: self.clone(),
             dial: id,
+            room: ROOM.into(),
             effect: Effect::Signal,
         })
     }
@@ -233,16 +261,26 @@ impl Surroundings for Around {
     }
 }
 
+/// Commands that the queue of a new connection always has room for.
+const ROOM: u8 = 4;
+
 struct ServerEnd<C> {
     around: Around,
     dial: DialId,
+    /// How much of that is left.
+    room: AtomicU8,
     effect: fn(DialId, C) -> Effect,
 }
 
 impl<C: Send> Outlet<C> for ServerEnd<C> {
     fn send(&self, command: C) -> bool {
-        self.around.does((self.effect)(self.dial, command));
-        true
+        let left = self.room.load(Ordering::Relaxed);
+        self.room.store(left.saturating_sub(1), Ordering::Relaxed);
+        let has_room = left > 0 || self.around.has_room();
+        if has_room {
+            self.around.does((self.effect)(self.dial, command));
+        }
+        has_room
     }
 }
 
@@ -264,8 +302,11 @@ impl Link for LinkEnd {
     }
 
     fn send(&self, frame: Bytes) -> bool {
-        self.around.does(Effect::LinkFrame(self.attempt, frame));
-        true
+        let has_room = self.around.has_room();
+        if has_room {
+            self.around.does(Effect::LinkFrame(self.attempt, frame));
+        }
+        has_room
     }
 
     fn round_trip(&self) -> Option<Duration> {

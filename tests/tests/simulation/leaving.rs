@@ -32,6 +32,9 @@ pub(crate) struct Turn {
     pub(crate) is_open: bool,
     /// Neither its disk nor its process has ended it.
     pub(crate) is_whole: bool,
+    /// A queue was full: a connection that is given up for it begins what is committed next, while what is
+    /// committed already, or has nothing to wait for, still leaves.
+    pub(crate) is_choked: bool,
 }
 
 /// What has left so far.
@@ -85,7 +88,7 @@ impl Leaving {
         for name in names {
             let is_new = self.named.insert((peer, name));
             assert!(
-                !is_new || turn.is_none_or(|turn| done.syncs > turn.before),
+                !is_new || turn.is_none_or(|turn| has_waited(turn, done)),
                 "1: peer {peer} names a mailbox or address before it is durable"
             );
         }
@@ -97,12 +100,17 @@ fn check_waited(peer: usize, turn: Option<Turn>, done: &Done) {
         done.is_synced,
         "1: something leaves peer {peer} before the disk has everything"
     );
-    let Some(turn) = turn else { return };
-    let wrote = turn.after > turn.before;
     assert!(
-        !turn.is_open && (!wrote || done.syncs > turn.before),
+        turn.is_none_or(|turn| has_waited(turn, done)),
         "1: something leaves peer {peer} before its turn is durable"
     );
+}
+
+/// For the commit of its turn; or its turn has written nothing.
+fn has_waited(turn: Turn, done: &Done) -> bool {
+    let wrote = turn.after > turn.before;
+    let is_open = turn.is_open && !turn.is_choked;
+    !is_open && (!wrote || done.syncs > turn.before)
 }
 
 /// `syncs`: how many the disk had seen when an offer was taken.
@@ -127,6 +135,7 @@ mod tests {
         after: 5,
         is_open: false,
         is_whole: true,
+        is_choked: false,
     };
 
     /// It has committed something.
@@ -171,6 +180,8 @@ mod tests {
         }
         for effect in [mailbox, address] {
             leaves(WROTE, 6, true, effect());
+            // An earlier turn has made it, and a queue was full then.
+            leaves(QUIET, 5, true, effect());
         }
         // Nothing is written for these.
         leaves(WROTE, 5, false, Effect::HangUp(1));
@@ -203,6 +214,13 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "1: something leaves peer 0 before its turn is durable")]
+    fn a_frame_before_the_commit_of_a_turn_that_finds_a_full_queue() {
+        let is_choked = true;
+        leaves(Turn { is_choked, ..WROTE }, 5, true, frame());
+    }
+
+    #[test]
     #[should_panic(expected = "1: peer 0 names a mailbox or address")]
     fn a_mailbox_that_no_sync_has_seen() {
         leaves(WROTE, 5, true, mailbox());
@@ -211,7 +229,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "1: peer 0 names a mailbox or address")]
     fn an_address_that_no_sync_has_seen() {
-        leaves(QUIET, 5, true, address());
+        let is_open = true;
+        leaves(Turn { is_open, ..QUIET }, 5, true, address());
     }
 
     #[test]

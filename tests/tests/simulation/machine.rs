@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tincan_core::{Instant, Now};
 use tincan_link::IcePolicy;
 use tincan_peer::simulation::{
-    Beginning, Client as _, ClientOutput, DEAD_AFTER, Frame, Input, Lost, Node, PING_AFTER,
-    RELOAD_FIRST, RELOAD_LONGEST, RETRY_FIRST, RETRY_LONGEST, RelayClient, RelayCommand, STABLE,
-    Settings, SignalClient, SignalCommand,
+    Beginning, Client as _, ClientOutput, ConversationNo, DEAD_AFTER, Frame, Input, Lost, Node,
+    PING_AFTER, RELOAD_FIRST, RELOAD_LONGEST, RETRY_FIRST, RETRY_LONGEST, RelayClient,
+    RelayCommand, STABLE, Settings, SignalClient, SignalCommand,
 };
 use tincan_protocol::IdentityId;
 use tincan_protocol::origin::ServerUrl;
@@ -45,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) reload_at: Option<Duration>,
     /// And how long it waits, if it fails once more.
     reload_wait: Duration,
+    /// Those that it had when all was durable last.
+    pub(crate) conversations: Vec<ConversationNo>,
     /// Its clock goes that much too fast, millionths.
     drift: i64,
     /// Its wall clock was set by that much, milliseconds.
@@ -136,11 +138,13 @@ impl AnyClient {
 }
 
 impl Slot {
-    pub(crate) fn new(url: &ServerUrl, now: Duration) -> Self {
+    pub(crate) fn new(url: &ServerUrl, number: u64, now: Duration) -> Self {
         let server = Server::of(url);
         let client = match server {
-            Server::Relay(_) => AnyClient::Relay(Box::new(RelayClient::new(url.clone()))),
-            Server::Signaling(_) => AnyClient::Signal(Box::new(SignalClient::new(url.clone()))),
+            Server::Relay(_) => AnyClient::Relay(Box::new(RelayClient::new(url.clone(), number))),
+            Server::Signaling(_) => {
+                AnyClient::Signal(Box::new(SignalClient::new(url.clone(), number)))
+            }
         };
         Self {
             server,
@@ -257,6 +261,7 @@ impl Machine {
             clients: BTreeMap::new(),
             reload_at: None,
             reload_wait: RELOAD_FIRST,
+            conversations: Vec::new(),
             drift: 0,
             jump: 0,
             jumps: (0, 0),
@@ -359,6 +364,12 @@ impl Machine {
         self.inbox.clear();
         self.clients.clear();
         self.reload_at = None;
+    }
+
+    /// The process ends in order: its database is closed.
+    pub(crate) fn end(&mut self) {
+        self.node = None;
+        self.stop();
     }
 
     /// The store has failed: as in the driver's shell, the state is loaded again after a while.

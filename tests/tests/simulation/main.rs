@@ -121,6 +121,8 @@ fn whatever_happens_the_invariants_hold() {
             met.lost_relays,
             met.killed_at_start,
             met.signaling_crashes,
+            met.ended,
+            met.full_queues,
             met.accepted,
             met.partitions,
             met.lost_frames,

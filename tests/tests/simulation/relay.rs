@@ -8,9 +8,12 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redb::{Database, DatabaseError};
-use tincan_protocol::QueueId;
+use tincan_protocol::keys::QueueKey;
 use tincan_protocol::origin::Origin;
-use tincan_protocol::wire::{self, Frame as _, RelayReply, RelayRequest, relay_request};
+use tincan_protocol::wire::{
+    self, Frame as _, RelayReply, RelayRequest, relay_reply, relay_request,
+};
+use tincan_protocol::{QueueId, relay_auth};
 use tincan_relay::RelayLimits;
 use tincan_relay::mailbox::{
     Command, ConnectionId, Mailboxes, Operation, Outcome, Output, Session, Step, Ticket,
@@ -163,7 +166,7 @@ impl Relay {
     }
 
     /// Whether its clock was set ahead so far that it may throw away what waits.
-    fn may_expire(&self) -> bool {
+    pub(crate) fn may_expire(&self) -> bool {
         let span = u64::try_from(self.jumps.1 - self.jumps.0).unwrap();
         Duration::from_millis(span) >= self.limits.mailbox_ttl / 2
     }
@@ -285,32 +288,42 @@ impl Relay {
         }
     }
 
-    /// Somebody who knows the name of a mailbox, as all do who write there, would read it, empty it and delete
-    /// it, and has not its key.
+    /// Somebody who knows the name of a mailbox, as all do who write there, and has proved a key of their own, would
+    /// read it, empty it and delete it.
     pub(crate) fn intrude(
         &mut self,
         connection: u64,
-        origin: Origin,
+        origin: &Origin,
         now: Duration,
     ) -> Vec<ToClient> {
-        let Some(queue) = self.book.queues().next() else {
+        let count = self.book.queues().count();
+        let some = usize::try_from(connection).unwrap() % count.max(1);
+        let Some(queue) = self.book.queues().nth(some).map(|queue| queue.to_vec()) else {
             return Vec::new();
         };
-        let (queue, after_index) = (queue.to_vec(), 0);
-        let subscribe = wire::Subscribe {
-            queue: queue.clone(),
-            after_index,
+        let mut all = self.open(connection, origin.clone(), now);
+        let Some(nonce) = nonce_of(&all) else {
+            return all;
         };
-        let ack = wire::AckUpTo {
-            queue: queue.clone(),
-            index: u64::MAX - 1,
+        let key = QueueKey::from_seed(&nonce);
+        let proof = wire::KeyProof {
+            key: key.queue().to_vec(),
+            signature: relay_auth::prove(&key, &nonce, origin).to_vec(),
         };
         let kinds = [
-            relay_request::Kind::Subscribe(subscribe),
-            relay_request::Kind::AckUpTo(ack),
+            relay_request::Kind::Auth(wire::Auth {
+                proofs: vec![proof],
+            }),
+            relay_request::Kind::Subscribe(wire::Subscribe {
+                queue: queue.clone(),
+                after_index: 0,
+            }),
+            relay_request::Kind::AckUpTo(wire::AckUpTo {
+                queue: queue.clone(),
+                index: u64::MAX - 1,
+            }),
             relay_request::Kind::QueueDelete(wire::QueueDelete { queue }),
         ];
-        let mut all = self.open(connection, origin, now);
         for (id, kind) in (1..).zip(kinds) {
             let kind = Some(kind);
             let frame = RelayRequest { id, kind }.write();
@@ -458,6 +471,16 @@ fn check_count(store: &mut RedbStore, queue: QueueId, limit: u64) {
         .first()
         .map_or(0, |(first, _)| page.last_index - first + 1);
     assert!(count <= limit, "9: {count} envelopes in a mailbox");
+}
+
+fn nonce_of(challenged: &[ToClient]) -> Option<[u8; 32]> {
+    challenged.iter().find_map(|output| match output {
+        ToClient::Frame(_, frame) => match RelayReply::read(frame.clone()).ok()?.kind? {
+            relay_reply::Kind::Challenge(challenge) => challenge.nonce.as_slice().try_into().ok(),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 fn acknowledgement(frame: &Bytes) -> Option<(u64, Command)> {

@@ -52,6 +52,10 @@ pub(crate) enum Step {
         operations: u16,
     },
     CrashSignaling,
+    /// A process ends in order.
+    End {
+        who: u8,
+    },
     /// All that are dead begin again.
     Start,
     /// A connection to a server breaks.
@@ -62,6 +66,11 @@ pub(crate) enum Step {
     CutLink {
         which: u8,
         silently: bool,
+    },
+    /// The next frames and commands of a process find their queues full.
+    Choke {
+        who: u8,
+        sends: u8,
     },
     /// A frame on a direct link.
     Disturb {
@@ -220,7 +229,11 @@ impl Flavour {
             return Step::Start;
         }
         if falls(self.cuts) {
-            return match rng.random_range(0..3u8) {
+            return match rng.random_range(0..4u8) {
+                3 => Step::Choke {
+                    who: rng.random(),
+                    sends: rng.random_range(1..4),
+                },
                 0 => Step::CutConnection {
                     which: rng.random(),
                 },
@@ -308,7 +321,8 @@ fn crash(rng: &mut SmallRng) -> Step {
     } else {
         rng.random_range(1..60)
     };
-    match rng.random_range(0..10u8) {
+    match rng.random_range(0..11u8) {
+        10 => Step::End { who: rng.random() },
         0 => Step::CrashSignaling,
         1..=3 => Step::CrashRelay {
             which: rng.random(),

@@ -17,6 +17,10 @@ pub(crate) struct Tally {
     /// Processes that died while they began.
     pub(crate) killed_at_start: u64,
     pub(crate) signaling_crashes: u64,
+    /// Processes that ended in order.
+    pub(crate) ended: u64,
+    /// Frames and commands that found a full queue.
+    pub(crate) full_queues: u64,
     /// Who was accepted by somebody who had to be asked.
     pub(crate) accepted: u64,
     /// Who could not reach whom.
@@ -65,6 +69,8 @@ impl AddAssign for Tally {
         self.lost_relays += other.lost_relays;
         self.killed_at_start += other.killed_at_start;
         self.signaling_crashes += other.signaling_crashes;
+        self.ended += other.ended;
+        self.full_queues += other.full_queues;
         self.accepted += other.accepted;
         self.partitions += other.partitions;
         self.lost_frames += other.lost_frames;

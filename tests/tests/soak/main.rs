@@ -1,15 +1,16 @@
-//! What grows and what does not: many messages, many reconnects, and a peer that has nothing to do.
+//! What grows and what does not: many messages, many that wait at a relay, many reconnects, and a peer that has nothing to do.
 //!
 //! | variable | |
 //! |---|---|
 //! | `SOAK_MESSAGES` | messages between the two (default 80,000; the long form is 2,000,000) |
-//! | `SOAK_RECONNECTS` | how often they connect again (default 15; the long form is 500) |
+//! | `SOAK_WAITING` | messages that wait at the relay for one who is away (default 24,000; the long form is 240,000) |
+//! | `SOAK_RECONNECTS` | how often they connect again (default 19; the long form is 500) |
 //! | `SOAK_IDLE_S` | seconds of doing nothing that are measured (default 20; the long form is 120) |
 //! | `SOAK_OUT` | a folder for `soak.csv`, `soak.svg` and `reconnects.csv`; made if it is not there |
 //! | `E2E_KEEP` | keeps the folder with all logs and profiles |
 //!
 //! ```text
-//! SOAK_MESSAGES=2000000 SOAK_RECONNECTS=500 SOAK_IDLE_S=120 SOAK_OUT=target/soak \
+//! SOAK_MESSAGES=2000000 SOAK_WAITING=240000 SOAK_RECONNECTS=500 SOAK_IDLE_S=120 SOAK_OUT=target/soak \
 //!     cargo test --release --workspace --test soak -- --nocapture --test-threads 1
 //! ```
 //!
@@ -19,8 +20,10 @@
 //! [`series::FEW`]. The memory of peers that write is compared from the first third on, and what keeps the
 //! history must grow, with the messages and no faster: see [`messages`].
 
+mod files;
 mod idle;
 mod links;
+mod mailboxes;
 mod member;
 mod messages;
 mod picture;

@@ -15,8 +15,7 @@
 //!   that is seen here.
 
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,6 +24,7 @@ use serde_json::json;
 use tincan_peer::Home;
 use tincan_peer::rpc::Client;
 
+use crate::files::{database, on_disk};
 use crate::links::wait_for_link;
 use crate::series::{FEW, NOISE_KIB, Series};
 use crate::talker::{LONG, LONG_TEXT, Talker, text};
@@ -273,24 +273,4 @@ impl Pair {
         row.extend([ann.ticks, bob.ticks, relay.ticks]);
         Ok(row)
     }
-}
-
-/// The one database in a folder.
-fn database(folder: &Path) -> Result<PathBuf> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "redb")
-        {
-            return Ok(path);
-        }
-    }
-    anyhow::bail!("no database in {}", folder.display())
-}
-
-/// What a file takes of the disk: one that was made longer and not yet written takes nothing there.
-fn on_disk(file: &Path) -> Result<u64> {
-    // stat(2) counts in units of 512 bytes, whatever the disk's blocks are.
-    Ok(file.metadata()?.blocks() * 512)
 }

@@ -34,7 +34,9 @@ const STABLE: Duration = Duration::from_millis(10_500);
 const BACK: Duration = Duration::from_secs(120);
 
 /// By no more than this is memory larger in the last third than in the middle third, KiB, and by so much for each
-/// reconnect between the two. XXX
+/// reconnect between the two: pages of the database, which fill with what is written. Measured: 4 to 104 in the short
+/// form (six reconnects between the two, 5 runs), 16 to 220 in the long one (133). So a leak of 34 KiB for each
+/// reconnect is always found in the short form, and one of 3.4 KiB in the long one.
 const GROWTH_KIB: u64 = 192;
 const PAGES_KIB: u64 = 2;
 
@@ -240,15 +242,15 @@ impl Pair {
         Ok(())
     }
 
-    /// Waits until these have no more descriptors and threads than before, but for a few: a link that has
-    /// ended may take a moment to close what it had.
+    /// Waits until these have no more descriptors and threads than before: a link that has ended may take a
+    /// moment to close what it had.
     async fn has_given_back(&mut self, before: &[Usage; 4], who: &[&str]) -> Result<()> {
         let deadline = Instant::now() + BACK;
         loop {
             let now = self.usage()?;
             let grows = |place: usize| {
                 let (before, now) = (&before[place], &now[place]);
-                now.descriptors > before.descriptors + FEW || now.threads > before.threads + FEW
+                now.descriptors > before.descriptors || now.threads > before.threads
             };
             let grown = (0..4).find(|&place| who.contains(&PROCESSES[place]) && grows(place));
             let Some(place) = grown else {

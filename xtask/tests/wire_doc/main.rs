@@ -74,13 +74,23 @@ fn every_signaling_error_is_on_the_page() {
     }
 }
 
+/// The page's last section.
+const VECTORS: &str = "## 12. Test vectors";
+
 #[test]
 fn every_test_vector_is_on_the_page() {
     let page = Page::read();
-    for (name, value) in vectors::all() {
+    let vectors = vectors::all();
+    for (name, value) in &vectors {
         let row = page
-            .row("## 12. Test vectors", name)
+            .row(VECTORS, name)
             .unwrap_or_else(|| panic!("no row: | {name} | | `{value}` |"));
         assert_eq!(row.last(), Some(&format!("`{value}`")), "{name}");
     }
+    let rows = page.rows(VECTORS).count();
+    assert_eq!(
+        rows,
+        vectors.len() + 1,
+        "the head, and no row that nobody computes"
+    );
 }

@@ -18,10 +18,14 @@ impl Page {
 
     /// The cells of the first table row after a heading that begins with this cell.
     pub(crate) fn row(&self, heading: &str, first: &str) -> Option<Vec<String>> {
-        let (_, rest) = self.0.split_once(&format!("\n{heading}\n")).unwrap();
-        rest.lines()
-            .filter_map(cells)
+        self.rows(heading)
             .find(|cells| cells.first().is_some_and(|cell| cell == first))
+    }
+
+    /// The rows of all tables after a heading, with their heads.
+    pub(crate) fn rows(&self, heading: &str) -> impl Iterator<Item = Vec<String>> {
+        let (_, rest) = self.0.split_once(&format!("\n{heading}\n")).unwrap();
+        rest.lines().filter_map(cells)
     }
 
     /// Messages and enums: a heading of level 4 with the name, then a table with name, number and,

@@ -3,6 +3,7 @@
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::content::{Body, Content};
 use tincan_protocol::hlc::Hlc;
+use tincan_protocol::invite::{InviteSecret, ProofOf};
 use tincan_protocol::keys::{AddressKey, DeviceKey, IdentityKey, QueueKey};
 use tincan_protocol::link::{
     Role, SignedBye, SignedCandidate, SignedDescription, Statement, Transcript,
@@ -12,12 +13,13 @@ use tincan_protocol::phrase::Phrase;
 use tincan_protocol::signal::{Nonce, prove_login};
 use tincan_protocol::wire::{Frame, PeerFrame, Put, peer_frame};
 use tincan_protocol::{
-    ConversationId, DeviceId, EnvelopeId, IdentityId, LinkSessionId, MsgId, WriteToken, relay_auth,
+    ConversationId, DeviceId, EnvelopeId, IdentityId, LinkSessionId, MsgId, QueueId, WriteToken,
+    relay_auth,
 };
 
 /// Name and value of each.
 pub(crate) fn all() -> Vec<(&'static str, String)> {
-    [identifiers(), logins(), link(), frames()].concat()
+    [identifiers(), logins(), link(), invite(), frames()].concat()
 }
 
 fn identifiers() -> Vec<(&'static str, String)> {
@@ -115,6 +117,20 @@ fn statement(role: Role) -> Statement {
         sdp_sha256: [9; 32],
         bind: [0; 32],
     }
+}
+
+fn invite() -> Vec<(&'static str, String)> {
+    let secret = InviteSecret::of_queue(&[5; 32]);
+    let proof = secret.prove(ProofOf {
+        host: &IdentityId::from_bytes([1; 32]),
+        guest: &IdentityId::from_bytes([2; 32]),
+        device: &DeviceId::from_bytes([3; 32]),
+        queue: &QueueId::from_bytes([4; 32]),
+    });
+    vec![
+        ("invite secret", hex::encode(secret.to_vec())),
+        ("invite proof", hex::encode(proof.to_vec())),
+    ]
 }
 
 fn frames() -> Vec<(&'static str, String)> {

@@ -58,7 +58,6 @@ pub fn content() -> Vec<Seed> {
         name: "Ann".into(),
         text: "it is me".into(),
         reach: reach(),
-        proof: Some(RequestProof::from_bytes([4; 32])),
     };
     let accept = ContactAccept {
         name: "Bob".into(),
@@ -93,6 +92,7 @@ pub fn envelope() -> Vec<Seed> {
     let request = Request {
         welcome: Bytes::from_static(b"welcome"),
         message: Bytes::from_static(b"message"),
+        proof: Some(RequestProof::from_bytes([4; 32])),
     };
     vec![
         seed(

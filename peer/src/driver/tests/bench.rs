@@ -1,5 +1,6 @@
 //! A driver on a bench, and two that know each other.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,11 +20,11 @@ use tokio::sync::{mpsc, watch};
 use crate::builder::NewProfile;
 use crate::driver::commands::{AddRequest, Reply};
 use crate::driver::conversation::Conversation;
-use crate::driver::servers::RelayState;
+use crate::driver::servers::Connection;
 use crate::driver::sessions::Mailbox;
 use crate::driver::{Driver, LinkStart, Outlet, Settings, Surroundings};
 use crate::home::{Home, HomeLock};
-use crate::net::{Dial, Network, RelayCommand, SignalCommand};
+use crate::net::{Client as _, Dial, Network, RelayClient, RelayCommand, SignalCommand};
 use crate::peer::Peer;
 use crate::store::{
     ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store,
@@ -153,8 +154,18 @@ impl Bench {
 
     /// A connection to a relay is wanted; nobody answers.
     pub(super) fn want_relay(&mut self, server: &ServerUrl) {
-        let state = RelayState::new(self.driver.dial_relay(server));
-        self.driver.relays.insert(server.clone(), state);
+        let connection = self.driver.dial_relay(server);
+        self.connect_relay(server, connection);
+    }
+
+    /// There is another connection to a relay.
+    pub(super) fn connect_relay(
+        &mut self,
+        server: &ServerUrl,
+        connection: Connection<RelayCommand>,
+    ) {
+        let relays = &mut self.driver.relays;
+        relays.entry(server.clone()).or_default().connection = Some(connection);
     }
 
     pub(super) fn invite(&mut self, uses: u32) -> Invite {
@@ -253,12 +264,12 @@ impl Surroundings for Later {
         self.inner.load_groups(key, cert, rows)
     }
 
-    fn dial_relay(&mut self, dial: Dial) -> Box<dyn Outlet<RelayCommand>> {
-        self.inner.dial_relay(dial)
+    fn dial_relay(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<RelayCommand>> {
+        self.inner.dial_relay(dial, number)
     }
 
-    fn dial_signaling(&mut self, dial: Dial) -> Box<dyn Outlet<SignalCommand>> {
-        self.inner.dial_signaling(dial)
+    fn dial_signaling(&mut self, dial: Dial, number: u64) -> Box<dyn Outlet<SignalCommand>> {
+        self.inner.dial_signaling(dial, number)
     }
 
     fn start_link(&mut self, no: ConversationNo, attempt: u64, start: LinkStart) {
@@ -267,6 +278,34 @@ impl Surroundings for Later {
 
     fn journal_grew(&mut self, end: u64, new: &[JournalEvent]) {
         self.inner.journal_grew(end, new);
+    }
+}
+
+/// A connection's commands, for whoever looks at them.
+#[derive(Clone, Default)]
+pub(super) struct Commands(Arc<Mutex<Vec<RelayCommand>>>);
+
+impl Commands {
+    pub(super) fn taken(&self) -> Vec<RelayCommand> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    pub(super) fn connection(&self, number: u64) -> Connection<RelayCommand> {
+        Connection {
+            number,
+            outlet: Box::new(self.clone()),
+        }
+    }
+}
+
+impl Outlet<RelayCommand> for Commands {
+    fn send(&self, command: RelayCommand) -> bool {
+        let mut commands = self.0.lock().unwrap();
+        let has_room = commands.len() < RelayClient::COMMANDS;
+        if has_room {
+            commands.push(command);
+        }
+        has_room
     }
 }
 

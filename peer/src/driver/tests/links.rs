@@ -126,17 +126,24 @@ fn set_offering(at: &mut Bench, attempt: u64) {
 #[tokio::test]
 async fn regression_whose_offer_lost_is_answered_if_nobody_answers_ours() {
     let (mut winner, loser) = winner_and_loser();
-    let answer = match offer(&loser, &winner, 9) {
-        LinkSignal::Offer(signed) => LinkSignal::Answer(signed),
-        other => other,
+    let description = |session| match offer(&loser, &winner, session) {
+        LinkSignal::Offer(signed) => signed,
+        other => panic!("{other:?}"),
     };
-    for (attempt, is_answered) in [(1, false), (2, true)] {
+    let (ours, others) = (description(9), description(8));
+    for (attempt, answer) in [(1, None), (2, Some(&ours)), (3, Some(&others))] {
+        let is_answered = answer == Some(&ours);
         set_offering(&mut winner, attempt);
+        let no = winner.no();
+        let conversation = winner.driver.conversations.get_mut(&no).unwrap();
+        conversation.link.offered(&ours);
         knock(&mut winner, &loser, attempt as u8);
         assert_eq!(winner.contact().link.attempt(), Some(attempt));
         let due = winner.driver.link_due(winner.contact()).unwrap();
+        if let Some(answer) = answer {
+            signal(&mut winner, &LinkSignal::Answer(answer.clone()));
+        }
         if is_answered {
-            signal(&mut winner, &answer);
             assert_eq!(winner.driver.link_due(winner.contact()), None);
         }
         let wait = due.since(winner.driver.around.now().instant);
@@ -193,6 +200,22 @@ async fn regression_a_flood_of_offers_makes_no_more_attempts_than_the_pace_allow
     }
     attempts.dedup();
     assert_eq!(attempts.len(), OFFERS_PER_MINUTE as usize);
+}
+
+/// One signaling server could keep out the offers that came through all others.
+#[tokio::test]
+async fn regression_offers_that_nobody_has_signed_keep_no_others_out() {
+    let (mut ann, bob) = ann_and_bob();
+    for session in 0..=OFFERS_PER_MINUTE as u8 + 5 {
+        let LinkSignal::Offer(mut forged) = offer(&bob, &ann, session) else {
+            panic!("an offer");
+        };
+        forged.signature.0[0] ^= 1;
+        signal(&mut ann, &LinkSignal::Offer(forged));
+        assert_eq!(ann.contact().link.attempt(), None);
+    }
+    knock(&mut ann, &bob, 200);
+    assert!(ann.contact().link.attempt().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,8 +279,7 @@ async fn regression_links_of_a_forked_group_are_closed_with_longer_and_longer_wa
 
 /// A signaling server names STUN and TURN servers.
 fn name_turn(at: &mut Bench, server: ServerUrl, urls: &[&str], credential: &str) {
-    let dial = at.driver.dial(&server);
-    let mut state = SignalState::new(at.driver.around.dial_signaling(dial));
+    let mut state = SignalState::new(at.driver.dial_signaling(&server));
     state.turn = Some(TurnCredentials {
         urls: urls.iter().map(|&url| url.to_owned()).collect(),
         username: "u".to_owned(),

@@ -5,10 +5,11 @@ use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{EnvelopeId, StoreId};
 
-use super::bench::{Bench, ann_and_bob};
+use super::bench::{Bench, Commands, ann_and_bob};
+use crate::driver::Input;
 use crate::driver::servers::PACKAGES_PER_HOUR;
 use crate::driver::unknown_contents::keep_last;
-use crate::net::RelayEvent;
+use crate::net::{RelayCommand, RelayEvent};
 
 fn elsewhere() -> ServerUrl {
     "http://127.0.0.1:9/elsewhere".parse().unwrap()
@@ -175,5 +176,66 @@ async fn regression_who_finds_another_store_at_the_own_relay_tells_contacts_what
         relay_is_there(&mut ann, store);
         assert_eq!(to_announce(&mut ann), announced, "store {store}");
         ann.commit();
+    }
+}
+
+/// Its word was taken for the new connection's: what was left for later was acknowledged with what came
+/// after it, and what was deposited before the new one was there was not deposited again.
+#[tokio::test]
+async fn regression_what_an_earlier_connection_said_last_is_not_heard() {
+    let mut ann = Bench::new("ann");
+    let (invite, server) = (ann.invite(2), ann.server());
+    let mut bob = Bench::new("bob");
+    let request = bob.ask(&mut ann, &invite);
+    let events = || {
+        [
+            RelayEvent::Up(StoreId::from_bytes([1; 16])),
+            RelayEvent::Delivered {
+                queue: invite.body().queue,
+                index: 7,
+                envelope: request.clone(),
+            },
+        ]
+    };
+    let connection = Commands::default();
+    ann.connect_relay(&server, connection.connection(2));
+    for (number, is_heard) in [(1, false), (2, true)] {
+        let inputs = events().map(|event| Input::Relay(server.clone(), number, event));
+        ann.driver.turn(inputs).unwrap();
+        assert_eq!(ann.driver.relays[&server].up, is_heard, "{number}");
+        assert_eq!(!ann.driver.conversations.is_empty(), is_heard, "{number}");
+        let acked = |command: &RelayCommand| matches!(command, RelayCommand::Ack { .. });
+        assert_eq!(connection.taken().iter().any(acked), is_heard, "{number}");
+    }
+}
+
+/// Thousands of them did not fit into the queue of a connection, which was dialed anew, again and again.
+#[tokio::test]
+async fn regression_any_number_of_mailboxes_is_deleted_over_one_connection() {
+    let mut ann = Bench::new("ann");
+    let server = ann.server();
+    const ENDED: u32 = 5_000;
+    for number in 0..ENDED {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&number.to_be_bytes());
+        ann.driver.end_queue(seed, server.clone()).unwrap();
+    }
+    ann.commit();
+    let connection = Commands::default();
+    ann.connect_relay(&server, connection.connection(1));
+    let up = RelayEvent::Up(StoreId::from_bytes([1; 16]));
+    ann.driver.handle_relay(&server, up).unwrap();
+    let mut turns = 0;
+    while !ann.driver.ended_queues.is_empty() {
+        ann.commit();
+        assert!(ann.driver.relays[&server].connection.is_some());
+        for command in connection.taken() {
+            if let RelayCommand::DeleteQueue(key) = command {
+                let deleted = RelayEvent::Deleted(key.queue());
+                ann.driver.handle_relay(&server, deleted).unwrap();
+            }
+        }
+        turns += 1;
+        assert!(turns <= ENDED);
     }
 }

@@ -1,5 +1,7 @@
 //! What a stranger gets before somebody has said yes.
 
+use std::time::Duration;
+
 use tincan_core::RefusedDeposit;
 use tincan_protocol::EnvelopeId;
 
@@ -76,13 +78,6 @@ async fn regression_who_asks_again_with_another_invite_uses_it_up_as_well() {
         let request = bob.ask(&mut ann, invite);
         ann.take_request(invite, index, request);
     }
-    // The relay has the first envelope; what belongs to the second invite follows when bob is accepted.
-    for envelope in ann.outbox() {
-        bob.take(envelope);
-    }
-    for envelope in bob.outbox() {
-        ann.take(envelope);
-    }
     for invite in [first, second] {
         assert!(ann.driver.invites[&invite.body().queue].is_used_up());
     }
@@ -93,6 +88,42 @@ async fn who_asks_again_is_accepted_where_the_first_request_was_lost() {
     let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
     let (first, second) = (ann.invite(1), ann.invite(1));
     bob.ask(&mut ann, &first);
+    let request = bob.ask(&mut ann, &second);
+    ann.take_request(&second, 1, request);
+    assert!(ann.contact().is_accepted());
+}
+
+/// What she hears in the new group is what he said first, and that spoke of the other invite.
+#[tokio::test]
+async fn regression_who_asks_again_is_accepted_by_an_invite_for_one_use() {
+    for is_rejected in [true, false] {
+        let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+        let (shared, single) = (ann.invite(2), ann.invite(1));
+        let request = bob.ask(&mut ann, &shared);
+        ann.take_request(&shared, 1, request);
+        if is_rejected {
+            let decided = ann.driver.decide(&bob.driver.identity, false);
+            decided.unwrap().unwrap();
+            ann.commit();
+        }
+        let request = bob.ask(&mut ann, &single);
+        ann.take_request(&single, 1, request);
+        assert!(ann.contact().is_accepted(), "{is_rejected}");
+    }
+}
+
+/// The first request had been given up, and with it what whoever is asked must hear first.
+#[tokio::test]
+async fn regression_who_asks_again_after_weeks_is_heard() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let first = ann.invite(1);
+    bob.ask(&mut ann, &first);
+    let weeks = Duration::from_secs(15 * 24 * 3600);
+    for bench in [&mut ann, &mut bob] {
+        bench.pass(weeks);
+        bench.driver.turn([]).unwrap();
+    }
+    let second = ann.invite(1);
     let request = bob.ask(&mut ann, &second);
     ann.take_request(&second, 1, request);
     assert!(ann.contact().is_accepted());

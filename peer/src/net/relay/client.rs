@@ -1,6 +1,6 @@
 //! The conversation with one relay: the own mailboxes there, deposits into others, key packages.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tincan_protocol::QueueId;
@@ -25,6 +25,7 @@ const UNANSWERED_MAX: usize = 8_192;
 #[derive(Debug)]
 pub struct RelayClient {
     pub(super) server: ServerUrl,
+    number: u64,
     pub(super) queues: Vec<OwnQueue>,
     pub(super) connection: Option<Connection>,
     outputs: VecDeque<ClientOutput>,
@@ -35,6 +36,8 @@ pub struct RelayClient {
 pub(super) struct Connection {
     /// The relay's challenge.
     pub(super) nonce: Option<[u8; 32]>,
+    /// Keys that were proved.
+    proved: BTreeSet<QueueId>,
     next_id: u64,
     /// Requests without an answer, and when they were made.
     pub(super) pending: BTreeMap<u64, (Duration, Pending)>,
@@ -67,6 +70,7 @@ impl Client for RelayClient {
     fn handle_connected(&mut self) {
         self.connection = Some(Connection {
             nonce: None,
+            proved: BTreeSet::new(),
             next_id: 1,
             pending: BTreeMap::new(),
             subscribed: BTreeMap::new(),
@@ -140,11 +144,12 @@ impl Client for RelayClient {
 }
 
 impl RelayClient {
-    /// Without a connection.
+    /// Without a connection; all that comes of it carries the `number`.
     #[must_use]
-    pub fn new(server: ServerUrl) -> Self {
+    pub fn new(server: ServerUrl, number: u64) -> Self {
         Self {
             server,
+            number,
             queues: Vec::new(),
             connection: None,
             outputs: VecDeque::new(),
@@ -172,7 +177,7 @@ impl RelayClient {
             RelayCommand::DeleteQueue(key) => {
                 self.queues.retain(|queue| queue.key.queue() != key.queue());
                 // It may be from before this connection.
-                self.prove(std::slice::from_ref(&key), Pending::Other("auth"))?;
+                self.prove_once(&key)?;
                 let queue = key.queue();
                 let delete = wire::QueueDelete {
                     queue: queue.to_vec(),
@@ -205,7 +210,7 @@ impl RelayClient {
                 packages,
                 last_resort,
             } => {
-                self.prove(std::slice::from_ref(&owner), Pending::Other("auth"))?;
+                self.prove_once(&owner)?;
                 let publish = wire::KeyPackagePublish {
                     owner: owner.queue().to_vec(),
                     token_hash: token_hash.to_vec(),
@@ -245,6 +250,15 @@ impl RelayClient {
         self.prove(key.as_slice(), Pending::Other("auth"))
     }
 
+    /// A relay counts the proofs on a connection, and takes only so many.
+    fn prove_once(&mut self, key: &QueueKey) -> Result<(), Lost> {
+        let connection = self.connection.as_ref();
+        if connection.is_some_and(|open| open.proved.contains(&key.queue())) {
+            return Ok(());
+        }
+        self.prove(std::slice::from_ref(key), Pending::Other("auth"))
+    }
+
     fn prove(&mut self, keys: &[QueueKey], pending: Pending) -> Result<(), Lost> {
         let nonce = self.connection.as_ref().and_then(|open| open.nonce);
         let Some(nonce) = nonce else {
@@ -258,6 +272,9 @@ impl RelayClient {
         let auth = wire::Auth {
             proofs: proofs.collect(),
         };
+        if let Some(connection) = &mut self.connection {
+            connection.proved.extend(keys.iter().map(QueueKey::queue));
+        }
         self.request(relay_request::Kind::Auth(auth), pending)
     }
 
@@ -283,7 +300,7 @@ impl RelayClient {
     }
 
     pub(super) fn tell(&mut self, event: RelayEvent) {
-        let input = Input::Relay(self.server.clone(), event);
+        let input = Input::Relay(self.server.clone(), self.number, event);
         self.outputs.push_back(ClientOutput::Tell(input));
     }
 }

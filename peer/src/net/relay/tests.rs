@@ -15,7 +15,7 @@ const START: Duration = Duration::ZERO;
 fn connected(queues: Vec<OwnQueue>) -> (RelayClient, Session) {
     let server: tincan_protocol::origin::ServerUrl = "http://relay.example".parse().unwrap();
     let session = Session::new([3; 32], server.origin(), &RelayLimits::default(), START);
-    let mut client = RelayClient::new(server);
+    let mut client = RelayClient::new(server, 1);
     let _ = client.handle_command(RelayCommand::Queues(queues), START);
     client.handle_connected();
     let challenge = session.challenge(StoreId::from_bytes([4; 16])).write();
@@ -111,7 +111,7 @@ fn regression_a_connection_with_nothing_to_write_yet_is_not_ended_by_the_relay()
 
 #[test]
 fn regression_a_relay_that_speaks_before_its_challenge_is_left() {
-    let mut client = RelayClient::new("http://relay.example".parse().unwrap());
+    let mut client = RelayClient::new("http://relay.example".parse().unwrap(), 1);
     client.handle_connected();
     let drained = wire::Drained {
         queue: own_queue().key.queue().to_vec(),
@@ -123,11 +123,39 @@ fn regression_a_relay_that_speaks_before_its_challenge_is_left() {
 #[test]
 fn regression_a_relay_that_answers_nothing_is_left() {
     let late = ANSWER_TIMEOUT + Duration::from_millis(1);
-    let mut silent = RelayClient::new("http://relay.example".parse().unwrap());
+    let mut silent = RelayClient::new("http://relay.example".parse().unwrap(), 1);
     silent.handle_connected();
     assert!(silent.handle_timeout(ANSWER_TIMEOUT).is_ok());
     assert!(silent.handle_timeout(late).is_err(), "no challenge");
     let (mut mute, _) = connected(vec![own_queue()]);
     assert!(mute.handle_timeout(ANSWER_TIMEOUT).is_ok());
     assert!(mute.handle_timeout(late).is_err(), "no answer to the login");
+}
+
+/// The proofs of a long-lived connection came to what a relay takes, and new mailboxes were refused there.
+#[test]
+fn regression_a_key_is_proved_once_on_a_connection() {
+    let (mut client, _) = connected(vec![own_queue()]);
+    sent(&mut client);
+    let mut proofs = 0;
+    for _ in 0..3 {
+        for command in [
+            RelayCommand::DeleteQueue(QueueKey::from_seed(&[8; 32])),
+            RelayCommand::Publish {
+                owner: QueueKey::from_seed(&[9; 32]),
+                token_hash: WriteToken::from_bytes([6; 16]).hash(),
+                packages: Vec::new(),
+                last_resort: None,
+            },
+        ] {
+            client.handle_command(command, START).unwrap();
+        }
+        for frame in sent(&mut client) {
+            let kind = wire::RelayRequest::read(frame).unwrap().kind;
+            if let Some(relay_request::Kind::Auth(auth)) = kind {
+                proofs += auth.proofs.len();
+            }
+        }
+    }
+    assert_eq!(proofs, 2);
 }

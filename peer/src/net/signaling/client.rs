@@ -34,6 +34,7 @@ const TURN_LIFE_MAX_S: u64 = 86_400;
 #[derive(Debug)]
 pub struct SignalClient {
     server: ServerUrl,
+    number: u64,
     wanted: Wanted,
     connection: Option<Connection>,
     outputs: VecDeque<ClientOutput>,
@@ -62,11 +63,12 @@ struct Connection {
 }
 
 impl SignalClient {
-    /// Without a connection.
+    /// Without a connection; all that comes of it carries the `number`.
     #[must_use]
-    pub fn new(server: ServerUrl) -> Self {
+    pub fn new(server: ServerUrl, number: u64) -> Self {
         Self {
             server,
+            number,
             wanted: Wanted::default(),
             connection: None,
             outputs: VecDeque::new(),
@@ -180,7 +182,7 @@ impl SignalClient {
     }
 
     fn tell(&mut self, event: SignalEvent) {
-        let input = Input::Signal(self.server.clone(), event);
+        let input = Input::Signal(self.server.clone(), self.number, event);
         self.outputs.push_back(ClientOutput::Tell(input));
     }
 }
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn regression_a_server_that_never_welcomes_is_left() {
-        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap(), 1);
         let addresses = vec![AddressKey::from_seed(&[1; 32])];
         let _ = client.handle_command(SignalCommand::Addresses(addresses), Duration::ZERO);
         client.handle_connected();
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn regression_a_server_that_complains_without_an_end_is_left() {
-        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap(), 1);
         client.handle_connected();
         let hears = |client: &mut SignalClient, message: &ServerMessage| {
             let text = signal::encode(message).unwrap();
@@ -366,7 +368,7 @@ mod tests {
 
     #[test]
     fn regression_a_server_that_welcomes_before_its_challenge_is_left() {
-        let mut client = SignalClient::new("http://signal.example".parse().unwrap());
+        let mut client = SignalClient::new("http://signal.example".parse().unwrap(), 1);
         client.handle_connected();
         let welcome = ServerMessage::Welcome {
             addresses: Vec::new(),

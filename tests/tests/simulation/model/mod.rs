@@ -51,6 +51,8 @@ pub(crate) struct Model {
     journal: Vec<u64>,
     /// Claims of each peer that its next process must be able to keep.
     claims: Vec<Claims>,
+    /// Conversations of each peer that have been durable once.
+    durable: Vec<BTreeSet<ConversationNo>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Model {
             friends: BTreeSet::new(),
             journal: vec![0; peers],
             claims: (0..peers).map(|_| Claims::default()).collect(),
+            durable: vec![BTreeSet::new(); peers],
         }
     }
 
@@ -333,10 +336,22 @@ impl Model {
         self.journal[peer]
     }
 
+    /// A peer has these conversations, and all that is written is durable.
+    pub(crate) fn has(&mut self, peer: usize, conversations: &[ConversationNo]) {
+        self.durable[peer].extend(conversations);
+    }
+
     /// A new process of a peer has begun: what the old one has said must hold.
     pub(crate) fn begins(&mut self, peer: usize, node: &Node) {
         self.hear_answers();
-        let claims = std::mem::take(&mut self.claims[peer]);
+        let mut claims = std::mem::take(&mut self.claims[peer]);
+        // One that was durable, and is gone, was forgotten, with all that was said in it.
+        let there = node.conversations().into_iter().map(|view| view.no);
+        let there: BTreeSet<ConversationNo> = there.collect();
+        let durable = &self.durable[peer];
+        for claimed in [&mut claims.stored, &mut claims.left] {
+            claimed.retain(|(no, _)| !durable.contains(no) || there.contains(no));
+        }
         for (no, seq) in claims.stored {
             assert!(
                 node.has_received(no, seq),

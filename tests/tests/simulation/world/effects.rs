@@ -8,7 +8,7 @@ use tincan_protocol::wire::{Frame as _, PeerFrame, peer_frame};
 
 use super::network::look_for_canary;
 use super::{Cut, World};
-use crate::around::{Done, Effect};
+use crate::around::{DialId, Done, Effect};
 use crate::leaving::Turn;
 use crate::machine::{AnyCommand, Slot};
 use crate::model::There;
@@ -24,8 +24,8 @@ impl World {
 
     fn apply(&mut self, peer: usize, Done { effect, syncs, .. }: Done) {
         match effect {
-            Effect::DialRelay(id, dial) | Effect::DialSignaling(id, dial) => {
-                let slot = Slot::new(&dial.server, self.now);
+            Effect::DialRelay(id, dial, number) | Effect::DialSignaling(id, dial, number) => {
+                let slot = Slot::new(&dial.server, number, self.now);
                 self.machines[peer].clients.insert(id, slot);
             }
             Effect::HangUp(id) => {
@@ -37,7 +37,7 @@ impl World {
                 }
             }
             Effect::Relay(id, command) => {
-                self.look_at(peer, &command, syncs);
+                self.look_at(peer, id, &command, syncs);
                 self.command(peer, id, AnyCommand::Relay(command));
             }
             Effect::Signal(id, command) => self.command(peer, id, AnyCommand::Signal(command)),
@@ -91,13 +91,17 @@ impl World {
     }
 
     /// What a peer says to a relay.
-    fn look_at(&mut self, peer: usize, command: &RelayCommand, syncs: u64) {
+    fn look_at(&mut self, peer: usize, dial: DialId, command: &RelayCommand, syncs: u64) {
         match command {
             RelayCommand::Deposit { tag, envelope, .. } => {
                 self.model.leaves(peer, tag.no, envelope, syncs);
             }
             RelayCommand::Ack { queue, index } => {
-                let delivered = self.mailboxes.entry((peer, *queue)).or_default();
+                let Some(slot) = self.machines[peer].clients.get(&dial) else {
+                    return;
+                };
+                let mailbox = (peer, slot.server, *queue);
+                let delivered = self.mailboxes.entry(mailbox).or_default();
                 let rest = delivered.split_off(&(index + 1));
                 let acked = std::mem::replace(delivered, rest);
                 self.stores(peer, acked.into_values().collect(), syncs);

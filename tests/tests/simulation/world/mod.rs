@@ -90,8 +90,8 @@ pub(crate) struct World {
     next_connection: u64,
     /// Since when.
     cuts: BTreeMap<Cut, Duration>,
-    /// Which envelope stands where in whose mailbox, as far as it was delivered to them.
-    mailboxes: BTreeMap<(usize, QueueId), BTreeMap<u64, EnvelopeId>>,
+    /// Which envelope stands where in whose mailbox at which relay, as far as it was delivered to them.
+    mailboxes: BTreeMap<(usize, Server, QueueId), BTreeMap<u64, EnvelopeId>>,
     rng: SmallRng,
     ready: Vec<Ready>,
     crypto: Crypto,
@@ -200,6 +200,7 @@ impl World {
                 self.signaling.crash();
                 self.server_gone(Server::Signaling(0));
             }
+            Step::End { who } => self.ask_to_end(who.into()),
             Step::Start => self.start_all(),
             Step::CutConnection { which } => self.cut_connection(which.into()),
             Step::CutLink { which, silently } => {
@@ -213,6 +214,9 @@ impl World {
                         self.links.cut(id, |len| rng.random_range(0..=len));
                     }
                 }
+            }
+            Step::Choke { who, sends } => {
+                self.machines[usize::from(who) % PEERS].around.choke(sends);
             }
             Step::Disturb { which, at, how } => {
                 let busy: Vec<EndId> = self.links.ready().collect();

@@ -98,8 +98,13 @@ impl World {
         let origin = server.url().origin();
         match server {
             Server::Relay(relay) => {
+                if self.relays[relay].may_expire() {
+                    // What is still there comes once more; what is too old may not, and is acknowledged with the rest.
+                    self.mailboxes
+                        .retain(|&(owner, at, _), _| (owner, at) != (peer, server));
+                }
                 let mut outputs = self.relays[relay].open(id, origin.clone(), now);
-                outputs.extend(self.relays[relay].intrude(u64::MAX - id, origin, now));
+                outputs.extend(self.relays[relay].intrude(u64::MAX - id, &origin, now));
                 self.take_from_relay(relay, outputs);
             }
             Server::Signaling(_) => {
@@ -220,7 +225,7 @@ impl World {
             if server == Server::Signaling(0) {
                 self.signaling.handle_written(id);
             }
-            self.note_delivery(peer, &frame);
+            self.note_delivery(peer, server, &frame);
             let now = self.now;
             let Some(slot) = self.machines[peer].clients.get_mut(&dial) else {
                 return;
@@ -233,14 +238,14 @@ impl World {
         }
     }
 
-    pub(super) fn note_delivery(&mut self, peer: usize, frame: &Frame) {
+    pub(super) fn note_delivery(&mut self, peer: usize, server: Server, frame: &Frame) {
         let Frame::Binary(bytes) = frame else { return };
         if let Ok(Some(relay_reply::Kind::Deliver(deliver))) =
             RelayReply::read(bytes.clone()).map(|reply| reply.kind)
             && let Some(id) = message_id(deliver.envelope)
         {
             let queue = QueueId::try_from(deliver.queue.as_ref()).unwrap();
-            let mailbox = self.mailboxes.entry((peer, queue)).or_default();
+            let mailbox = self.mailboxes.entry((peer, server, queue)).or_default();
             mailbox.insert(deliver.index, id);
         }
     }

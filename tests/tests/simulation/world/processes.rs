@@ -93,11 +93,27 @@ impl World {
         }
     }
 
+    /// After its last turn.
+    fn end(&mut self, peer: usize, turn: Turn) {
+        self.tally.ended += 1;
+        if let Some(node) = &mut self.machines[peer].node {
+            node.say_goodbye();
+        }
+        self.take_effects(peer, Some(turn));
+        self.machines[peer].end();
+        self.gone(peer);
+    }
+
     pub(super) fn crash(&mut self, peer: usize) {
         self.machines[peer].stop();
         let disk = &self.machines[peer].disk;
         disk.crash(&mut self.rng);
         check_disk(disk);
+        self.gone(peer);
+    }
+
+    /// The others find out, of a part of what it has said last.
+    fn gone(&mut self, peer: usize) {
         self.links.forget(peer, self.now);
         let rng = &mut self.rng;
         for connection in self.connections.values_mut() {
@@ -142,11 +158,14 @@ impl World {
             check_is_no_damage(peer, &error.to_string());
         }
         let is_whole = result.is_ok() && !machine.around.fuse().is_burnt();
+        let refused = machine.around.take_refused();
+        self.tally.full_queues += refused;
         let turn = Turn {
             before,
             after: machine.disk.syncs(),
             is_open: is_whole && node.has_uncommitted(),
             is_whole,
+            is_choked: refused > 0,
         };
         self.take_effects(peer, Some(turn));
         let machine = &mut self.machines[peer];
@@ -156,7 +175,7 @@ impl World {
         }
         match result {
             Ok(false) => self.check_buffers(peer),
-            Ok(true) => panic!("peer {peer} has ended"),
+            Ok(true) => self.end(peer, turn),
             Err(error) => {
                 assert!(machine.disk.is_full(), "peer {peer}: {error}");
                 self.tally.full_disks += 1;
@@ -169,10 +188,22 @@ impl World {
 
     /// Invariant 9, of what a peer keeps in memory: for each conversation, and beside them.
     fn check_buffers(&mut self, peer: usize) {
-        let node = self.machines[peer].node.as_ref();
-        for (no, buffer) in node.into_iter().flat_map(Node::buffers) {
+        let machine = &mut self.machines[peer];
+        let mut conversations = Vec::with_capacity(machine.conversations.len());
+        for (no, buffer) in machine.node.iter().flat_map(Node::buffers) {
             let is_full = check_buffer(peer, no, buffer);
             self.tally.full_buffers += u64::from(is_full);
+            if no.is_some() && conversations.last() != no.as_ref() {
+                conversations.extend(no);
+            }
+        }
+        let is_durable = machine
+            .node
+            .as_ref()
+            .is_some_and(|node| !node.has_uncommitted());
+        if is_durable && conversations != machine.conversations {
+            self.model.has(peer, &conversations);
+            machine.conversations = conversations;
         }
     }
 

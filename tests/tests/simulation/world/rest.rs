@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tincan_peer::ContactStanding;
-use tincan_peer::simulation::Node;
+use tincan_peer::simulation::{Buffer, Node};
 
 use super::processes::check_disk;
 use super::{PEERS, World};
@@ -65,17 +65,21 @@ impl World {
         )
     }
 
-    /// Nobody waits for anything: all is delivered, and said to be so.
+    /// Nobody waits for anything: all is delivered, said to be so, and shown.
     pub(super) fn is_at_rest(&self) -> bool {
         self.machines.iter().all(|machine| {
             machine.inbox.is_empty()
                 && machine.node.as_ref().is_some_and(|node| {
                     let all = node.conversations();
-                    all.iter().all(|one| {
-                        one.standing == Some(ContactStanding::Accepted)
-                            && !one.is_waiting
-                            && node.undelivered(one.no).unwrap().is_empty()
-                    })
+                    let holds = |(_, buffer): (_, Buffer)| {
+                        buffer.what == "messages held back" && buffer.filled > 0
+                    };
+                    !node.buffers().any(holds)
+                        && all.iter().all(|one| {
+                            one.standing == Some(ContactStanding::Accepted)
+                                && !one.is_waiting
+                                && node.undelivered(one.no).unwrap().is_empty()
+                        })
                 })
         })
     }

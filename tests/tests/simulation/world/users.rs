@@ -82,6 +82,16 @@ impl World {
         }
     }
 
+    /// A process is told to end.
+    pub(super) fn ask_to_end(&mut self, who: usize) {
+        let machine = &mut self.machines[who % PEERS];
+        if machine.node.is_some() {
+            let (reply, _) = Reply::new();
+            let command = Command::Shutdown { reply };
+            machine.inbox.push_back(Input::Command(command));
+        }
+    }
+
     /// One of a running peer's conversations, and with whom.
     pub(super) fn conversation(
         &self,
