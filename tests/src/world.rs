@@ -93,18 +93,24 @@ impl World {
 pub fn acquaint(host: &Profile, guest: &Profile) -> Result<()> {
     let link = invite(host, 1)?;
     guest.run(&["add", &link])?;
-    for profile in [host, guest] {
-        // The command does not wait until the mailbox has been read.
-        let deadline = Instant::now() + ACCEPTANCE;
-        loop {
-            let contacts = profile.run(&["contacts"])?;
-            if contacts.iter().any(is_accepted) {
-                break;
-            }
-            ensure!(Instant::now() < deadline, "not accepted: {contacts:?}");
+    // The command waits neither until the mailbox has been read nor until the answer is on its way: so both are
+    // there again until both know.
+    let deadline = Instant::now() + ACCEPTANCE;
+    loop {
+        let contacts = [host, guest].map(|profile| profile.run(&["contacts"]));
+        let [hosts, guests] = contacts;
+        let (hosts, guests) = (hosts?, guests?);
+        if [&hosts, &guests]
+            .iter()
+            .all(|list| list.iter().any(is_accepted))
+        {
+            return Ok(());
         }
+        ensure!(
+            Instant::now() < deadline,
+            "not accepted: {hosts:?} {guests:?}"
+        );
     }
-    Ok(())
 }
 
 /// A link for so many people.

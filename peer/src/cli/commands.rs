@@ -63,12 +63,16 @@ async fn invite(session: &mut Session, args: Invite, output: &Output) -> Result<
     let params = json!({"uses": args.uses, "expires_ms": expires_ms});
     let invite = session.call("invite", params).await?;
     let id = session.call("id", json!({})).await?;
-    let status = session.call("status", json!({"outbox": false})).await?;
     output.print(&invite, || text(&invite["link"]));
     if args.qr && !output.json {
         qr::show(&text(&invite["link"]), output)?;
     }
-    if !own_relay_ready(&status, &id["relay"]) {
+    // It may just have brought somebody's request, whose mailbox is not made yet.
+    let relay = &id["relay"];
+    let status = session
+        .settle(|status| own_relay_answered(status, relay))
+        .await?;
+    if !own_relay_ready(&status, relay) {
         output.note(&format!(
             "note: {} cannot be reached now; the link works once this profile has been online",
             text(&id["relay"])

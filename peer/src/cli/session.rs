@@ -190,7 +190,7 @@ impl Session {
         peer.shutdown().await.map_err(|error| {
             RpcError::failed(
                 error,
-                "the log (-v) says why; if it stays so, keep a copy of the folder and restore a backup",
+                "the log (-v) says why; if it stays so, look after the disk, and open the profile again",
             )
         })
     }
@@ -358,9 +358,10 @@ fn open_error(error: OpenError) -> RpcError {
         OpenError::Server(_) => {
             RpcError::usage(error, "give the server's URL, like http://127.0.0.1:8443")
         }
-        OpenError::State(_) => {
-            RpcError::failed(error, "keep a copy of the folder and restore a backup")
-        }
+        OpenError::State(_) => RpcError::failed(
+            error,
+            "look after the disk and keep the folder; `peer init --restore` in another one brings the identity back",
+        ),
     }
 }
 

@@ -24,9 +24,6 @@ pub(super) const PACKAGES_PER_HOUR: u32 = 400;
 /// deposited again.
 const FORGOT_PER_HOUR: u32 = 20;
 
-/// Said where we have ended a connection ourselves.
-pub(super) const RESTARTED: &str = "connection restarted";
-
 /// The way to a server. Dropped, it ends the connection.
 pub(super) struct Connection<C> {
     /// All that comes of it carries this.
@@ -99,7 +96,7 @@ impl Driver {
                 if let Lost::Special { ip, range, .. } = lost {
                     self.refuse_adds(server, ip, range);
                 }
-                self.relay_changed(server, Some(lost.to_string()))
+                self.relay_changed(server, false, Some(lost.to_string()))
             }
             // Only the relay where we have a mailbox speaks for it.
             RelayEvent::Subscribed(queue)
@@ -169,7 +166,7 @@ impl Driver {
                 tracing::warn!(%server, "the relay loses what it keeps again and again");
             }
         }
-        self.relay_changed(server, None)
+        self.relay_changed(server, true, None)
     }
 
     /// The relay towards a contact is up: the session knows first what it can no longer rely on.
@@ -216,12 +213,13 @@ impl Driver {
         Ok(before.is_some())
     }
 
+    /// `lost`: why it is down, unless we have ended the connection ourselves.
     fn relay_changed(
         &mut self,
         server: &ServerUrl,
+        up: bool,
         lost: Option<String>,
     ) -> Result<(), DriverError> {
-        let up = lost.is_none();
         let Some(state) = self.relays.get_mut(server) else {
             return Ok(());
         };
@@ -390,7 +388,7 @@ impl Driver {
             relay.connection = None;
         }
         self.turn.sync_servers();
-        self.relay_changed(server, Some(RESTARTED.to_owned()))
+        self.relay_changed(server, false, None)
     }
 
     /// Publishes what is missing. The packages' secrets are durable before the relay has them.
@@ -461,7 +459,7 @@ impl Driver {
                     (state.up, state.lost) = (true, None);
                 }
             }
-            SignalEvent::Down(lost) => self.signal_down(server, lost.to_string()),
+            SignalEvent::Down(lost) => self.signal_down(server, Some(lost.to_string())),
             SignalEvent::Turn(turn) => {
                 if let Some(state) = self.signals.get_mut(server) {
                     state.turn = turn;
@@ -476,11 +474,11 @@ impl Driver {
     }
 
     /// Whom we watched there is unknown now; open links stay.
-    pub(super) fn signal_down(&mut self, server: &ServerUrl, lost: String) {
+    pub(super) fn signal_down(&mut self, server: &ServerUrl, lost: Option<String>) {
         let Some(state) = self.signals.get_mut(server) else {
             return;
         };
-        (state.up, state.lost) = (false, Some(lost));
+        (state.up, state.lost) = (false, lost);
         let here = self.conversations.values_mut().filter(|conversation| {
             let reach = conversation.row.their_reach.as_ref();
             reach.is_some_and(|reach| reach.signal_servers.contains(server))

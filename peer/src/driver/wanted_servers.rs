@@ -8,7 +8,7 @@ use tincan_protocol::keys::AddressKey;
 use tincan_protocol::origin::ServerUrl;
 
 use super::Driver;
-use super::servers::{Connection, RESTARTED, SignalState};
+use super::servers::{Connection, SignalState};
 use super::surroundings::random;
 use crate::net::{Dial, OwnQueue, RelayCommand, SignalCommand};
 use crate::store::ContactState;
@@ -208,7 +208,7 @@ impl Driver {
             say(&connection);
             self.signals
                 .insert(server.clone(), SignalState::new(connection));
-            self.signal_down(server, RESTARTED.to_owned());
+            self.signal_down(server, None);
         }
     }
 

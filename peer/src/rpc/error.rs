@@ -218,7 +218,8 @@ impl From<StoreError> for RpcError {
         let help = match &error {
             StoreError::Locked => "stop the other process, or use its socket",
             StoreError::Damaged { .. } | StoreError::Row { .. } | StoreError::Sealed { .. } => {
-                "keep a copy of the folder; restore a backup, or `peer init --restore` elsewhere"
+                "look after the disk and keep the folder; `peer init --restore` in another one brings the identity back \
+                 from its 24 words. An older copy of this folder must not be used any more"
             }
             StoreError::Newer { .. } => {
                 "install the version of this program that wrote it, or a later one"

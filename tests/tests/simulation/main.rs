@@ -107,6 +107,17 @@ fn run(crypto: Crypto, seeds: u64, steps: u64) -> Tally {
     total
 }
 
+/// Buffers that nothing fills here: all are of one version, envelopes can be opened or have been, there is one
+/// signaling server, and what is to be sealed is sealed when a turn ends.
+const EMPTY_HERE: [&str; 6] = [
+    "bytes of these",
+    "contents of a later version",
+    "bytes to be sealed",
+    "envelopes to ask for",
+    "envelopes to seal again",
+    "signaling servers of others",
+];
+
 #[test]
 fn whatever_happens_the_invariants_hold() {
     let schedules = number("TINCAN_SCHEDULES", SCHEDULES);
@@ -140,6 +151,12 @@ fn whatever_happens_the_invariants_hold() {
             met.read,
         ];
         assert!(all.iter().all(|count| *count > 0), "never met: {met:#?}");
+        let empty = met.buffers.iter().filter(|(_, most)| **most == 0);
+        let empty: Vec<&str> = empty.map(|(what, _)| *what).collect();
+        assert!(
+            empty.iter().all(|what| EMPTY_HERE.contains(what)),
+            "never filled: {empty:?}"
+        );
     }
 }
 

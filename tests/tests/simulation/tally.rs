@@ -1,11 +1,12 @@
 //! What has happened in a schedule: a search that never meets something proves nothing about it.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use crate::links::Disturbance;
 
 /// Counts, over one schedule or many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Things that went on.
     pub(crate) transitions: u64,
@@ -38,6 +39,8 @@ pub(crate) struct Tally {
     pub(crate) broken_links: u64,
     /// Buffers that were full after a turn.
     pub(crate) full_buffers: u64,
+    /// The most that each held, as far as it was written down.
+    pub(crate) buffers: BTreeMap<&'static str, usize>,
     /// Gaps that somebody was shown.
     pub(crate) gaps: u64,
     /// Messages that came after their gap.
@@ -49,6 +52,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A buffer holds so much.
+    pub(crate) fn holds(&mut self, what: &'static str, filled: usize) {
+        let most = self.buffers.entry(what).or_default();
+        *most = filled.max(*most);
+    }
+
     /// Where such frames are counted.
     pub(crate) fn disturbed(&mut self, how: Disturbance) -> &mut u64 {
         match how {
@@ -82,6 +91,9 @@ impl AddAssign for Tally {
         self.full_disks += other.full_disks;
         self.broken_links += other.broken_links;
         self.full_buffers += other.full_buffers;
+        for (what, filled) in other.buffers {
+            self.holds(what, filled);
+        }
         self.gaps += other.gaps;
         self.late += other.late;
         self.failed += other.failed;

@@ -34,8 +34,12 @@ async fn ten_thousand_frames_each_way_arrive_in_order() {
     for sender in senders {
         sender.await.unwrap();
     }
+    let mut ends = Vec::new();
     for reader in readers {
-        let end = reader.await.unwrap();
+        ends.push(reader.await.unwrap());
+    }
+    // Only when both have read everything has everything been sent.
+    for end in ends {
         let stats = end.handle.stats();
         assert_eq!((stats.sent_frames, stats.received_frames), (FRAMES, FRAMES));
         assert_eq!(stats.relayed, Some(false));

@@ -293,7 +293,7 @@ fn a_database_that_is_garbage_or_cut_is_named_and_left_alone() -> Result<()> {
                 "{len} of {} bytes: {answer:?}",
                 good.len()
             );
-            is_refused(&answer, FAILED, &["damaged", "keep a copy"]);
+            is_refused(&answer, FAILED, &["damaged", "keep the folder", "24 words"]);
         }
         assert!(
             fs::read(&file)? == bytes,

@@ -92,6 +92,8 @@ pub(crate) struct World {
     cuts: BTreeMap<Cut, Duration>,
     /// Which envelope stands where in whose mailbox at which relay, as far as it was delivered to them.
     mailboxes: BTreeMap<(usize, Server, QueueId), BTreeMap<u64, EnvelopeId>>,
+    /// How often buffers were looked at.
+    looks: u64,
     rng: SmallRng,
     ready: Vec<Ready>,
     crypto: Crypto,
@@ -161,6 +163,7 @@ impl World {
             next_connection: 1,
             cuts: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            looks: 0,
             rng,
             ready: Vec::new(),
             crypto,

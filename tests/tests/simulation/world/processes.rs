@@ -9,6 +9,9 @@ use crate::leaving::Turn;
 use crate::machine::Server;
 use crate::model::CANARY;
 
+/// How full the buffers are is written down in one turn of so many: in each it would take longer than the turn.
+const NOTED_IN_ONE_OF: u64 = 64;
+
 /// A process may die or find its disk full, but what it finds on it makes sense: also a panic is called
 /// damage.
 fn check_is_no_damage(peer: usize, error: &str) {
@@ -189,10 +192,15 @@ impl World {
     /// Invariant 9, of what a peer keeps in memory: for each conversation, and beside them.
     fn check_buffers(&mut self, peer: usize) {
         let machine = &mut self.machines[peer];
+        self.looks = self.looks.wrapping_add(1);
+        let is_noted = self.looks.is_multiple_of(NOTED_IN_ONE_OF);
         let mut conversations = Vec::with_capacity(machine.conversations.len());
         for (no, buffer) in machine.node.iter().flat_map(Node::buffers) {
             let is_full = check_buffer(peer, no, buffer);
             self.tally.full_buffers += u64::from(is_full);
+            if is_noted {
+                self.tally.holds(buffer.what, buffer.filled);
+            }
             if no.is_some() && conversations.last() != no.as_ref() {
                 conversations.extend(no);
             }
