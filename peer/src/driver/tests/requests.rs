@@ -112,6 +112,26 @@ async fn regression_who_asks_again_is_accepted_by_an_invite_for_one_use() {
     }
 }
 
+/// What they had said stayed in the database for ever.
+#[tokio::test]
+async fn regression_nothing_is_left_of_whoever_was_rejected() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(2);
+    let request = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    let no = ann.no();
+    let kept = |ann: &mut Bench| {
+        let batch = ann.driver.turn.batch().unwrap();
+        let said = batch.received(no, u64::MAX).unwrap().len();
+        (said, batch.snapshot(no).unwrap().is_some())
+    };
+    assert_eq!(kept(&mut ann), (1, true));
+    let decided = ann.driver.decide(&bob.driver.identity, false);
+    decided.unwrap().unwrap();
+    ann.commit();
+    assert_eq!(kept(&mut ann), (0, false));
+}
+
 /// The first request had been given up, and with it what whoever is asked must hear first.
 #[tokio::test]
 async fn regression_who_asks_again_after_weeks_is_heard() {
