@@ -1,5 +1,7 @@
 //! What callers see of contacts and messages.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tincan_protocol::{ConversationId, IdentityId, MsgId};
 
 /// A message of either side.
@@ -31,7 +33,10 @@ pub struct Message {
 }
 
 /// How far a message has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MessageState {
     /// Durable here, on its way.

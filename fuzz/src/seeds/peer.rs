@@ -27,11 +27,11 @@ pub fn socket_command() -> Vec<Seed> {
     let mut seeds: Vec<Seed> = METHODS
         .iter()
         .enumerate()
-        .map(|(id, method)| seed(&method.replace('.', "-"), call(id, method)))
+        .map(|(id, method)| seed(&method.name().replace('.', "-"), call(id, method.name())))
         .collect();
     let all: Vec<String> = (0..)
         .zip(METHODS)
-        .map(|(id, method)| call(id, method))
+        .map(|(id, method)| call(id, method.name()))
         .collect();
     seeds.push(seed("all-at-once", all.join("\n")));
     seeds.push(seed("not-json", "{\"id\":1,\n\n[]"));

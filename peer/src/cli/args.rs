@@ -34,6 +34,11 @@ const SEND_HELP: &str = "\
 Without --wait it stays at most 5s, to see whether the message leaves; the exit code is 0 either way.
 A message that cannot leave is saved and goes out later.";
 
+const RPC_HELP: &str = "\
+One JSON object a line in both directions; answers come in any order. It ends with its stdin.
+The methods are the commands, with parameters by name: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"id\",\"params\":{}}
+News comes by `events.next`: call it again and again with the cursor that it answers.";
+
 const LONG_HELP: &str = "\
 TIME is a number with its unit, like 500ms, 30s, 5m, 12h or 7d, or several of them: 1h30m.
 
@@ -109,6 +114,9 @@ pub(super) enum Command {
     Listen(Listen),
     /// Run this profile without a face: it stays online, and other commands use it
     Daemon,
+    /// Answer JSON-RPC 2.0 on stdin and stdout, for programs
+    #[command(after_help = RPC_HELP)]
+    Rpc(Rpc),
     /// Print a conversation
     History(History),
     /// Show links, servers, and what waits for what
@@ -199,6 +207,13 @@ pub(super) struct Listen {
     /// End after this time, like 30s or 5m; exit code 3 if --count was not reached
     #[arg(long, value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rpc {
+    /// Print the methods as an OpenRPC document instead
+    #[arg(long)]
+    pub(super) schema: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -29,7 +29,11 @@ pub(super) async fn run(
         Command::History(args) => history(&mut session, args, output).await,
         Command::Status => status(&mut session, output).await,
         // Have their own modules.
-        Command::Init(_) | Command::Send(_) | Command::Listen(_) | Command::Daemon => Ok(()),
+        Command::Init(_)
+        | Command::Send(_)
+        | Command::Listen(_)
+        | Command::Rpc(_)
+        | Command::Daemon => Ok(()),
     };
     let closed = session.close().await;
     result?;

@@ -12,6 +12,7 @@ mod init;
 mod listen;
 mod output;
 mod qr;
+mod rpc;
 mod send;
 mod session;
 mod usage;
@@ -56,6 +57,7 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
     match command {
         Command::Init(init) => init::run(&global, init, output).await,
         Command::Daemon => daemon::run(&global, output).await,
+        Command::Rpc(rpc) => rpc::run(&global, &rpc, output).await,
         Command::Listen(listen) => listen::run(&global, listen, output).await,
         Command::Send(send) => send::run(&global, send, output).await,
         other => commands::run(&global, other, output).await,

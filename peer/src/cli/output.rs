@@ -59,6 +59,17 @@ impl Output {
         }
     }
 
+    /// A document for programs, which people read too.
+    pub(super) fn document(&self, document: &Value) {
+        let text = if self.json {
+            serde_json::to_string(document)
+        } else {
+            serde_json::to_string_pretty(document)
+        };
+        // A value of ours has nothing in it that is no JSON.
+        self.raw(&text.unwrap_or_default());
+    }
+
     /// A line for people only.
     pub(super) fn say(&self, line: &str) {
         if !self.json {

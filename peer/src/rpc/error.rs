@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError};
 use crate::store::StoreError;
 
 /// Why a command failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
     /// Stable, for programs: `failed`, `usage`, `timeout`, `not_found`, `refused`, `ended`, `disk_full`.

@@ -6,14 +6,20 @@
 
 mod client;
 mod error;
-mod json;
+mod lines;
+mod method;
 pub mod methods;
+pub mod objects;
+mod openrpc;
 mod server;
 mod socket;
 
 pub use client::{Client, ConnectError};
 pub(crate) use client::{LOOK_AGAIN, SERVING_SOON};
 pub use error::RpcError;
+pub(crate) use lines::{Answering, serve};
+pub use method::Entry;
+pub use openrpc::document;
 pub use server::{ServeError, Server};
 
 /// A line, bytes. Chosen: a batch of texts at the limit of one turn, in JSON's worst escaping, fits.

@@ -1,28 +1,23 @@
 //! The serving end of the socket.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::error::RpcError;
-use super::{LINE_MAX, methods, socket};
+use super::lines::{self, Answering};
+use super::method::Entry;
+use super::{methods, socket};
 use crate::peer::Peer;
-
-/// Calls of one connection that run at once; further lines are not read meanwhile.
-const CALLS_AT_ONCE: usize = 32;
 
 /// Calls of all connections, for counting them: no limit, beside the one of each connection.
 const CALLS: u32 = 1 << 20;
-
-/// JSON-RPC's code for an error of the application (JSON-RPC 2.0, 5.1: -32000 to -32099).
-const APPLICATION_ERROR: i64 = -32000;
 
 /// Why the socket cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -115,80 +110,16 @@ async fn accept(listener: UnixListener, serving: Serving) {
 }
 
 async fn serve(stream: UnixStream, serving: Serving) {
-    let (reader, mut writer) = stream.into_split();
-    let (answers, mut lines) = mpsc::channel::<Answer>(CALLS_AT_ONCE);
-    let writing = async move {
-        while let Some(answer) = lines.recv().await {
-            if writer.write_all(answer.line.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    };
-    let reading = async move {
-        let slots = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        let mut reader = BufReader::new(reader);
-        // A client that goes away takes its calls with it.
-        let mut calls = JoinSet::new();
-        loop {
-            let mut line = Vec::new();
-            let limit = LINE_MAX as u64 + 1;
-            match (&mut reader).take(limit).read_until(b'\n', &mut line).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-            if line.len() > LINE_MAX {
-                let error = RpcError::usage("the line is too long", "send less at once");
-                let line = response(Value::Null, Err(error));
-                let _ = answers.send(Answer { line, _call: None }).await;
-                break;
-            }
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                break;
-            };
-            while calls.try_join_next().is_some() {}
-            let (serving, answers) = (serving.clone(), answers.clone());
-            calls.spawn(async move {
-                let call = Arc::clone(&serving.calls).try_acquire_owned().ok();
-                let line = serving.answer(&line).await;
-                drop(slot);
-                let _ = answers.send(Answer { line, _call: call }).await;
-            });
-        }
-        while calls.join_next().await.is_some() {}
-    };
-    tokio::join!(reading, writing);
+    let (reader, writer) = stream.into_split();
+    lines::serve(reader, writer, serving, pending()).await;
 }
 
-/// A line for the caller. The call counts as one until it has been written.
-struct Answer {
-    line: String,
-    _call: Option<OwnedSemaphorePermit>,
-}
+impl Answering for Serving {
+    /// Counted, so that the end waits for it; not counted where there are too many.
+    type Call = Option<OwnedSemaphorePermit>;
 
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default)]
-    id: Value,
-    method: String,
-    #[serde(default)]
-    params: Value,
-}
-
-impl Serving {
-    async fn answer(&self, line: &[u8]) -> String {
-        match serde_json::from_slice::<Request>(line) {
-            Ok(request) => {
-                let result = self.call(&request.method, request.params).await;
-                response(request.id, result)
-            }
-            Err(error) => {
-                let error = RpcError::usage(
-                    format!("not a JSON-RPC request: {error}"),
-                    r#"one line each: {"jsonrpc":"2.0","id":1,"method":"id","params":{}}"#,
-                );
-                response(Value::Null, Err(error))
-            }
-        }
+    fn begin(&self) -> Self::Call {
+        Arc::clone(&self.calls).try_acquire_owned().ok()
     }
 
     async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
@@ -196,7 +127,7 @@ impl Serving {
         if *ending.borrow() {
             return Err(RpcError::ended());
         }
-        let only_waits = method == "events.next";
+        let only_waits = methods::find(method).is_some_and(Entry::waits);
         let result = tokio::select! {
             result = methods::call(&self.peer, method, params) => result,
             _ = ending.wait_for(|ending| *ending), if only_waits => Err(RpcError::ended()),
@@ -212,19 +143,10 @@ impl Serving {
     }
 }
 
-fn response(id: Value, result: Result<Value, RpcError>) -> String {
-    let value = match result {
-        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": {
-            "code": APPLICATION_ERROR, "message": error.message,
-            "data": {"code": error.code, "help": error.help},
-        }}),
-    };
-    format!("{value}\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::NewProfile;
     use crate::rpc::Client;
