@@ -35,6 +35,13 @@ pub const PAYLOAD_CONTENTS_MAX: usize = 256;
 /// A text message, bytes of UTF-8.
 pub const TEXT_MAX: usize = 16 * 1024;
 
+/// A reaction, bytes of UTF-8. The longest emoji sequence of Unicode 16 (a kiss between two people with skin
+/// tones) has 35.
+pub const REACTION_MAX: usize = 64;
+
+/// Longest time after which a message disappears, seconds: 365 days. Chosen: more is as good as staying.
+pub const EXPIRES_MAX_S: u32 = 365 * 24 * 3600;
+
 /// A contact request's text, bytes of UTF-8: strangers get little room.
 pub const REQUEST_TEXT_MAX: usize = 1024;
 

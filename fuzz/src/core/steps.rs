@@ -123,7 +123,7 @@ pub(crate) fn play(script: &mut Script<'_>, world: &mut World) {
             let text = script.text();
             let texts = (0..u64::from(count)).map(|at| {
                 let seq = first.wrapping_add(at.wrapping_mul(stride));
-                content(seq, hlc, Body::Text(text.clone()))
+                content(seq, hlc, Body::text(text.clone()))
             });
             let payload = encode_payload(texts.collect());
             world.receive(via, REMOTE, &payload);

@@ -88,7 +88,7 @@ impl World {
         self.sent += 1;
         let id = MsgId::from_u128(u128::from(self.sent));
         let next = self.session.next_seq();
-        let body = Body::Text(text.to_owned());
+        let body = Body::text(text.to_owned());
         match self.session.send(id, body, self.now) {
             Ok(seq) => assert_eq!((seq, self.session.next_seq()), (next, next + 1)),
             Err(SendError::TooLarge { .. } | SendError::Busy) => {

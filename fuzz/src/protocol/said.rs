@@ -5,8 +5,8 @@ use tincan_protocol::EnvelopeId;
 use tincan_protocol::content::{Body, Content, Reach};
 use tincan_protocol::envelope::{Envelope, decode_payload, encode_payload};
 use tincan_protocol::limits::{
-    ENVELOPE_MAX, HANDSHAKE_MAX, NAME_MAX, PAYLOAD_CONTENTS_MAX, RECEIPT_RANGES_MAX,
-    REQUEST_TEXT_MAX, RESEND_MAX, SIGNAL_SERVERS_MAX, TEXT_MAX,
+    ENVELOPE_MAX, EXPIRES_MAX_S, HANDSHAKE_MAX, NAME_MAX, PAYLOAD_CONTENTS_MAX, REACTION_MAX,
+    RECEIPT_RANGES_MAX, REQUEST_TEXT_MAX, RESEND_MAX, SIGNAL_SERVERS_MAX, TEXT_MAX,
 };
 
 use super::check_url;
@@ -30,7 +30,12 @@ pub fn content(data: &[u8]) {
 
 fn check_body(body: &Body) {
     match body {
-        Body::Text(text) => assert!(text.len() <= TEXT_MAX),
+        Body::Text(text) => {
+            assert!(text.text.len() <= TEXT_MAX && text.expires_s <= EXPIRES_MAX_S);
+        }
+        Body::Edit(edit) => assert!(edit.text.len() <= TEXT_MAX),
+        Body::Reaction(reaction) => assert!(reaction.emoji.len() <= REACTION_MAX),
+        Body::Timer(timer) => assert!(timer.expires_s <= EXPIRES_MAX_S),
         Body::Receipt(receipt) => {
             for ack in &receipt.acks {
                 assert!(ack.received.range_count() <= RECEIPT_RANGES_MAX);

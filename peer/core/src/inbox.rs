@@ -365,7 +365,7 @@ mod tests {
             msg_id: MsgId::from_u128(seq.into()),
             seq,
             hlc: Hlc::at_ms(1),
-            body: Body::Text("text".into()),
+            body: Body::text("text"),
         };
         let bytes = content.encode();
         let (config, mut out) = (Config::default(), VecDeque::new());

@@ -41,7 +41,7 @@
 //! let now = Now { instant: Instant::from_micros(0), unix_ms: 1_900_000_000_000 };
 //! let (local, remote) = (DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
 //! let mut session = Session::new(Config::default(), DeviceAt { local, remote }, 7, now);
-//! let seq = session.send(MsgId::from_u128(1), Body::Text("hello".into()), now)?;
+//! let seq = session.send(MsgId::from_u128(1), Body::text("hello"), now)?;
 //! session.flush(vault, now)?;
 //! while let Some(output) = session.poll_output() {
 //!     match output {

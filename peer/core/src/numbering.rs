@@ -106,7 +106,7 @@ mod tests {
             msg_id: MsgId::from_u128(1),
             seq: 1,
             hlc: Hlc::at_ms(1),
-            body: Body::Text("t".repeat(len)),
+            body: Body::text("t".repeat(len)),
         };
         let len = (0..bytes)
             .rev()
@@ -148,7 +148,7 @@ mod tests {
             waiting += len;
         }
         assert_eq!(numbering.bytes(), UNSEALED_BYTES);
-        let more = assign(&mut numbering, Body::Text("".into()));
+        let more = assign(&mut numbering, Body::text(""));
         assert_eq!(more, Err(SendError::Busy));
     }
 

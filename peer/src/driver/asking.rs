@@ -319,7 +319,7 @@ impl Driver {
         self.put_row(row)?;
         self.with_session(no, None, tincan_core::Session::begin_anew)?;
         if !request.text.is_empty() {
-            self.send_body(no, Body::Text(request.text))?;
+            self.send_body(no, Body::text(request.text))?;
         }
         Ok(no)
     }

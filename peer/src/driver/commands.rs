@@ -197,7 +197,7 @@ impl Driver {
         }
         let mut ids = Vec::with_capacity(messages.len());
         for (id, text) in messages {
-            self.number(to, id, Body::Text(text))?;
+            self.number(to, id, Body::text(text))?;
             ids.push(id);
         }
         Ok(Ok(ids))

@@ -142,7 +142,7 @@ pub(super) fn is_message(row: &TimelineRow) -> bool {
 /// The text that a content shows; `None` for what is not shown.
 fn text(row: &TimelineRow) -> Option<&str> {
     match &row.content.body {
-        Body::Text(text) => Some(text),
+        Body::Text(text) => Some(&text.text),
         Body::ContactRequest(request) if !request.text.is_empty() => Some(&request.text),
         _ => None,
     }

@@ -138,7 +138,7 @@ fn frames() -> Vec<(&'static str, String)> {
         msg_id: MsgId::from_u128(1),
         seq: 3,
         hlc: Hlc::from_u64(2),
-        body: Body::Text("hi".to_owned()),
+        body: Body::text("hi"),
     };
     let put = PeerFrame::from(peer_frame::Kind::Put(Put {
         envelope: vec![7].into(),

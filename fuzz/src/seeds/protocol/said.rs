@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{
-    Body, ContactAccept, ContactRequest, Content, DeviceAck, Reach, Receipt, Resend,
+    Body, ContactAccept, ContactRequest, Content, Deletion, DeviceAck, Edit, MessageRef, Reach,
+    Reaction, Receipt, Resend, Text, Timer,
 };
 use tincan_protocol::envelope::{Envelope, Request, encode_payload};
 use tincan_protocol::hlc::Hlc;
@@ -63,13 +64,42 @@ pub fn content() -> Vec<Seed> {
         name: "Bob".into(),
         reach: reach(),
     };
+    let of = MessageRef {
+        author: DeviceId::from_bytes([4; 32]),
+        msg_id: MsgId::from_u128(9),
+    };
+    let reply = Text {
+        text: "and you?".into(),
+        reply_to: Some(of),
+        forwarded: true,
+        expires_s: 60,
+    };
     let contents = [
-        ("text", 1, Body::Text("hello".into())),
+        ("text", 1, Body::text("hello")),
         ("receipt", 0, Body::Receipt(receipt)),
         ("resend", 0, Body::Resend(resend)),
         ("reach", 2, Body::Reach(reach())),
         ("request", 1, Body::ContactRequest(request)),
         ("accept", 1, Body::ContactAccept(accept)),
+        ("reply", 2, Body::Text(reply)),
+        (
+            "edit",
+            3,
+            Body::Edit(Edit {
+                of,
+                text: "hallo".into(),
+            }),
+        ),
+        ("deletion", 4, Body::Deletion(Deletion { of })),
+        (
+            "reaction",
+            5,
+            Body::Reaction(Reaction {
+                to: of,
+                emoji: "\u{1f44d}".into(),
+            }),
+        ),
+        ("timer", 6, Body::Timer(Timer { expires_s: 3600 })),
         ("of-the-future", 8, Body::Unknown),
     ];
     contents
@@ -79,7 +109,7 @@ pub fn content() -> Vec<Seed> {
 
 /// Payloads of one, several and no contents.
 pub fn payload() -> Vec<Seed> {
-    let text = |seq| content_of(seq, Body::Text(format!("text {seq}"))).encode();
+    let text = |seq| content_of(seq, Body::text(format!("text {seq}"))).encode();
     vec![
         seed("one", encode_payload(vec![text(1)])),
         seed("three", encode_payload((1..=3).map(text).collect())),

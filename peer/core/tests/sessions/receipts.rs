@@ -281,7 +281,7 @@ fn what_somebody_else_has_sealed_is_not_shown_and_told() {
         msg_id: MsgId::nil(),
         seq: 1,
         hlc: Hlc::default(),
-        body: Body::Text("it is me".into()),
+        body: Body::text("it is me"),
     };
     let payload = encode_payload(vec![content.encode()]);
     let stranger = DeviceId::from_bytes([3; 32]);

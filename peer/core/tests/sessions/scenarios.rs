@@ -377,7 +377,7 @@ fn regression_a_receipt_for_a_message_that_is_not_sealed_yet_is_ignored() {
     let mut pair = Pair::new();
     pair.link_up();
     let (now, side) = (pair.now, &mut pair.sides[0]);
-    let (id, body) = (MsgId::from_u128(1), Body::Text("text 0".to_owned()));
+    let (id, body) = (MsgId::from_u128(1), Body::text("text 0"));
     side.session.send(id, body, now).unwrap();
     let forged = pair.sides[1].forged_receipt(pair.sides[0].device(), 1);
     pair.tolerate_misbehaviour(0);
@@ -428,7 +428,7 @@ fn too_much_at_once_is_an_error_that_uses_nothing_up() {
     let mut pair = Pair::new();
     let now = pair.now;
     let session = &mut pair.sides[0].session;
-    let huge = Body::Text("x".repeat(60_000));
+    let huge = Body::text("x".repeat(60_000));
     assert!(matches!(
         session.send(MsgId::nil(), huge, now),
         Err(SendError::TooLarge { .. })
@@ -438,7 +438,7 @@ fn too_much_at_once_is_an_error_that_uses_nothing_up() {
         session.send(MsgId::nil(), receipt, now),
         Err(SendError::NotSequenced)
     );
-    let text = || Body::Text("x".repeat(16_000));
+    let text = || Body::text("x".repeat(16_000));
     let sent = (0..1_000)
         .take_while(|_| session.send(MsgId::nil(), text(), now).is_ok())
         .count();

@@ -19,9 +19,7 @@ fn elsewhere() -> ServerUrl {
 async fn regression_a_relay_speaks_only_for_the_mailboxes_that_are_there() {
     let (mut ann, mut bob) = ann_and_bob();
     let no = bob.no();
-    bob.driver
-        .send_body(no, Body::Text("hello".to_owned()))
-        .unwrap();
+    bob.driver.send_body(no, Body::text("hello")).unwrap();
     bob.commit();
     let envelope = bob.outbox().pop().unwrap();
     let id = EnvelopeId::of(&envelope);
@@ -163,7 +161,7 @@ async fn regression_who_finds_another_store_at_the_own_relay_tells_contacts_what
     let (no, server) = (ann.no(), ann.server());
     ann.want_relay(&server);
     relay_is_there(&mut ann, 1);
-    let hello = Body::Text("hello".to_owned());
+    let hello = Body::text("hello");
     ann.driver.send_body(no, hello).unwrap();
     let last = ann.contact().session.next_seq() - 1;
     let to_announce = |ann: &mut Bench| {

@@ -101,7 +101,7 @@ impl Model {
                 "read by somebody else: {peer} has {text:?} as {from} to {to}"
             );
             assert_eq!(
-                &known.text, text,
+                known.text, text.text,
                 "another text: {peer} has it as {from} to {to}"
             );
         }
@@ -168,7 +168,7 @@ fn is_request(entry: &HistoryEntry) -> bool {
 
 fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {
     let text = match &entry.content.body {
-        Body::Text(text) => Some(text.clone()),
+        Body::Text(text) => Some(text.text.clone()),
         _ => None,
     };
     (entry.content.seq, entry.content.msg_id, text)

@@ -80,7 +80,7 @@ fn history(is_ours: bool, messages: &[(u64, u128)]) -> Conversation {
             msg_id: MsgId::from_u128(id),
             seq,
             hlc: Hlc::default(),
-            body: Body::Text(format!("{id}")),
+            body: Body::text(format!("{id}")),
         },
     });
     Conversation {

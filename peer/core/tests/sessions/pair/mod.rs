@@ -59,7 +59,7 @@ impl Pair {
 
     /// Sends a text and seals it with whatever else was sent in this step.
     pub(crate) fn send(&mut self, at: usize, texts: &[String]) {
-        self.send_bodies(at, texts.iter().cloned().map(Body::Text).collect());
+        self.send_bodies(at, texts.iter().cloned().map(Body::text).collect());
     }
 
     pub(crate) fn send_bodies(&mut self, at: usize, bodies: Vec<Body>) {

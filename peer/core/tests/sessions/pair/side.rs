@@ -165,7 +165,7 @@ impl Side {
             "timeline against seq"
         );
         let texts = contents.into_iter().map(|content| match content.body {
-            Body::Text(text) => text,
+            Body::Text(text) => text.text,
             other => panic!("{other:?}"),
         });
         texts.collect()

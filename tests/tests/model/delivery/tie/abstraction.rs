@@ -332,7 +332,7 @@ fn message(content: &Content) -> Message {
     };
     Message {
         seq: content.seq as u8,
-        text: text.parse().unwrap(),
+        text: text.text.parse().unwrap(),
     }
 }
 

@@ -202,7 +202,7 @@ impl Real {
         let text = self.messages[at].to_string();
         let side = &mut self.sides[at];
         let id = MsgId::from_u128(u128::from(self.messages[at]) + 1);
-        let sent = side.session.send(id, Body::Text(text), side.now);
+        let sent = side.session.send(id, Body::text(text), side.now);
         sent.unwrap();
         side.session.flush(&mut side.working, side.now).unwrap();
         side.collect();
