@@ -1,7 +1,7 @@
 //! One error per operation.
 
 use tincan_protocol::invite;
-use tincan_protocol::limits::{NAME_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
+use tincan_protocol::limits::{NAME_MAX, REACTION_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
 use tincan_protocol::origin::ServerUrl;
 
 use crate::store::StoreError;
@@ -19,6 +19,12 @@ pub enum SendError {
     /// They are blocked.
     #[error("this contact is blocked")]
     Blocked,
+    /// They were verified, and are another device since.
+    #[error("this contact uses another device than the one that was verified")]
+    Changed,
+    /// There is no message that could be answered.
+    #[error("the message to be answered is not in this conversation")]
+    UnknownMessage,
     /// Nothing to send.
     #[error("the message is empty")]
     Empty,
@@ -33,6 +39,51 @@ pub enum SendError {
     Session(#[from] tincan_core::SendError),
     /// The store failed; the message was not saved.
     #[error("the message could not be saved")]
+    NotSaved,
+}
+
+/// Why nothing was done with a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// There is none with this id.
+    #[error("there is no such message in this conversation")]
+    UnknownMessage,
+    /// Somebody else has written it.
+    #[error("only its author can do that with a message")]
+    NotYours,
+    /// It was taken back.
+    #[error("the message was deleted")]
+    Deleted,
+    /// Not a sign, or one that is too long.
+    #[error("a reaction has at most {REACTION_MAX} bytes")]
+    Reaction,
+    /// It would have to be told to the other side, and cannot be.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// Why nothing was done about a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContactError {
+    /// Nobody of that name or address.
+    #[error("no such contact")]
+    UnknownContact,
+    /// They have asked and were not answered yet.
+    #[error("they have only asked to be a contact")]
+    OnlyAsks,
+    /// They were asked and have not answered yet, or are blocked.
+    #[error("this needs a contact who has accepted")]
+    NotAnswered,
+    /// Another contact is called that.
+    #[error("another contact has this name")]
+    NameTaken,
+    /// Not fit to be shown and typed.
+    #[error("a name has 1 to {NAME_MAX} bytes of visible text, and does not begin like an address")]
+    Name,
+    /// The store failed; nothing has changed.
+    #[error("the change could not be saved")]
     NotSaved,
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 
 use crate::error::ReadError;
-use crate::message::{Message, MessageState};
+use crate::message::{Contact, Message, MessageState, TimerChange};
+use crate::store::ChangeName;
 
 /// Something that happened. Everything in an event is durable.
 #[derive(Clone, Debug)]
@@ -71,6 +72,41 @@ pub enum Event {
         relayed: bool,
         /// Why it closed.
         reason: Option<String>,
+    },
+    /// Something was done with a message: it is as it is now.
+    Changed {
+        /// The conversation.
+        conversation: ConversationId,
+        /// With whom.
+        identity: IdentityId,
+        /// What we call them.
+        name: String,
+        /// The message.
+        id: MsgId,
+        /// What was done.
+        change: ChangeName,
+        /// The message; `None` if it is not here any more.
+        message: Option<Box<Message>>,
+    },
+    /// Somebody has said how long messages stay.
+    Timer(TimerChange),
+    /// Messages of a contact were shown here.
+    Read {
+        /// The contact.
+        identity: IdentityId,
+        /// What we call them.
+        name: String,
+        /// How many were not shown yet when this was read.
+        unread: u64,
+    },
+    /// What is kept of a contact has changed: it is as it is now.
+    Contact(Contact),
+    /// Somebody is no contact any more.
+    Removed {
+        /// Who.
+        identity: IdentityId,
+        /// What we called them.
+        name: String,
     },
     /// So many events are gone, because nobody has read them for too long: only the newest 500,000 are kept. The
     /// messages among them are in the history.

@@ -48,16 +48,23 @@ mod status;
 mod store;
 
 pub use builder::{Builder, InitError, NewProfile, OpenError};
-pub use error::{AcceptError, AddError, InviteError, ReadError, SendError, ShutdownError};
+pub use error::{
+    AcceptError, AddError, ChangeError, ContactError, InviteError, ReadError, SendError,
+    ShutdownError,
+};
 pub use event::{Event, Events, LoggedEvent};
 pub use home::{Home, HomeError};
-pub use message::{Contact, ContactStanding, Message, MessageState, RequestFrom};
+pub use message::{
+    Change, Contact, ContactChange, ContactStanding, Draft, HistoryItem, Message, MessageState,
+    Quote, RequestFrom, SignFrom, TimerChange, Verification,
+};
 pub use peer::{Identity, Peer};
 pub use status::{ContactStatus, LinkStatus, OutboxStatus, ServerStatus, StatusReport};
-pub use store::{DataKeyError, KeySource, KeyringError, StoreError};
+pub use store::{ChangeName, DataKeyError, KeySource, KeyringError, StoreError};
 pub use tincan_link::IcePolicy;
 pub use tincan_protocol::IdentityId;
 pub use tincan_protocol::MsgId;
 pub use tincan_protocol::invite::{Invite, InviteError as InviteLinkError};
 pub use tincan_protocol::origin::{ServerUrl, ServerUrlError};
 pub use tincan_protocol::phrase::{Phrase, PhraseError};
+pub use tincan_protocol::safety_number::{SafetyNumber, SafetyNumberError};

@@ -22,14 +22,148 @@ pub struct Message {
     pub outgoing: bool,
     /// Place in its sender's sequence, from 1.
     pub seq: u64,
-    /// What it says.
+    /// What it says, as it was edited last; empty if it was deleted.
     pub text: String,
+    /// Whether it said something else before.
+    pub edited: bool,
+    /// Whether its author has taken it back.
+    pub deleted: bool,
+    /// Whether it was written elsewhere and passed on.
+    pub forwarded: bool,
+    /// The message that it answers.
+    pub reply_to: Option<Quote>,
+    /// What both sides have to say of it in one sign.
+    pub reactions: Vec<SignFrom>,
+    /// It goes so many seconds after it was shown; 0: it stays.
+    pub expires_s: u32,
     /// When its sender made it, by the sender's clock, Unix milliseconds.
     pub sent_at_ms: u64,
     /// When it was stored here, Unix milliseconds.
     pub received_at_ms: u64,
     /// How far it has come.
     pub state: MessageState,
+}
+
+/// What an answer shows of the message that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quote {
+    /// The message.
+    pub id: MsgId,
+    /// Who has written it; `None` if it is not here.
+    pub from: Option<String>,
+    /// Whether it is ours.
+    pub outgoing: bool,
+    /// Its beginning; `None` if it is not here, or was deleted.
+    pub text: Option<String>,
+}
+
+/// A reaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignFrom {
+    /// The contact's name, or the own one.
+    pub from: String,
+    /// Whether it is ours.
+    pub outgoing: bool,
+    /// The sign.
+    pub emoji: String,
+}
+
+/// Something that has a place in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryItem {
+    /// A message.
+    Message(Message),
+    /// From here on messages disappear, or stay.
+    Timer(TimerChange),
+}
+
+/// Somebody has said how long messages stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimerChange {
+    /// Its id.
+    pub id: MsgId,
+    /// The contact whose conversation that is.
+    pub identity: IdentityId,
+    /// What we call them.
+    pub contact: String,
+    /// The contact's name, or the own one.
+    pub from: String,
+    /// Whether it was us.
+    pub outgoing: bool,
+    /// How many seconds after they were shown; 0: they stay.
+    pub expires_s: u32,
+    /// When it was said, Unix milliseconds.
+    pub sent_at_ms: u64,
+}
+
+/// A message that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Of the caller's making, a UUIDv7: what has it already is not sent again.
+    pub id: MsgId,
+    /// What it says.
+    pub text: String,
+    /// The message of the same conversation that it answers.
+    pub reply_to: Option<MsgId>,
+    /// It was written elsewhere, and is passed on.
+    pub forwarded: bool,
+}
+
+impl Draft {
+    /// A text and nothing else, with an id of its own.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            id: MsgId::now_v7(),
+            text: text.into(),
+            reply_to: None,
+            forwarded: false,
+        }
+    }
+}
+
+/// What is done with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It says something else; own ones only.
+    Edit(String),
+    /// It is taken back, on both sides; own ones only.
+    Delete,
+    /// It goes here, and stays on the other side.
+    Forget,
+    /// A sign for it, which replaces an earlier one; empty takes that back.
+    React(String),
+}
+
+/// What is decided about a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactChange {
+    /// They are called this from now on.
+    Rename(String),
+    /// Nothing of theirs arrives any more, and nothing goes out to them.
+    Block,
+    /// They are a contact again.
+    Unblock,
+    /// They are no contact any more, and everything that was said is gone here.
+    Remove,
+    /// Whether the safety number was compared with them.
+    Verify(bool),
+    /// Nothing calls attention to their messages until then.
+    Mute {
+        /// Unix milliseconds; `u64::MAX` for ever, `None` for an end of it.
+        until_ms: Option<u64>,
+    },
+    /// Messages of this conversation go on both sides after they were shown.
+    Timer {
+        /// After so many seconds; 0: they stay.
+        expires_s: u32,
+    },
 }
 
 /// How far a message has come.
@@ -80,6 +214,29 @@ pub struct Contact {
     pub standing: ContactStanding,
     /// The conversation with them.
     pub conversation: ConversationId,
+    /// Whether they are who they say.
+    pub verification: Verification,
+    /// Messages of theirs that were not shown yet.
+    pub unread: u64,
+    /// The first of them, by its place in their sequence.
+    pub first_unread: Option<u64>,
+    /// Nothing calls attention to their messages until then, Unix milliseconds; `u64::MAX`: for ever.
+    pub muted_until_ms: Option<u64>,
+    /// Messages of this conversation go so many seconds after they were shown; 0: they stay.
+    pub expires_s: u32,
+}
+
+/// Whether a contact is who they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verification {
+    /// Nobody has compared the safety number.
+    Unverified,
+    /// Somebody has.
+    Verified,
+    /// Somebody has, and the contact uses another device since: nothing is sent until it is confirmed.
+    Changed,
 }
 
 /// How far an acquaintance has come.

@@ -3,23 +3,31 @@
 mod history;
 mod outbox;
 pub(crate) mod reader;
+mod view;
+
+#[cfg(test)]
+pub(crate) use view::{View, is_shown};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tincan_protocol::invite::Invite;
-use tincan_protocol::limits::{NAME_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
+use tincan_protocol::limits::{NAME_MAX, REACTION_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::phrase::Phrase;
+use tincan_protocol::safety_number::SafetyNumber;
 use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::builder::Builder;
 use crate::driver::{AddRequest, Command, DriverHandle, Input, Reply};
-use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError, ShutdownError};
+use crate::error::{
+    AcceptError, AddError, ChangeError, ContactError, InviteError, ReadError, SendError,
+    ShutdownError,
+};
 use crate::event::Events;
 use crate::home::Home;
-use crate::message::{Contact, RequestFrom};
+use crate::message::{Change, Contact, ContactChange, Draft, RequestFrom, Verification};
 use crate::status::StatusReport;
 use crate::store::{ContactRow, ContactState, ProfileRow, Store, StoreError};
 
@@ -186,7 +194,10 @@ impl Peer {
     /// [`ReadError`].
     pub fn contacts(&self) -> Result<Vec<Contact>, ReadError> {
         let rows = self.inner.store.read_contacts()?;
-        Ok(rows.iter().filter_map(contact).collect())
+        let contacts = rows.iter().map(|row| contact(&self.inner.store, row));
+        Ok(contacts
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?)
     }
 
     /// Everybody who asks to become a contact.
@@ -245,27 +256,23 @@ impl Peer {
         to: &IdentityId,
         texts: Vec<String>,
     ) -> Result<Vec<MsgId>, SendError> {
-        let messages = texts.into_iter().map(|text| (MsgId::now_v7(), text));
-        self.send_with_ids(to, messages.collect()).await
+        self.send_drafts(to, texts.into_iter().map(Draft::new).collect())
+            .await
     }
 
-    /// Like [`Peer::send_all`], with ids of the caller's choice: whoever does not hear of the result
-    /// can ask with them whether the messages were sent ([`Peer::state`]).
+    /// Like [`Peer::send_all`], for messages that answer others, or with ids of the caller's choice: whoever
+    /// does not hear of the result sends them again, and those that were sent stay as they are.
     ///
     /// # Errors
     /// [`SendError`]; nothing was stored.
-    pub async fn send_with_ids(
+    pub async fn send_drafts(
         &self,
         to: &IdentityId,
-        messages: Vec<(MsgId, String)>,
+        messages: Vec<Draft>,
     ) -> Result<Vec<MsgId>, SendError> {
-        for (_, text) in &messages {
-            match text.len() {
-                0 => return Err(SendError::Empty),
-                len if len > TEXT_MAX => return Err(SendError::TooLong { len }),
-                _ => {}
-            }
-        }
+        messages
+            .iter()
+            .try_for_each(|draft| check_text(&draft.text))?;
         let row = self.row(to).map_err(|_| SendError::UnknownContact)?;
         self.ask(|reply| Command::Send {
             to: row.no,
@@ -274,6 +281,96 @@ impl Peer {
         })
         .await
         .unwrap_or(Err(SendError::NotSaved))
+    }
+
+    /// Passes a message of one conversation on to another contact.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing was stored.
+    pub async fn forward(
+        &self,
+        from: &IdentityId,
+        id: MsgId,
+        to: &IdentityId,
+    ) -> Result<MsgId, ChangeError> {
+        let row = self.row(from).map_err(|_| SendError::UnknownContact)?;
+        let peer = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let found = peer.inner.store.message_named(row.no, id)?;
+            found.map_or(Ok(None), |(name, _)| peer.view(&row).one(name))
+        });
+        let message = match read.await {
+            Ok(Ok(message)) => message.ok_or(ChangeError::UnknownMessage)?,
+            _ => return Err(SendError::NotSaved.into()),
+        };
+        if message.deleted {
+            return Err(ChangeError::Deleted);
+        }
+        let draft = Draft {
+            forwarded: true,
+            ..Draft::new(message.text)
+        };
+        let id = draft.id;
+        self.send_drafts(to, vec![draft]).await?;
+        Ok(id)
+    }
+
+    /// Does something with a message of a conversation. Returns when it is durable here.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing has changed.
+    pub async fn change(
+        &self,
+        contact: &IdentityId,
+        id: MsgId,
+        change: Change,
+    ) -> Result<(), ChangeError> {
+        match &change {
+            Change::Edit(text) => check_text(text)?,
+            Change::React(sign) if sign.len() > REACTION_MAX || sign.contains(char::is_control) => {
+                return Err(ChangeError::Reaction);
+            }
+            _ => {}
+        }
+        let row = self.row(contact).map_err(|_| SendError::UnknownContact)?;
+        let no = row.no;
+        self.ask(|reply| Command::Change {
+            no,
+            id,
+            change,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(SendError::NotSaved.into()))
+    }
+
+    /// Does something about a contact. Returns when it is durable here.
+    ///
+    /// # Errors
+    /// [`ContactError`]; nothing has changed.
+    pub async fn change_contact(
+        &self,
+        contact: &IdentityId,
+        change: ContactChange,
+    ) -> Result<(), ContactError> {
+        if let ContactChange::Rename(name) = &change
+            && crate::names::clean(name) != *name
+        {
+            return Err(ContactError::Name);
+        }
+        let row = self
+            .row(contact)
+            .map_err(|_| ContactError::UnknownContact)?;
+        let no = row.no;
+        self.ask(|reply| Command::ChangeContact { no, change, reply })
+            .await
+            .unwrap_or(Err(ContactError::NotSaved))
+    }
+
+    /// The number that both of us compare, to be sure of each other.
+    #[must_use]
+    pub fn safety_number(&self, contact: &IdentityId) -> SafetyNumber {
+        SafetyNumber::of(&self.inner.identity.address, contact)
     }
 
     /// Notes that a contact's messages up to this one have been shown to the person; the contact
@@ -468,11 +565,33 @@ impl Identity {
     }
 }
 
-fn contact(row: &ContactRow) -> Option<Contact> {
-    Some(Contact {
+/// As callers see it; nothing of those who only ask.
+pub(crate) fn contact(store: &Store, row: &ContactRow) -> Result<Option<Contact>, StoreError> {
+    let Some(standing) = row.state.standing() else {
+        return Ok(None);
+    };
+    let unread = store.unread(row.no)?;
+    Ok(Some(Contact {
         identity: row.identity,
         name: row.name.clone(),
-        standing: row.state.standing()?,
+        standing,
         conversation: row.conversation,
-    })
+        verification: match &row.verified {
+            None => Verification::Unverified,
+            Some(_) if row.has_changed() => Verification::Changed,
+            Some(_) => Verification::Verified,
+        },
+        unread: unread.count,
+        first_unread: unread.first.map(|first| first.seq),
+        muted_until_ms: row.settings.muted_until_ms,
+        expires_s: row.settings.expires_s,
+    }))
+}
+
+fn check_text(text: &str) -> Result<(), SendError> {
+    match text.len() {
+        0 => Err(SendError::Empty),
+        len if len > TEXT_MAX => Err(SendError::TooLong { len }),
+        _ => Ok(()),
+    }
 }

@@ -20,7 +20,7 @@ pub use crate::net::{
     RETRY_FIRST, RETRY_LONGEST, RelayClient, RelayCommand, RelayEvent, STABLE, SignalClient,
     SignalCommand, SignalEvent,
 };
-pub use crate::store::{ConversationNo, JournalEvent};
+pub use crate::store::{ConversationNo, JournalEvent, MessageName};
 pub use redb::StorageBackend;
 pub use tincan_core::Buffer;
 

@@ -38,6 +38,8 @@ pub enum Label {
     Envelope,
     /// Id of a conversation between two identities.
     DirectConversation,
+    /// Safety number of two identities.
+    SafetyNumber,
 }
 
 impl Label {
@@ -59,6 +61,7 @@ impl Label {
             Self::Link => "tincan/1 link",
             Self::Envelope => "tincan/1 envelope",
             Self::DirectConversation => "tincan/1 direct-conversation",
+            Self::SafetyNumber => "tincan/1 safety-number",
         }
     }
 

@@ -25,6 +25,7 @@ pub mod link;
 pub mod origin;
 pub mod phrase;
 pub mod relay_auth;
+pub mod safety_number;
 pub mod sealed_box;
 pub mod signal;
 pub mod special_range;

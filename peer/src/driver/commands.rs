@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use super::turn::After;
 use super::{Driver, DriverError};
-use crate::error::{AcceptError, AddError, InviteError, SendError};
+use crate::error::{AcceptError, AddError, ChangeError, ContactError, InviteError, SendError};
+use crate::message::{Change, ContactChange, Draft};
 use crate::status::StatusReport;
-use crate::store::{ContactState, ConversationNo};
+use crate::store::{ConversationNo, MessagePlace};
 
 /// The way an answer takes.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ pub enum Command {
     Send {
         /// The conversation.
         to: ConversationNo,
-        /// Ids of the caller's making, and texts.
-        messages: Vec<(MsgId, String)>,
+        /// What they are to say.
+        messages: Vec<Draft>,
         /// The ids, when all are durable.
         reply: Reply<Result<Vec<MsgId>, SendError>>,
     },
@@ -89,6 +90,26 @@ pub enum Command {
         who: IdentityId,
         /// When it is durable.
         reply: Reply<Result<(), AcceptError>>,
+    },
+    /// Something is to be done with a message.
+    Change {
+        /// The conversation.
+        no: ConversationNo,
+        /// The message.
+        id: MsgId,
+        /// What.
+        change: Change,
+        /// When it is durable.
+        reply: Reply<Result<(), ChangeError>>,
+    },
+    /// Something is to be done about a contact.
+    ChangeContact {
+        /// The conversation with them.
+        no: ConversationNo,
+        /// What.
+        change: ContactChange,
+        /// When it is durable.
+        reply: Reply<Result<(), ContactError>>,
     },
     /// Messages up to this seq have been shown.
     Read {
@@ -155,9 +176,22 @@ impl Driver {
                 self.answer(reply, result);
                 Ok(())
             }
-            Command::Read { no, up_to } => {
-                self.session_input(no, tincan_core::Input::Read { up_to })
+            Command::Change {
+                no,
+                id,
+                change,
+                reply,
+            } => {
+                let result = self.change(no, id, change)?;
+                self.answer(reply, result);
+                Ok(())
             }
+            Command::ChangeContact { no, change, reply } => {
+                let result = self.change_contact(no, change)?;
+                self.answer(reply, result);
+                Ok(())
+            }
+            Command::Read { no, up_to } => self.read(no, up_to),
             Command::SetCursor {
                 name,
                 cursor,
@@ -178,46 +212,26 @@ impl Driver {
         }
     }
 
-    /// Numbers the texts; they are sealed together at the end of the turn, and the caller learns
-    /// their ids when they are durable.
-    fn send(
-        &mut self,
-        to: ConversationNo,
-        messages: Vec<(MsgId, String)>,
-    ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
-        let state = self
-            .conversations
-            .get(&to)
-            .map(|conversation| &conversation.row.state);
-        match state {
-            Some(ContactState::Accepted | ContactState::Requesting(_)) => {}
-            Some(ContactState::Asked { .. }) => return Ok(Err(SendError::NotAccepted)),
-            Some(ContactState::Blocked) => return Ok(Err(SendError::Blocked)),
-            None => return Ok(Err(SendError::UnknownContact)),
-        }
-        let mut ids = Vec::with_capacity(messages.len());
-        for (id, text) in messages {
-            self.number(to, id, Body::text(text))?;
-            ids.push(id);
-        }
-        Ok(Ok(ids))
-    }
-
-    /// Gives a content its number, and seals what waits where there is no more room for it.
+    /// Gives a content its number and its place, and seals what waits where there is no more room for it.
     pub(super) fn number(
         &mut self,
         no: ConversationNo,
         id: MsgId,
         body: Body,
-    ) -> Result<(), DriverError> {
+    ) -> Result<Option<MessagePlace>, DriverError> {
         let now = self.around.now();
         for attempt in 0..2 {
             let Some(conversation) = self.conversations.get_mut(&no) else {
-                return Ok(());
+                return Ok(None);
             };
             conversation.unsealed = true;
             match conversation.session.send(id, body.clone(), now) {
-                Ok(_) => return Ok(()),
+                Ok(seq) => {
+                    let place = conversation.session.last_stamp();
+                    let at = MessagePlace { place, seq };
+                    self.note_own(no, id, &body, at)?;
+                    return Ok(Some(at));
+                }
                 Err(tincan_core::SendError::Busy) if attempt == 0 => {
                     self.with_session(no, None, tincan_core::Session::flush)?;
                 }
@@ -226,7 +240,7 @@ impl Driver {
                 Err(error) => return Err(DriverError::Mls(format!("content not sent: {error}"))),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Answers after the commit.

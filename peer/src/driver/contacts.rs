@@ -18,7 +18,7 @@ use super::surroundings::random;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::net::RelayCommand;
-use crate::store::{ContactRow, ContactState, ConversationNo, UnknownKept};
+use crate::store::{ContactRow, ContactState, ConversationNo, Settings, UnknownKept};
 
 impl Driver {
     pub(super) fn new_contact(
@@ -48,6 +48,8 @@ impl Driver {
             mailbox_store: None,
             next_reach: None,
             unknown: UnknownKept::default(),
+            settings: Settings::default(),
+            verified: None,
             created_ms: self.around.now().unix_ms,
         };
         let profile = self.profile.clone();
@@ -121,7 +123,7 @@ impl Driver {
         self.with_session(no, None, tincan_core::Session::flush)
     }
 
-    fn new_msg_id(&mut self) -> MsgId {
+    pub(super) fn new_msg_id(&mut self) -> MsgId {
         let (now_ms, random) = (self.around.now().unix_ms, random(self.around.as_mut()));
         Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid()
     }

@@ -69,6 +69,7 @@ impl Driver {
             next_attempt: u64::from(u32::from_be_bytes(random(around.as_mut()))),
             broken: None,
             prune_at: now.instant,
+            removals_at: now.instant,
             ending: None,
             identity,
             device,

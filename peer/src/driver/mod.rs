@@ -16,6 +16,8 @@
 //! | [`load`] | the state from disk |
 //! | [`sessions`] | inputs to sessions, their outputs |
 //! | [`commands`] | what callers of [`crate::Peer`] want |
+//! | [`messages`] | what is sent, and what is done with messages; [`removals`] what goes |
+//! | [`contact_changes`] | what a person decides about a contact |
 //! | [`contacts`] | contact rows; [`invites`], [`asking`] and [`asked`] how people become contacts |
 //! | [`reaches`] | how contacts are reached, as it changes |
 //! | [`unknown_contents`] | the bound of what only a later version can read |
@@ -26,6 +28,7 @@
 mod asked;
 mod asking;
 mod commands;
+mod contact_changes;
 mod contacts;
 mod conversation;
 mod ended_queues;
@@ -34,9 +37,11 @@ mod link_signals;
 mod link_slot;
 mod links;
 mod load;
+mod messages;
 mod news;
 mod pace;
 mod reaches;
+mod removals;
 mod servers;
 mod sessions;
 mod shell;
@@ -165,6 +170,8 @@ pub(crate) struct Driver {
     around: Box<dyn Surroundings>,
     next_attempt: u64,
     prune_at: Instant,
+    /// When something is to be taken out of a conversation.
+    removals_at: Instant,
     /// Something failed where it could not be returned; the turn fails.
     broken: Option<DriverError>,
     ending: Option<Ending>,
@@ -252,7 +259,7 @@ impl Driver {
             )
             .chain(self.turn.due())
             .chain(self.ending.as_ref().map(|ending| ending.deadline))
-            .chain([self.prune_at])
+            .chain([self.prune_at, self.removal_due()])
             .min()
             .unwrap_or_else(|| now.after(Duration::from_secs(60)))
     }
@@ -269,6 +276,7 @@ impl Driver {
         self.apply_due_reaches()?;
         self.start_due_links()?;
         self.tell_due_news();
+        self.remove_due()?;
         self.answer_invites();
         self.expire_adds();
         if self.prune_at <= now.instant {

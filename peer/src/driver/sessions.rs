@@ -11,10 +11,11 @@ use tincan_protocol::envelope::Envelope;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{EnvelopeId, QueueId};
 
+use super::messages::Heard;
 use super::turn::After;
 use super::{Driver, DriverError, unknown_contents};
 use crate::store::{
-    Batch, ContactRow, ContactState, ConversationNo, JournalEvent, OutboxMeta, StoreError,
+    Batch, ContactRow, ContactState, ConversationNo, JournalEvent, OutboxMeta, StoreError, Who,
 };
 
 /// Where an envelope came from, and so where its acknowledgement goes.
@@ -229,6 +230,7 @@ impl Driver {
         if conversation.row.unknown != unknown {
             batch.put_contact(&conversation.row)?;
         }
+        self.note_received(no, &leaving)?;
         for output in leaving {
             match output {
                 Output::Persist(_) => {}
@@ -254,9 +256,32 @@ impl Driver {
         Ok(())
     }
 
+    fn note_received(&mut self, no: ConversationNo, outputs: &[Output]) -> Result<(), DriverError> {
+        let received = outputs.iter().filter_map(|output| match output {
+            Output::Event(Event::Received {
+                content,
+                place,
+                late,
+            }) => Some(Heard {
+                place: *place,
+                content,
+                late: *late,
+            }),
+            _ => None,
+        });
+        let received: Vec<_> = received.collect();
+        if received.is_empty() {
+            return Ok(());
+        }
+        self.heard_messages(no, &received)
+    }
+
     fn handle_event(&mut self, no: ConversationNo, event: Event) -> Result<(), DriverError> {
         match event {
             Event::Received { content, place, .. } => {
+                if self.heard_about_message(no, place, &content)? {
+                    return Ok(());
+                }
                 let state = self
                     .conversations
                     .get(&no)
@@ -271,6 +296,9 @@ impl Driver {
                     }
                     Body::ContactAccept(accept) => self.handle_accepted(no, accept)?,
                     Body::Reach(reach) => self.handle_reach(no, reach)?,
+                    Body::Timer(timer) => {
+                        self.note_timer(no, Who::Them, content.hlc, timer.expires_s)?;
+                    }
                     _ => {}
                 }
             }

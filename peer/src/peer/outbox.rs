@@ -4,9 +4,9 @@ use tincan_core::SentVia;
 use tincan_protocol::IdentityId;
 
 use super::Peer;
-use super::history::is_message;
 use crate::error::ReadError;
 use crate::status::OutboxStatus;
+use crate::store::is_message;
 
 impl Peer {
     /// The contacts for whom messages are on their way.
@@ -25,7 +25,7 @@ impl Peer {
         for contact in self.inner.store.read_contacts()? {
             let mut outbox = OutboxStatus::default();
             self.inner.store.undelivered(contact.no, |meta, content| {
-                if !is_message(&content) {
+                if !is_message(&content.content.body) {
                     return;
                 }
                 match meta.stored {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Peer, history};
+use super::view::{View, is_shown};
+use super::{Identity, Peer};
 use crate::error::ReadError;
 use crate::event::{Event, LoggedEvent};
-use crate::message::MessageState;
+use crate::message::{HistoryItem, MessageState};
 use crate::store::{ContactRow, ContactState, ConversationNo, JournalEvent, Store};
 
 /// Journal rows read at once: one row is one commit of the driver.
@@ -54,12 +55,11 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(peer: &Peer, after: u64) -> Self {
         let store = peer.inner.store.clone();
-        let own_name = peer.inner.identity.name.clone();
         Self {
             contacts: Contacts {
                 store: store.clone(),
                 rows: BTreeMap::new(),
-                own_name,
+                own: peer.inner.identity.clone(),
             },
             journal: peer.inner.driver.journal.clone(),
             ended: peer.inner.driver.ended.clone(),
@@ -102,7 +102,7 @@ impl Reader {
 struct Contacts {
     store: Store,
     rows: BTreeMap<ConversationNo, ContactRow>,
-    own_name: String,
+    own: Identity,
 }
 
 impl Contacts {
@@ -197,6 +197,43 @@ impl Contacts {
                     reason,
                 })
             }
+            JournalEvent::Changed {
+                no,
+                message,
+                change,
+            } => {
+                let Some(row) = self.row(no, false)? else {
+                    return Ok(Vec::new());
+                };
+                one(Event::Changed {
+                    conversation: row.conversation,
+                    identity: row.identity,
+                    name: row.name.clone(),
+                    id: message.id,
+                    change,
+                    message: self.view(&row).one(message)?.map(Box::new),
+                })
+            }
+            JournalEvent::Read { no } => {
+                let Some(row) = self.row(no, false)? else {
+                    return Ok(Vec::new());
+                };
+                one(Event::Read {
+                    identity: row.identity,
+                    name: row.name,
+                    unread: self.store.unread(no)?.count,
+                })
+            }
+            JournalEvent::Contact { no } => {
+                let Some(row) = self.row(no, true)? else {
+                    return Ok(Vec::new());
+                };
+                match super::contact(&self.store, &row)? {
+                    Some(contact) => one(Event::Contact(contact)),
+                    None => Ok(Vec::new()),
+                }
+            }
+            JournalEvent::Removed { identity, name } => one(Event::Removed { identity, name }),
             JournalEvent::Presence { identity, online } => {
                 one(Event::Presence { identity, online })
             }
@@ -218,16 +255,29 @@ impl Contacts {
         let wanted = messages.get(skip.min(messages.len())..).unwrap_or_default();
         let mut events = Vec::with_capacity(wanted.len());
         let first = cursor + skip as u64;
-        for (cursor, content) in (first..).zip(self.store.received_at(no, wanted)?) {
-            let message = history::message(&row, &self.own_name, content, MessageState::Received);
-            events.extend(message.map(|message| {
-                Ok(LoggedEvent {
-                    cursor,
-                    event: Event::Message(message),
-                })
-            }));
+        // What disappeared meanwhile is not here any more.
+        let (cursors, rows): (Vec<u64>, Vec<_>) = (first..)
+            .zip(self.store.received_at(no, wanted)?)
+            .filter_map(|(cursor, row)| Some((cursor, row?)))
+            .filter(|(_, row)| is_shown(row))
+            .unzip();
+        for (cursor, item) in cursors.into_iter().zip(self.view(&row).items(rows)?) {
+            let event = match item {
+                HistoryItem::Message(message) => Event::Message(message),
+                HistoryItem::Timer(timer) => Event::Timer(timer),
+            };
+            events.push(Ok(LoggedEvent { cursor, event }));
         }
         Ok(events)
+    }
+
+    fn view<'a>(&'a self, contact: &'a ContactRow) -> View<'a> {
+        View {
+            store: &self.store,
+            own_name: &self.own.name,
+            own_device: self.own.device,
+            contact,
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{AcceptError, AddError, InviteError, ReadError, SendError};
+use crate::error::{
+    AcceptError, AddError, ChangeError, ContactError, InviteError, ReadError, SendError,
+};
 use crate::store::StoreError;
 
 /// Why a command failed.
@@ -124,6 +126,7 @@ const DISK_FULL: &str = "disk_full";
 const ROOM: &str = "free disk space there; nothing that was confirmed is lost, and a process that runs this profile goes on by itself";
 
 const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
+const IDS: &str = "`peer history NAME --json` shows the ids";
 const SAVE: &str =
     "nothing was sent; look at the log (-v), free disk space if there is none, and try again";
 
@@ -132,12 +135,50 @@ impl From<SendError> for RpcError {
         match error {
             SendError::UnknownContact => Self::not_found(error, WHO),
             SendError::NotAccepted => Self::usage(error, "`peer accept NAME` makes them a contact"),
-            SendError::Blocked => Self::refused(error, "`peer contacts` shows who is blocked"),
+            SendError::Changed => Self::refused(
+                error,
+                "ask them whether that is so, compare the safety number (`peer verify NAME`), and confirm it there",
+            ),
+            SendError::UnknownMessage => Self::not_found(error, IDS),
+            SendError::Blocked => {
+                Self::refused(error, "`peer unblock NAME` makes them a contact again")
+            }
             SendError::Empty => Self::usage(error, "give it some text"),
             SendError::TooLong { .. } | SendError::Session(_) => {
                 Self::usage(error, "split the text into several messages")
             }
             SendError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<ChangeError> for RpcError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::UnknownMessage => Self::not_found(error, IDS),
+            ChangeError::NotYours => Self::usage(
+                error,
+                "`peer delete --here` takes it out of your own history",
+            ),
+            ChangeError::Deleted => Self::usage(error, "send another one"),
+            ChangeError::Reaction => Self::usage(error, "give one emoji"),
+            ChangeError::Send(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContactError> for RpcError {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::UnknownContact => Self::not_found(error, WHO),
+            ContactError::OnlyAsks => Self::usage(error, "`peer accept` makes them a contact"),
+            ContactError::NotAnswered => {
+                Self::usage(error, "`peer contacts` shows how far it has come")
+            }
+            ContactError::NameTaken | ContactError::Name => {
+                Self::usage(error, "choose another name")
+            }
+            ContactError::NotSaved => Self::failed(error, SAVE),
         }
     }
 }
@@ -205,9 +246,7 @@ impl From<ReadError> for RpcError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::UnknownContact => Self::not_found(error, WHO),
-            ReadError::UnknownMessage => {
-                Self::not_found(error, "`peer history NAME --json` shows the ids")
-            }
+            ReadError::UnknownMessage => Self::not_found(error, IDS),
             ReadError::Store(error) => error.into(),
             ReadError::ShutDown => Self::failed(error, "start it again"),
         }

@@ -35,8 +35,8 @@ const SCHEMA_KEY: &[u8] = b"schema";
 type MlsRow = (Vec<u8>, Vec<u8>);
 
 pub(crate) struct Batch {
-    store: Store,
-    txn: WriteTransaction,
+    pub(super) store: Store,
+    pub(super) txn: WriteTransaction,
 }
 
 impl std::fmt::Debug for Batch {
@@ -61,18 +61,21 @@ impl Batch {
         Ok(())
     }
 
-    /// Makes missing tables; returns the schema version that the file has.
+    /// Makes missing tables; returns the schema version that the file has, or this one if it is new.
     pub(super) fn make_tables(&self, version: u64) -> Result<u64, StoreError> {
         for table in tables::ALL {
             self.txn.open_table(table)?;
         }
-        let mut meta = self.txn.open_table(META)?;
+        let meta = self.txn.open_table(META)?;
         let found = meta.get(SCHEMA_KEY)?.map(|value| seq_of(value.value()));
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        meta.insert(SCHEMA_KEY, version.to_be_bytes().as_slice())?;
-        Ok(version)
+        Ok(found.unwrap_or(version))
+    }
+
+    pub(super) fn put_schema(&self, version: u64) -> Result<(), StoreError> {
+        self.txn
+            .open_table(META)?
+            .insert(SCHEMA_KEY, version.to_be_bytes().as_slice())?;
+        Ok(())
     }
 
     // Profile, contacts, invites.

@@ -1,10 +1,12 @@
 //! The journal: every event in the order in which it became true, each with a cursor that survives
 //! restarts. Message bodies are not in it: an entry says where they stand.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tincan_protocol::IdentityId;
 use tincan_protocol::hlc::Hlc;
 
+use super::messages::MessageName;
 use super::tables::{CURSORS, ConversationNo, JOURNAL, seq_of};
 use super::{Store, StoreError, contained};
 
@@ -61,6 +63,32 @@ pub enum JournalEvent {
         /// Why it closed.
         reason: Option<String>,
     },
+    /// Something was done with a message.
+    Changed {
+        /// The conversation.
+        no: ConversationNo,
+        /// The message.
+        message: MessageName,
+        /// What.
+        change: ChangeName,
+    },
+    /// Messages of the other side were shown.
+    Read {
+        /// The conversation.
+        no: ConversationNo,
+    },
+    /// What is kept of a contact has changed.
+    Contact {
+        /// The conversation.
+        no: ConversationNo,
+    },
+    /// Somebody is no contact any more.
+    Removed {
+        /// Who.
+        identity: IdentityId,
+        /// What we called them.
+        name: String,
+    },
     /// A contact came or went.
     Presence {
         /// Who.
@@ -68,6 +96,20 @@ pub enum JournalEvent {
         /// Whether they are there.
         online: bool,
     },
+}
+
+/// What was done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeName {
+    /// It says something else.
+    Edited,
+    /// Its author took it back.
+    Deleted,
+    /// A sign came or went.
+    Reaction,
+    /// It is not here any more.
+    Removed,
 }
 
 impl JournalEvent {

@@ -15,6 +15,7 @@ mod data_key;
 mod file;
 mod journal;
 mod keyring;
+mod messages;
 mod rows;
 mod sealer;
 mod session_rows;
@@ -34,11 +35,15 @@ pub(crate) use contain::{before_abort, contained};
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;
-pub use journal::JournalEvent;
+pub use journal::{ChangeName, JournalEvent};
 pub use keyring::KeyringError;
+pub use messages::MessageName;
+pub(crate) use messages::{
+    Annotations, DueRemoval, MessagePlace, NewMessage, Removal, expires_s, is_message,
+};
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
-    SentIndex, UnknownKept,
+    SentIndex, Settings, TimerSet, UnknownKept, VerifiedRow,
 };
 use sealer::Sealer;
 pub use tables::ConversationNo;
@@ -46,7 +51,7 @@ pub(crate) use tables::Who;
 pub(crate) use timeline::TimelineRow;
 
 /// Version of the tables; a newer one is refused, an older one would be migrated here.
-const SCHEMA_VERSION: u64 = 1;
+const SCHEMA_VERSION: u64 = 2;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +170,14 @@ impl Store {
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer { found });
         }
+        if found < 2 {
+            // It knew messages by their places only.
+            batch.index_messages(|no| {
+                let snapshot = batch.snapshot(no)?;
+                Ok(snapshot.map_or(0, |snapshot| snapshot.read_up_to))
+            })?;
+        }
+        batch.put_schema(SCHEMA_VERSION)?;
         batch.commit()
     }
 

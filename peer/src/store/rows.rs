@@ -74,7 +74,45 @@ pub(crate) struct ContactRow {
     /// Contents of later versions that are kept for them.
     #[serde(default)]
     pub(crate) unknown: UnknownKept,
+    #[serde(default)]
+    pub(crate) settings: Settings,
+    /// They are who they say: somebody has compared the safety number.
+    #[serde(default)]
+    pub(crate) verified: Option<VerifiedRow>,
     pub(crate) created_ms: u64,
+}
+
+/// What a person, or both, have decided about a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Nothing calls attention to it until then, Unix milliseconds.
+    #[serde(default)]
+    pub(crate) muted_until_ms: Option<u64>,
+    /// After how many seconds messages go; 0: they stay.
+    #[serde(default)]
+    pub(crate) expires_s: u32,
+    #[serde(default)]
+    pub(crate) timer_set: Option<TimerSet>,
+    /// If they are blocked: whether they were a contact, and not somebody who only asked.
+    #[serde(default)]
+    pub(crate) blocked_contact: bool,
+}
+
+/// When, and by which device, it was said how long messages stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct TimerSet {
+    #[serde(with = "stamp")]
+    pub(crate) stamp: Hlc,
+    pub(crate) device: DeviceId,
+}
+
+/// Somebody has made sure that a contact is who they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VerifiedRow {
+    /// With which device.
+    pub(crate) device: DeviceId,
+    /// When, Unix milliseconds.
+    pub(crate) at_ms: u64,
 }
 
 /// How much is kept of what only a later version can read.
@@ -227,6 +265,12 @@ impl ContactRow {
         self.next_reach.as_ref().or(self.their_reach.as_ref())
     }
 
+    /// They were verified, and are another device now.
+    pub(crate) fn has_changed(&self) -> bool {
+        let verified = self.verified.as_ref();
+        verified.is_some_and(|verified| verified.device != self.device)
+    }
+
     pub(crate) fn their_address(&self) -> Option<SignalAddress> {
         self.their_reach.as_ref().map(|reach| reach.signal_address)
     }
@@ -249,6 +293,19 @@ impl InviteRow {
 
     pub(crate) const fn is_used_up(&self) -> bool {
         self.uses >= self.max_uses
+    }
+}
+
+mod stamp {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tincan_protocol::hlc::Hlc;
+
+    pub(super) fn serialize<S: Serializer>(stamp: &Hlc, serializer: S) -> Result<S::Ok, S::Error> {
+        stamp.as_u64().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hlc, D::Error> {
+        u64::deserialize(deserializer).map(Hlc::from_u64)
     }
 }
 

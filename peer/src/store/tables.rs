@@ -5,6 +5,8 @@ use redb::{ReadableTable, TableDefinition};
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId};
 
+use super::messages::{DueRemoval, MessageName};
+
 pub(super) type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 /// Schema version and counters, in clear.
@@ -32,6 +34,15 @@ pub(super) const OUTBOX_ENVELOPES: Table = TableDefinition::new("outbox_envelope
 pub(super) const SENT: Table = TableDefinition::new("sent");
 /// Contents by (conversation, place, who, seq).
 pub(super) const TIMELINE: Table = TableDefinition::new("timeline");
+/// Where messages stand, by (conversation, who, id): place and seq, in clear.
+pub(super) const MESSAGE_IDS: Table = TableDefinition::new("message_ids");
+/// Messages of the other side that were not shown yet, by (conversation, seq): place, and after how many
+/// seconds they go, in clear.
+pub(super) const UNREAD: Table = TableDefinition::new("unread");
+/// What was said about messages afterwards, by (conversation, who, id).
+pub(super) const ANNOTATIONS: Table = TableDefinition::new("annotations");
+/// What is to be taken out of conversations, by when and (conversation, place, who, seq), in clear.
+pub(super) const REMOVALS: Table = TableDefinition::new("removals");
 /// Received contents that wait for earlier ones, by (conversation, seq).
 pub(super) const HELD: Table = TableDefinition::new("held");
 /// Envelope ids that have been dealt with, and when (Unix ms, in clear).
@@ -43,7 +54,7 @@ pub(super) const JOURNAL: Table = TableDefinition::new("journal");
 /// Readers' places in the journal, by name.
 pub(super) const CURSORS: Table = TableDefinition::new("cursors");
 
-pub(super) const ALL: [Table; 16] = [
+pub(super) const ALL: [Table; 20] = [
     META,
     PROFILE,
     CONTACTS,
@@ -55,6 +66,10 @@ pub(super) const ALL: [Table; 16] = [
     OUTBOX_ENVELOPES,
     SENT,
     TIMELINE,
+    MESSAGE_IDS,
+    UNREAD,
+    ANNOTATIONS,
+    REMOVALS,
     HELD,
     SEEN,
     MLS,
@@ -64,13 +79,16 @@ pub(super) const ALL: [Table; 16] = [
 
 /// Those whose keys begin with a conversation's number, none longer than a [timeline
 /// key](ConversationNo::timeline_key).
-pub(super) const PER_CONVERSATION: [Table; 7] = [
+pub(super) const PER_CONVERSATION: [Table; 10] = [
     CONTACTS,
     SESSIONS,
     OUTBOX,
     OUTBOX_ENVELOPES,
     SENT,
     TIMELINE,
+    MESSAGE_IDS,
+    UNREAD,
+    ANNOTATIONS,
     HELD,
 ];
 
@@ -107,6 +125,22 @@ impl ConversationNo {
         key
     }
 
+    /// The number at the beginning of a key.
+    pub(super) fn of_key(key: &[u8]) -> Self {
+        Self(
+            key.first_chunk::<4>()
+                .map_or(0, |bytes| u32::from_be_bytes(*bytes)),
+        )
+    }
+
+    pub(super) fn message_key(self, name: MessageName) -> [u8; 21] {
+        let mut key = [0; 21];
+        key[..4].copy_from_slice(&self.key());
+        key[4] = u8::from(name.who == Who::Them);
+        key[5..].copy_from_slice(name.id.as_bytes());
+        key
+    }
+
     pub(super) fn timeline_key(self, place: Hlc, who: Who, seq: u64) -> [u8; 21] {
         let mut key = [0; 21];
         key[..4].copy_from_slice(&self.key());
@@ -115,6 +149,26 @@ impl ConversationNo {
         key[13..].copy_from_slice(&seq.to_be_bytes());
         key
     }
+}
+
+pub(super) fn removal_key(removal: &DueRemoval) -> [u8; 29] {
+    let &DueRemoval {
+        due_ms,
+        no,
+        who,
+        at,
+        ..
+    } = removal;
+    let mut key = [0; 29];
+    key[..8].copy_from_slice(&due_ms.to_be_bytes());
+    key[8..].copy_from_slice(&no.timeline_key(at.place, who, at.seq));
+    key
+}
+
+/// When, and the timeline's key.
+pub(super) fn removal_of(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (due_ms, rest) = key.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*due_ms), rest))
 }
 
 /// The first seq of the row whose envelope may reach to `seq`: the last one that begins no later.

@@ -11,7 +11,8 @@ use super::tables::{
     timeline_place,
 };
 use super::{
-    ContactRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError, contained, row_error,
+    ContactRow, MessageName, MessagePlace, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
+    contained, row_error,
 };
 
 /// A content at its place.
@@ -22,6 +23,23 @@ pub(crate) struct TimelineRow {
     pub(crate) content: Content,
     /// When it was written here, Unix milliseconds.
     pub(crate) stored_ms: u64,
+}
+
+impl TimelineRow {
+    /// What it is called, if it is a message.
+    pub(crate) const fn name(&self) -> MessageName {
+        MessageName {
+            who: self.who,
+            id: self.content.msg_id,
+        }
+    }
+
+    pub(crate) const fn at(&self) -> MessagePlace {
+        MessagePlace {
+            place: self.place,
+            seq: self.content.seq,
+        }
+    }
 }
 
 impl Store {
@@ -50,23 +68,43 @@ impl Store {
         })
     }
 
-    /// Several contents of the other side, in one transaction.
+    /// A message, if it is there.
+    pub(crate) fn timeline_at(
+        &self,
+        no: ConversationNo,
+        name: MessageName,
+    ) -> Result<Option<TimelineRow>, StoreError> {
+        contained(|| {
+            let txn = self.read()?;
+            let Some(at) = self.place_in(&txn, no, name)? else {
+                return Ok(None);
+            };
+            let key = no.timeline_key(at.place, name.who, at.seq);
+            let table = txn.open_table(TIMELINE)?;
+            let value = table.get(key.as_slice())?;
+            value
+                .map(|value| self.timeline_row(&key, value.value()))
+                .transpose()
+        })
+    }
+
+    /// Several contents of the other side, in one transaction; `None` for those that are gone.
     pub(crate) fn received_at(
         &self,
         no: ConversationNo,
         messages: &[(u64, u64)],
-    ) -> Result<Vec<TimelineRow>, StoreError> {
+    ) -> Result<Vec<Option<TimelineRow>>, StoreError> {
         contained(|| {
             let txn = self.read()?;
             let table = txn.open_table(TIMELINE)?;
-            let mut rows = Vec::with_capacity(messages.len());
-            for &(place, seq) in messages {
+            let rows = messages.iter().map(|&(place, seq)| {
                 let key = no.timeline_key(Hlc::from_u64(place), Who::Them, seq);
-                if let Some(value) = table.get(key.as_slice())? {
-                    rows.push(self.timeline_row(&key, value.value())?);
-                }
-            }
-            Ok(rows)
+                let value = table.get(key.as_slice())?;
+                value
+                    .map(|value| self.timeline_row(&key, value.value()))
+                    .transpose()
+            });
+            rows.collect()
         })
     }
 
@@ -177,6 +215,16 @@ impl Store {
         })
     }
 
+    /// How many rows are kept of conversations.
+    #[cfg(test)]
+    pub(crate) fn rows_of_conversations(&self) -> Result<u64, StoreError> {
+        use redb::ReadableTableMetadata as _;
+        let txn = self.read()?;
+        let tables = super::tables::PER_CONVERSATION.into_iter();
+        let counts = tables.map(|table| Ok(txn.open_table(table)?.len()?));
+        counts.sum()
+    }
+
     /// All contacts as they are committed.
     pub(crate) fn read_contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
         contained(|| {
@@ -192,7 +240,11 @@ impl Store {
         })
     }
 
-    fn timeline_row(&self, key: &[u8], sealed: &[u8]) -> Result<TimelineRow, StoreError> {
+    pub(super) fn timeline_row(
+        &self,
+        key: &[u8],
+        sealed: &[u8],
+    ) -> Result<TimelineRow, StoreError> {
         let value = self.sealer.open("timeline", key, sealed)?;
         let (stored_ms, content) = value
             .split_first_chunk::<8>()

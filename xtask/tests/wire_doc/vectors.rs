@@ -10,6 +10,7 @@ use tincan_protocol::link::{
 };
 use tincan_protocol::origin::Origin;
 use tincan_protocol::phrase::Phrase;
+use tincan_protocol::safety_number::SafetyNumber;
 use tincan_protocol::signal::{Nonce, prove_login};
 use tincan_protocol::wire::{Frame, PeerFrame, Put, peer_frame};
 use tincan_protocol::{
@@ -54,6 +55,10 @@ fn identifiers() -> Vec<(&'static str, String)> {
         (
             "conversation id",
             hex::encode(ConversationId::direct(&two, &one).as_bytes()),
+        ),
+        (
+            "safety number",
+            SafetyNumber::of(&one, &two).digits().to_owned(),
         ),
         ("device certificate", hex::encode(cert.encode())),
     ]

@@ -374,6 +374,12 @@ impl Session {
         self.numbering.next_seq
     }
 
+    /// The stamp, and so the place, of what was sent last.
+    #[must_use]
+    pub const fn last_stamp(&self) -> Hlc {
+        self.numbering.hlc
+    }
+
     /// Up to where the other side's messages have taken their places.
     #[must_use]
     pub const fn shown_up_to(&self) -> u64 {

@@ -24,10 +24,11 @@ use crate::driver::servers::Connection;
 use crate::driver::sessions::Mailbox;
 use crate::driver::{Driver, LinkStart, Outlet, Settings, Surroundings};
 use crate::home::{Home, HomeLock};
+use crate::message::{Contact, HistoryItem};
 use crate::net::{Client as _, Dial, Network, RelayClient, RelayCommand, SignalCommand};
-use crate::peer::Peer;
+use crate::peer::{Peer, View, contact as seen, is_shown};
 use crate::store::{
-    ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store,
+    ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store, TimelineRow,
 };
 
 pub(super) struct Bench {
@@ -204,6 +205,44 @@ impl Bench {
         };
         self.driver.handle_request(mailbox, index, request).unwrap();
         self.commit();
+    }
+
+    /// The conversation with the first contact, as its reader sees it.
+    pub(super) fn history(&self) -> Vec<HistoryItem> {
+        let rows = self.timeline().into_iter().filter(is_shown).collect();
+        let view = View {
+            store: &self.store,
+            own_name: &self.driver.profile.name,
+            own_device: self.driver.device.device(),
+            contact: self.row(),
+        };
+        view.items(rows).unwrap()
+    }
+
+    /// Everything that is kept of what was said in it.
+    pub(super) fn timeline(&self) -> Vec<TimelineRow> {
+        let mut rows = Vec::new();
+        let take = |row| {
+            rows.push(row);
+            true
+        };
+        self.store.timeline_back(self.no(), None, take).unwrap();
+        rows.reverse();
+        rows
+    }
+
+    /// The first contact, as callers see them.
+    pub(super) fn contact_seen(&self) -> Contact {
+        seen(&self.store, self.row()).unwrap().unwrap()
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        self.contact_seen().unread
+    }
+
+    /// Whether nothing of any conversation is kept.
+    pub(super) fn is_empty_but_for_what_ended(&self) -> bool {
+        self.store.rows_of_conversations().unwrap() == 0
     }
 
     /// What waits for the first contact.

@@ -4,6 +4,7 @@ mod bench;
 mod invites;
 mod links;
 mod mailboxes;
+mod messages;
 mod news;
 mod reaches;
 mod relay;

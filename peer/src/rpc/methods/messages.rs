@@ -7,7 +7,8 @@ use crate::MsgId;
 use crate::peer::Peer;
 use crate::rpc::error::RpcError;
 use crate::rpc::method::Method;
-use crate::rpc::objects::{Done, MessageObject, SentObject, StateObject};
+use crate::rpc::objects::{Done, HistoryObject, SentObject, StateObject};
+use crate::{Change, Draft};
 
 /// Messages of one `history`, unless another number is wanted.
 const HISTORY_LIMIT: usize = 50;
@@ -21,9 +22,11 @@ pub(super) struct Send {
     to: String,
     /// At most 16 KiB each.
     texts: Vec<String>,
-    /// One UUIDv7 for each text, of the caller's making: with `state` it can ask whether they were sent, if
-    /// it does not hear of the result.
+    /// One UUIDv7 for each text, of the caller's making: whoever does not hear of the result calls again with
+    /// the same ones, and what was sent is not sent twice.
     ids: Option<Vec<MsgId>>,
+    /// The message of this conversation that they answer.
+    reply_to: Option<MsgId>,
 }
 
 impl Method for Send {
@@ -32,21 +35,21 @@ impl Method for Send {
 
     async fn call(self, peer: &Peer) -> Result<SentObject, RpcError> {
         let to = peer.find(&self.to)?;
-        let ids = match self.ids {
-            None => peer.send_all(&to, self.texts).await?,
-            Some(ids) => {
-                let fit =
-                    ids.len() == self.texts.len() && ids.iter().all(|id| id.get_version_num() == 7);
-                if !fit {
-                    return Err(RpcError::usage(
-                        "wrong parameters: ids",
-                        "give one UUIDv7 for each text, or no ids at all",
-                    ));
-                }
-                let messages = ids.into_iter().zip(self.texts).collect();
-                peer.send_with_ids(&to, messages).await?
-            }
-        };
+        let ids = self
+            .ids
+            .unwrap_or_else(|| self.texts.iter().map(|_| MsgId::now_v7()).collect());
+        if ids.len() != self.texts.len() || ids.iter().any(|id| id.get_version_num() != 7) {
+            return Err(RpcError::usage(
+                "wrong parameters: ids",
+                "give one UUIDv7 for each text, or no ids at all",
+            ));
+        }
+        let drafts = ids.into_iter().zip(self.texts).map(|(id, text)| Draft {
+            id,
+            reply_to: self.reply_to,
+            ..Draft::new(text)
+        });
+        let ids = peer.send_drafts(&to, drafts.collect()).await?;
         Ok(SentObject { ids })
     }
 }
@@ -76,7 +79,7 @@ impl Method for State {
     }
 }
 
-/// The newest messages of a conversation, oldest first.
+/// The newest part of a conversation, oldest first: messages, and notices that have a place among them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct History {
@@ -90,14 +93,115 @@ pub(super) struct History {
 
 impl Method for History {
     const NAME: &'static str = "history";
-    type Answer = Vec<MessageObject>;
+    type Answer = Vec<HistoryObject>;
 
     async fn call(self, peer: &Peer) -> Result<Self::Answer, RpcError> {
         let to = peer.find(&self.to)?;
         let limit = self.limit.unwrap_or(HISTORY_LIMIT);
-        let messages = peer.history(&to, limit, self.before).await?;
-        Ok(messages.iter().map(MessageObject::of).collect())
+        let items = peer.history(&to, limit, self.before).await?;
+        Ok(items.iter().map(HistoryObject::of).collect())
     }
+}
+
+/// Gives a message of one's own another text.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    /// Name or address of the contact.
+    to: String,
+    /// The message.
+    id: MsgId,
+    /// What it says from now on, at most 16 KiB.
+    text: String,
+}
+
+impl Method for Edit {
+    const NAME: &'static str = "edit";
+    const ONCE: bool = true;
+    type Answer = Done;
+
+    async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
+        change(peer, &self.to, self.id, Change::Edit(self.text)).await
+    }
+}
+
+/// Takes a message back on both sides; only one's own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delete {
+    /// Name or address of the contact.
+    to: String,
+    /// The message.
+    id: MsgId,
+    /// Takes it out here alone, whoever has written it.
+    #[serde(default)]
+    here: bool,
+}
+
+impl Method for Delete {
+    const NAME: &'static str = "delete";
+    const ONCE: bool = true;
+    type Answer = Done;
+
+    async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
+        let what = if self.here {
+            Change::Forget
+        } else {
+            Change::Delete
+        };
+        change(peer, &self.to, self.id, what).await
+    }
+}
+
+/// Says something about a message in one sign, which replaces an earlier one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct React {
+    /// Name or address of the contact.
+    to: String,
+    /// The message.
+    id: MsgId,
+    /// An emoji; empty takes the last one back.
+    emoji: String,
+}
+
+impl Method for React {
+    const NAME: &'static str = "react";
+    type Answer = Done;
+
+    async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
+        change(peer, &self.to, self.id, Change::React(self.emoji)).await
+    }
+}
+
+/// Passes a message on to another contact.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forward {
+    /// Name or address of the contact in whose conversation it is.
+    from: String,
+    /// The message.
+    id: MsgId,
+    /// Name or address of the contact who is to get it.
+    to: String,
+}
+
+impl Method for Forward {
+    const NAME: &'static str = "forward";
+    const ONCE: bool = true;
+    type Answer = SentObject;
+
+    async fn call(self, peer: &Peer) -> Result<SentObject, RpcError> {
+        let (from, to) = (peer.find(&self.from)?, peer.find(&self.to)?);
+        let id = peer.forward(&from, self.id, &to).await?;
+        Ok(SentObject { ids: vec![id] })
+    }
+}
+
+async fn change(peer: &Peer, to: &str, id: MsgId, change: Change) -> Result<Done, RpcError> {
+    let to = peer.find(to)?;
+    peer.change(&to, id, change).await?;
+    Ok(Done {})
 }
 
 /// Notes that a contact's messages have been shown to the person; the contact is told.

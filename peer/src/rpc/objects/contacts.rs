@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use tincan_protocol::IdentityId;
 
 use super::{tags, time};
-use crate::message::{Contact, ContactStanding, RequestFrom};
+use crate::message::{Contact, ContactStanding, RequestFrom, Verification};
 
 tags!(
     ContactTag = "contact",
     RejectedTag = "rejected",
     RequestTag = "request",
+    VerificationTag = "verification",
 );
 
 /// Somebody we know.
@@ -25,10 +26,38 @@ pub struct ContactObject {
     pub address: String,
     /// Whether they are there.
     pub presence: Presence,
-    /// Whether the safety number was compared with them.
+    /// Whether the safety number was compared with them, and holds.
     pub verified: bool,
+    /// The same, and whether it does not hold any more.
+    pub verification: Verification,
     /// How far the acquaintance has come.
     pub standing: Standing,
+    /// Messages of theirs that were not shown yet.
+    pub unread: u64,
+    /// The first of them, by its place in their sequence.
+    pub first_unread: Option<u64>,
+    /// Whether nothing calls attention to their messages.
+    pub muted: bool,
+    /// Until when not; null if for ever, or not at all.
+    pub muted_until: Option<String>,
+    /// Messages of this conversation go so many seconds after they were shown; 0: they stay.
+    pub expires_s: u32,
+}
+
+/// A contact's safety number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerificationObject {
+    /// `"verification"`.
+    #[serde(rename = "type")]
+    pub kind: VerificationTag,
+    /// What we call them.
+    pub name: String,
+    /// Who they are.
+    pub address: String,
+    /// 60 digits in groups of five, the same on both sides.
+    pub safety_number: String,
+    /// Whether it was compared with them.
+    pub verification: Verification,
 }
 
 /// Whether somebody is logged in at their signaling server.
@@ -56,13 +85,21 @@ pub enum Standing {
 
 impl ContactObject {
     pub(in crate::rpc) fn of(contact: &Contact, presence: Presence) -> Self {
+        let now_ms = crate::clock::unix_ms();
+        let muted_until = contact.muted_until_ms.filter(|&until| until > now_ms);
         Self {
             kind: ContactTag::Tag,
             name: contact.name.clone(),
             address: contact.identity.to_string(),
             presence,
-            verified: false,
+            verified: contact.verification == Verification::Verified,
+            verification: contact.verification,
             standing: Standing::of(Some(contact.standing)),
+            unread: contact.unread,
+            first_unread: contact.first_unread,
+            muted: muted_until.is_some(),
+            muted_until: muted_until.filter(|&until| until < u64::MAX).map(time),
+            expires_s: contact.expires_s,
         }
     }
 }

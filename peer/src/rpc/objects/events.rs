@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contacts::RequestObject;
-use super::messages::MessageObject;
+use super::messages::{MessageObject, TimerObject};
 use super::{Presence, tags};
 use crate::MsgId;
 use crate::event::{Event, LoggedEvent};
 use crate::message::MessageState;
+use crate::store::ChangeName;
 
 tags!(
     StateTag = "state",
@@ -16,6 +17,10 @@ tags!(
     AcceptedTag = "accepted",
     LinkTag = "link",
     MissedTag = "missed",
+    ChangedTag = "changed",
+    ReadTag = "read",
+    ContactTag = "contact_changed",
+    RemovedTag = "removed",
     PresenceTag = "presence",
 );
 
@@ -51,6 +56,11 @@ pub enum EventObject {
     Accepted(AcceptedEvent),
     Link(LinkEvent),
     Missed(MissedEvent),
+    Changed(ChangedEvent),
+    Timer(TimerObject),
+    Read(ReadEvent),
+    Contact(ContactEvent),
+    Removed(RemovedEvent),
     Presence(PresenceEvent),
 }
 
@@ -127,6 +137,62 @@ pub struct MissedEvent {
     pub count: u64,
 }
 
+/// Something was done with a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangedEvent {
+    /// `"changed"`.
+    #[serde(rename = "type")]
+    pub kind: ChangedTag,
+    /// What we call the contact.
+    pub conversation: String,
+    /// The contact's address.
+    pub address: String,
+    /// The message.
+    pub id: MsgId,
+    /// What was done.
+    pub change: ChangeName,
+    /// The message as it is now; null if it is not here any more.
+    pub message: Option<Box<MessageObject>>,
+}
+
+/// Messages of a contact were shown here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadEvent {
+    /// `"read"`.
+    #[serde(rename = "type")]
+    pub kind: ReadTag,
+    /// What we call the contact.
+    pub conversation: String,
+    /// The contact's address.
+    pub address: String,
+    /// How many were not shown yet when this was read.
+    pub unread: u64,
+}
+
+/// What is kept of a contact has changed; `contacts` tells what it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactEvent {
+    /// `"contact_changed"`.
+    #[serde(rename = "type")]
+    pub kind: ContactTag,
+    /// What we call them.
+    pub name: String,
+    /// Their address.
+    pub address: String,
+}
+
+/// Somebody is no contact any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemovedEvent {
+    /// `"removed"`.
+    #[serde(rename = "type")]
+    pub kind: RemovedTag,
+    /// What we called them.
+    pub name: String,
+    /// Their address.
+    pub address: String,
+}
+
 /// A contact came or went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PresenceEvent {
@@ -201,6 +267,44 @@ impl EventObject {
                 up: *up,
                 relayed: *relayed,
                 reason: reason.clone(),
+            }),
+            Event::Changed {
+                identity,
+                name,
+                id,
+                change,
+                message,
+                ..
+            } => Self::Changed(ChangedEvent {
+                kind: ChangedTag::Tag,
+                conversation: name.clone(),
+                address: identity.to_string(),
+                id: *id,
+                change: *change,
+                message: message
+                    .as_ref()
+                    .map(|message| Box::new(MessageObject::of(message))),
+            }),
+            Event::Timer(timer) => Self::Timer(TimerObject::of(timer)),
+            Event::Read {
+                identity,
+                name,
+                unread,
+            } => Self::Read(ReadEvent {
+                kind: ReadTag::Tag,
+                conversation: name.clone(),
+                address: identity.to_string(),
+                unread: *unread,
+            }),
+            Event::Contact(contact) => Self::Contact(ContactEvent {
+                kind: ContactTag::Tag,
+                name: contact.name.clone(),
+                address: contact.identity.to_string(),
+            }),
+            Event::Removed { identity, name } => Self::Removed(RemovedEvent {
+                kind: RemovedTag::Tag,
+                name: name.clone(),
+                address: identity.to_string(),
             }),
             Event::Missed { count } => Self::Missed(MissedEvent {
                 kind: MissedTag::Tag,

@@ -12,13 +12,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use contacts::{ContactObject, Presence, RejectedObject, RequestObject, Standing};
+pub use contacts::{
+    ContactObject, Presence, RejectedObject, RequestObject, Standing, VerificationObject,
+};
 pub use events::{
-    AcceptedEvent, CursorObject, EventObject, EventsObject, GapEvent, LinkEvent, LoggedObject,
-    MissedEvent, PresenceEvent, StateEvent,
+    AcceptedEvent, ChangedEvent, ContactEvent, CursorObject, EventObject, EventsObject, GapEvent,
+    LinkEvent, LoggedObject, MissedEvent, PresenceEvent, ReadEvent, RemovedEvent, StateEvent,
 };
 pub use identity::{IdObject, InviteObject};
-pub use messages::{MessageObject, SentObject, StateObject};
+pub use messages::{
+    HistoryObject, MessageObject, QuoteObject, ReactionObject, SentObject, StateObject, TimerObject,
+};
 pub use status::{ContactStatusObject, LinkName, ProcessObject, ServerObject, StatusObject};
 
 /// Says what an object is: a field of this type has one value only.

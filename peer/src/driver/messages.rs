@@ -1,0 +1,350 @@
+//! Messages, and what is done with them: sent, read, edited, taken back, reacted to.
+//!
+//! Each of these is a content of its own with a number in its author's sequence. What is done with a message is
+//! kept beside it ([`Annotations`](crate::store::Annotations)) and not in it, so that it may come before the
+//! message, and a message row is never rewritten but to lose its text.
+
+use tincan_protocol::content::{Body, Content, Deletion, Edit, MessageRef, Reaction, Text};
+use tincan_protocol::hlc::Hlc;
+use tincan_protocol::{DeviceId, MsgId};
+
+use super::{Driver, DriverError};
+use crate::error::{ChangeError, SendError};
+use crate::message::{Change, Draft};
+use crate::store::{
+    Annotations, ChangeName, ContactState, ConversationNo, JournalEvent, MessageName, MessagePlace,
+    NewMessage, Removal, Who, expires_s, is_message,
+};
+
+/// What is said about a message.
+enum Said<'a> {
+    Edit(&'a str),
+    Deletion,
+    Reaction(&'a str),
+}
+
+/// A content of the other side that has taken its place.
+pub(super) struct Heard<'a> {
+    pub(super) place: Hlc,
+    pub(super) content: &'a Content,
+    /// After what was said later.
+    pub(super) late: bool,
+}
+
+impl Heard<'_> {
+    fn message(&self) -> NewMessage {
+        NewMessage {
+            name: MessageName {
+                who: Who::Them,
+                id: self.content.msg_id,
+            },
+            at: MessagePlace {
+                place: self.place,
+                seq: self.content.seq,
+            },
+            expires_s: expires_s(&self.content.body),
+        }
+    }
+}
+
+impl Said<'_> {
+    const fn name(&self) -> ChangeName {
+        match self {
+            Self::Edit(_) => ChangeName::Edited,
+            Self::Deletion => ChangeName::Deleted,
+            Self::Reaction(_) => ChangeName::Reaction,
+        }
+    }
+}
+
+impl Driver {
+    /// Numbers the messages; they are sealed together at the end of the turn, and the caller learns
+    /// their ids when they are durable. One whose id is known was sent before.
+    pub(super) fn send(
+        &mut self,
+        to: ConversationNo,
+        drafts: Vec<Draft>,
+    ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
+        if let Err(error) = self.may_send(to) {
+            return Ok(Err(error));
+        }
+        let mut texts = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let reply_to = match draft.reply_to {
+                None => None,
+                Some(id) => match self.message_ref(to, id)? {
+                    None => return Ok(Err(SendError::UnknownMessage)),
+                    found => found,
+                },
+            };
+            let text = Text {
+                text: draft.text,
+                reply_to,
+                forwarded: draft.forwarded,
+                expires_s: self.expires_s(to),
+            };
+            texts.push((draft.id, text));
+        }
+        let mut ids = Vec::with_capacity(texts.len());
+        for (id, text) in texts {
+            ids.push(id);
+            let name = MessageName { who: Who::Me, id };
+            if self.turn.batch()?.message_place(to, name)?.is_none() {
+                self.number(to, id, Body::Text(text))?;
+            }
+        }
+        Ok(Ok(ids))
+    }
+
+    /// A content of ours has its number and its place.
+    pub(super) fn note_own(
+        &mut self,
+        no: ConversationNo,
+        id: MsgId,
+        body: &Body,
+        at: MessagePlace,
+    ) -> Result<(), DriverError> {
+        if !is_message(body) {
+            return Ok(());
+        }
+        let expires_s = expires_s(body);
+        let message = NewMessage {
+            name: MessageName { who: Who::Me, id },
+            at,
+            expires_s,
+        };
+        self.turn.batch()?.put_messages(no, &[message])?;
+        self.expire(no, Who::Me, at, expires_s)
+    }
+
+    pub(super) fn may_send(&self, to: ConversationNo) -> Result<(), SendError> {
+        let known = self.conversations.get(&to);
+        match known.map(|conversation| &conversation.row.state) {
+            Some(ContactState::Accepted | ContactState::Requesting(_)) => {}
+            Some(ContactState::Asked { .. }) => return Err(SendError::NotAccepted),
+            Some(ContactState::Blocked) => return Err(SendError::Blocked),
+            None => return Err(SendError::UnknownContact),
+        }
+        match known {
+            Some(conversation) if conversation.row.has_changed() => Err(SendError::Changed),
+            _ => Ok(()),
+        }
+    }
+
+    fn expires_s(&self, no: ConversationNo) -> u32 {
+        let known = self.conversations.get(&no);
+        known.map_or(0, |conversation| conversation.row.settings.expires_s)
+    }
+
+    /// A message by its id, as both sides name it.
+    fn message_ref(
+        &mut self,
+        no: ConversationNo,
+        id: MsgId,
+    ) -> Result<Option<MessageRef>, DriverError> {
+        for who in [Who::Them, Who::Me] {
+            let name = MessageName { who, id };
+            if self.turn.batch()?.message_place(no, name)?.is_some() {
+                let author = self.device_of(no, who);
+                return Ok(author.map(|author| MessageRef { author, msg_id: id }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn device_of(&self, no: ConversationNo, who: Who) -> Option<DeviceId> {
+        match who {
+            Who::Me => Some(self.device.device()),
+            Who::Them => Some(self.conversations.get(&no)?.row.device),
+        }
+    }
+
+    fn author_of(&self, no: ConversationNo, of: &MessageRef) -> Option<Who> {
+        [Who::Me, Who::Them]
+            .into_iter()
+            .find(|&who| self.device_of(no, who) == Some(of.author))
+    }
+
+    /// Contents of the other side have taken their places.
+    pub(super) fn heard_messages(
+        &mut self,
+        no: ConversationNo,
+        contents: &[Heard<'_>],
+    ) -> Result<(), DriverError> {
+        let messages = contents
+            .iter()
+            .filter(|heard| is_message(&heard.content.body));
+        let new: Vec<NewMessage> = messages.clone().map(Heard::message).collect();
+        self.turn.batch()?.put_messages(no, &new)?;
+        for message in messages.filter(|heard| heard.late).map(Heard::message) {
+            // It may have been taken back before it came.
+            if self.annotations(no, message.name)?.is_deleted {
+                self.wipe(no, message.name, message.at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a content is about a message; then it is kept beside that, and has no place of its own.
+    pub(super) fn heard_about_message(
+        &mut self,
+        no: ConversationNo,
+        place: Hlc,
+        content: &Content,
+    ) -> Result<bool, DriverError> {
+        let (of, said) = match &content.body {
+            Body::Edit(edit) => (edit.of, Said::Edit(&edit.text)),
+            Body::Deletion(deletion) => (deletion.of, Said::Deletion),
+            Body::Reaction(reaction) => (reaction.to, Said::Reaction(&reaction.emoji)),
+            _ => return Ok(false),
+        };
+        let seq = content.seq;
+        if let Some(author) = self.author_of(no, &of) {
+            let name = MessageName {
+                who: author,
+                id: of.msg_id,
+            };
+            let is_known = self.turn.batch()?.message_place(no, name)?.is_some();
+            // What they have to say of ours is about something that we have said.
+            if author == Who::Them || (is_known && matches!(said, Said::Reaction(_))) {
+                self.annotate(no, name, Who::Them, seq, &said)?;
+            }
+        }
+        self.remove_now(no, Who::Them, MessagePlace { place, seq })?;
+        Ok(true)
+    }
+
+    /// Something is to be done with a message.
+    pub(super) fn change(
+        &mut self,
+        no: ConversationNo,
+        id: MsgId,
+        change: Change,
+    ) -> Result<Result<(), ChangeError>, DriverError> {
+        let mut found = None;
+        for who in [Who::Them, Who::Me] {
+            let name = MessageName { who, id };
+            if let Some(at) = self.turn.batch()?.message_place(no, name)? {
+                found = found.or(Some((name, at)));
+            }
+        }
+        let Some((name, at)) = found else {
+            return Ok(Err(ChangeError::UnknownMessage));
+        };
+        if matches!(change, Change::Forget) {
+            self.forget_message(no, name, at)?;
+            return Ok(Ok(()));
+        }
+        if let Err(error) = self.may_send(no) {
+            return Ok(Err(error.into()));
+        }
+        if name.who == Who::Them && !matches!(change, Change::React(_)) {
+            return Ok(Err(ChangeError::NotYours));
+        }
+        if self.annotations(no, name)?.is_deleted {
+            return Ok(Err(ChangeError::Deleted));
+        }
+        let Some(author) = self.device_of(no, name.who) else {
+            return Ok(Err(ChangeError::UnknownMessage));
+        };
+        let of = MessageRef { author, msg_id: id };
+        let (body, said) = match &change {
+            Change::Edit(text) => {
+                let text = text.clone();
+                (Body::Edit(Edit { of, text }), change.said())
+            }
+            Change::Delete | Change::Forget => (Body::Deletion(Deletion { of }), Said::Deletion),
+            Change::React(emoji) => {
+                let emoji = emoji.clone();
+                (Body::Reaction(Reaction { to: of, emoji }), change.said())
+            }
+        };
+        let own = self.new_msg_id();
+        if let Some(at) = self.number(no, own, body)? {
+            self.annotate(no, name, Who::Me, at.seq, &said)?;
+            // Beside the message it is all that is needed, once the other side has it.
+            self.remove_at(no, Who::Me, at, Removal::Message, 0)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn annotate(
+        &mut self,
+        no: ConversationNo,
+        name: MessageName,
+        by: Who,
+        seq: u64,
+        said: &Said<'_>,
+    ) -> Result<(), DriverError> {
+        let mut annotations = self.annotations(no, name)?;
+        let is_new = match said {
+            Said::Edit(text) => annotations.edit(seq, text),
+            Said::Deletion => annotations.delete(),
+            Said::Reaction(emoji) => annotations.react(by, seq, emoji),
+        };
+        if !is_new {
+            return Ok(());
+        }
+        let batch = self.turn.batch()?;
+        batch.put_annotations(no, name, &annotations)?;
+        let at = batch.message_place(no, name)?;
+        if let (Said::Deletion, Some(at)) = (said, at) {
+            self.wipe(no, name, at)?;
+        }
+        if at.is_some() {
+            self.journal(JournalEvent::Changed {
+                no,
+                message: name,
+                change: said.name(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes the text of a message out, and there is nothing left to read in it.
+    fn wipe(
+        &mut self,
+        no: ConversationNo,
+        name: MessageName,
+        at: MessagePlace,
+    ) -> Result<(), DriverError> {
+        if name.who == Who::Them {
+            self.turn.batch()?.not_unread(no, at.seq)?;
+        }
+        self.remove_at(no, name.who, at, Removal::Text, 0)
+    }
+
+    fn annotations(
+        &mut self,
+        no: ConversationNo,
+        name: MessageName,
+    ) -> Result<Annotations, DriverError> {
+        Ok(self.turn.batch()?.annotations(no, name)?)
+    }
+
+    /// Messages of the other side have been shown, up to this seq.
+    pub(super) fn read(&mut self, no: ConversationNo, up_to: u64) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let up_to = up_to.min(conversation.session.shown_up_to());
+        let read = self.turn.batch()?.take_read(no, up_to)?;
+        for message in &read {
+            self.expire(no, Who::Them, message.at, message.expires_s)?;
+        }
+        if !read.is_empty() {
+            self.journal(JournalEvent::Read { no });
+        }
+        self.session_input(no, tincan_core::Input::Read { up_to })
+    }
+}
+
+impl Change {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Edit(text) => Said::Edit(text),
+            Self::Delete | Self::Forget => Said::Deletion,
+            Self::React(emoji) => Said::Reaction(emoji),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What goes out of conversations: messages that disappear, texts that were taken back, and contents that have
+//! said what they had to say.
+//!
+//! Invariant: a content of ours stays until the other side has it, or it has failed: it may have to be sealed
+//! again.
+
+use std::time::Duration;
+
+use tincan_core::Instant;
+
+use super::{Driver, DriverError};
+use crate::store::{
+    ChangeName, ConversationNo, DueRemoval, JournalEvent, MessageName, MessagePlace, Removal, Who,
+};
+
+/// Taken out in one turn. Chosen: a few milliseconds.
+const PER_TURN: usize = 256;
+
+/// When what could not go yet is looked at again, milliseconds. Chosen: soon enough for somebody who waits for
+/// it, seldom enough for the days that a contact may be away.
+const AGAIN_MS: u64 = 60_000;
+
+/// The clock is looked at as often at least: it may have been set.
+const LOOK: Duration = Duration::from_secs(3600);
+
+impl Driver {
+    /// A message goes so many seconds after now; 0: it stays.
+    pub(super) fn expire(
+        &mut self,
+        no: ConversationNo,
+        who: Who,
+        at: MessagePlace,
+        expires_s: u32,
+    ) -> Result<(), DriverError> {
+        if expires_s == 0 {
+            return Ok(());
+        }
+        let after_ms = u64::from(expires_s) * 1000;
+        self.remove_at(no, who, at, Removal::Message, after_ms)
+    }
+
+    /// Something goes so many milliseconds after now.
+    pub(super) fn remove_at(
+        &mut self,
+        no: ConversationNo,
+        who: Who,
+        at: MessagePlace,
+        what: Removal,
+        after_ms: u64,
+    ) -> Result<(), DriverError> {
+        let now = self.around.now();
+        let removal = DueRemoval {
+            due_ms: now.unix_ms.saturating_add(after_ms),
+            no,
+            who,
+            at,
+            what,
+        };
+        self.turn.batch()?.put_removal(&removal)?;
+        let due = now.instant.after(Duration::from_millis(after_ms));
+        self.removals_at = self.removals_at.min(due);
+        Ok(())
+    }
+
+    /// A content of the other side that has said what it had to say.
+    pub(super) fn remove_now(
+        &mut self,
+        no: ConversationNo,
+        who: Who,
+        at: MessagePlace,
+    ) -> Result<(), DriverError> {
+        let removal = DueRemoval {
+            due_ms: 0,
+            no,
+            who,
+            at,
+            what: Removal::Message,
+        };
+        self.turn.batch()?.remove_message(&removal)?;
+        Ok(())
+    }
+
+    /// A person wants a message out of their own sight.
+    pub(super) fn forget_message(
+        &mut self,
+        no: ConversationNo,
+        name: MessageName,
+        at: MessagePlace,
+    ) -> Result<(), DriverError> {
+        self.remove_at(no, name.who, at, Removal::Message, 0)
+    }
+
+    pub(super) fn remove_due(&mut self) -> Result<(), DriverError> {
+        let now = self.around.now();
+        if self.removals_at > now.instant {
+            return Ok(());
+        }
+        let due = self
+            .turn
+            .batch()?
+            .take_due_removals(now.unix_ms, PER_TURN)?;
+        for removal in due {
+            if self.may_go(&removal) {
+                self.remove(&removal)?;
+            } else {
+                let due_ms = now.unix_ms.saturating_add(AGAIN_MS);
+                let again = DueRemoval { due_ms, ..removal };
+                self.turn.batch()?.put_removal(&again)?;
+            }
+        }
+        let next = self.turn.batch()?.next_removal()?;
+        let wait = next.map_or(LOOK, |due_ms| {
+            Duration::from_millis(due_ms.saturating_sub(now.unix_ms)).min(LOOK)
+        });
+        self.removals_at = now.instant.after(wait);
+        Ok(())
+    }
+
+    /// Own messages may still have to be sealed again.
+    fn may_go(&self, removal: &DueRemoval) -> bool {
+        let Some(conversation) = self.conversations.get(&removal.no) else {
+            return true;
+        };
+        removal.who == Who::Them || conversation.session.state_of(removal.at.seq).is_some()
+    }
+
+    fn remove(&mut self, removal: &DueRemoval) -> Result<(), DriverError> {
+        let batch = self.turn.batch()?;
+        let removed = batch.remove_message(removal)?;
+        if let (Some(message), Removal::Message) = (removed, removal.what) {
+            self.journal(JournalEvent::Changed {
+                no: removal.no,
+                message,
+                change: ChangeName::Removed,
+            });
+        }
+        Ok(())
+    }
+
+    /// When the next of them is due.
+    pub(super) const fn removal_due(&self) -> Instant {
+        self.removals_at
+    }
+}

@@ -1,0 +1,531 @@
+//! What is done with messages, and that both sides come to the same.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tincan_core::Input as SessionInput;
+use tincan_protocol::content::Body;
+use tincan_protocol::{EnvelopeId, MsgId};
+
+use super::bench::{Bench, ann_and_bob};
+use crate::error::{ChangeError, ContactError, SendError};
+use crate::message::{Change, ContactChange, Draft, HistoryItem, Message, MessageState};
+use crate::store::{ChangeName, ContactState, JournalEvent};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Bench {
+    fn says(&mut self, text: &str) -> MsgId {
+        self.sends(Draft::new(text)).unwrap()
+    }
+
+    fn sends(&mut self, draft: Draft) -> Result<MsgId, SendError> {
+        let no = self.no();
+        let ids = self.driver.send(no, vec![draft]).unwrap();
+        self.commit();
+        ids.map(|ids| ids[0])
+    }
+
+    fn changes(&mut self, id: MsgId, change: Change) -> Result<(), ChangeError> {
+        let no = self.no();
+        let result = self.driver.change(no, id, change).unwrap();
+        self.commit();
+        result
+    }
+
+    fn decides(&mut self, change: ContactChange) -> Result<(), ContactError> {
+        let no = self.no();
+        let result = self.driver.change_contact(no, change).unwrap();
+        self.commit();
+        result
+    }
+
+    /// Everything that waits for the contact arrives there.
+    fn reaches(&mut self, other: &mut Self) {
+        let no = self.no();
+        for envelope in self.outbox() {
+            let id = EnvelopeId::of(&envelope);
+            other.take(envelope);
+            let stored = SessionInput::Stored { id };
+            self.driver.session_input(no, stored).unwrap();
+        }
+        self.commit();
+    }
+
+    /// What is due is done.
+    fn tidies(&mut self) {
+        self.driver.remove_due().unwrap();
+        self.commit();
+    }
+
+    fn shown(&mut self) -> Vec<HistoryItem> {
+        let no = self.no();
+        self.driver.read(no, u64::MAX).unwrap();
+        self.commit();
+        self.history()
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.messages()
+            .into_iter()
+            .map(|message| message.text)
+            .collect()
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        let items = self.history().into_iter().filter_map(|item| match item {
+            HistoryItem::Message(message) => Some(message),
+            HistoryItem::Timer(_) => None,
+        });
+        items.collect()
+    }
+
+    fn message(&self, id: MsgId) -> Message {
+        let mut messages = self.messages().into_iter();
+        messages.find(|message| message.id == id).unwrap()
+    }
+
+    fn changed(&self) -> Vec<ChangeName> {
+        let changes = self.journal().into_iter().filter_map(|event| match event {
+            JournalEvent::Changed { change, .. } => Some(change),
+            _ => None,
+        });
+        changes.collect()
+    }
+}
+
+#[tokio::test]
+async fn an_edited_message_says_the_newest_on_both_sides() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("helo");
+    ann.changes(id, Change::Edit("hello".to_owned())).unwrap();
+    ann.changes(id, Change::Edit("hello!".to_owned())).unwrap();
+    ann.reaches(&mut bob);
+    for side in [&ann, &bob] {
+        let message = side.message(id);
+        assert_eq!((message.text.as_str(), message.edited), ("hello!", true));
+    }
+    assert_eq!(bob.changed(), [ChangeName::Edited, ChangeName::Edited]);
+    // What was said about it is kept beside it, and nothing else of it.
+    let rows = bob.timeline();
+    assert!(
+        !rows
+            .iter()
+            .any(|row| matches!(row.content.body, Body::Edit(_)))
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_was_taken_back_says_nothing_and_is_not_unread() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let (id, other) = (ann.says("secret"), ann.says("hello"));
+    ann.reaches(&mut bob);
+    bob.changes(id, Change::React("\u{1f44d}".to_owned()))
+        .unwrap();
+    assert_eq!(bob.unread(), 2);
+    ann.changes(id, Change::Delete).unwrap();
+    ann.reaches(&mut bob);
+    bob.tidies();
+    assert_eq!(bob.unread(), 1);
+    let message = bob.message(id);
+    assert!(message.deleted && message.text.is_empty() && message.reactions.is_empty());
+    let bodies = bob.timeline().into_iter().map(|row| row.content.body);
+    assert!(
+        !bodies
+            .into_iter()
+            .any(|body| format!("{body:?}").contains("secret"))
+    );
+    assert_eq!(ann.message(id).text, "");
+    let again = ann.changes(id, Change::Edit("x".to_owned()));
+    assert_eq!(again, Err(ChangeError::Deleted));
+    assert_eq!(bob.message(other).text, "hello");
+}
+
+/// Its text may have to be sealed again.
+#[tokio::test]
+async fn the_text_of_a_deleted_message_stays_with_its_author_until_it_arrived_or_failed() {
+    let (mut ann, _bob) = ann_and_bob();
+    let id = ann.says("secret");
+    ann.changes(id, Change::Delete).unwrap();
+    ann.tidies();
+    let has_secret = |side: &Bench| {
+        let rows = side.timeline();
+        rows.iter()
+            .any(|row| format!("{:?}", row.content.body).contains("secret"))
+    };
+    assert!(has_secret(&ann) && ann.message(id).deleted);
+    ann.pass(15 * DAY);
+    let no = ann.no();
+    ann.driver.session_timeout(no).unwrap();
+    ann.commit();
+    ann.tidies();
+    assert!(!has_secret(&ann));
+}
+
+#[tokio::test]
+async fn only_its_author_edits_and_deletes_a_message() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("mine");
+    ann.reaches(&mut bob);
+    for change in [Change::Edit("yours".to_owned()), Change::Delete] {
+        assert_eq!(bob.changes(id, change), Err(ChangeError::NotYours));
+    }
+    // A program that does it all the same.
+    let no = bob.no();
+    let author = ann.driver.device.device();
+    let of = tincan_protocol::content::MessageRef { author, msg_id: id };
+    let edit = tincan_protocol::content::Edit {
+        of,
+        text: "yours".to_owned(),
+    };
+    let deletion = tincan_protocol::content::Deletion { of };
+    for body in [Body::Edit(edit), Body::Deletion(deletion)] {
+        bob.driver.send_body(no, body).unwrap();
+        bob.commit();
+    }
+    bob.reaches(&mut ann);
+    assert_eq!(
+        (ann.message(id).text.as_str(), ann.changed().len()),
+        ("mine", 0)
+    );
+}
+
+#[tokio::test]
+async fn each_side_has_one_reaction_and_can_take_it_back() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("news");
+    ann.reaches(&mut bob);
+    for sign in ["\u{1f44d}", "\u{2764}"] {
+        bob.changes(id, Change::React(sign.to_owned())).unwrap();
+    }
+    ann.changes(id, Change::React("\u{1f389}".to_owned()))
+        .unwrap();
+    ann.reaches(&mut bob);
+    bob.reaches(&mut ann);
+    let signs = |side: &Bench| {
+        let reactions = side.message(id).reactions.into_iter();
+        let mut signs: Vec<_> = reactions.map(|one| (one.from, one.emoji)).collect();
+        signs.sort();
+        signs
+    };
+    let [ann_s, bob_s] = [("ann", "\u{1f389}"), ("bob", "\u{2764}")]
+        .map(|(who, sign)| (who.to_owned(), sign.to_owned()));
+    assert_eq!(signs(&ann), [ann_s.clone(), bob_s.clone()]);
+    assert_eq!(signs(&bob), [ann_s.clone(), bob_s]);
+    bob.changes(id, Change::React(String::new())).unwrap();
+    bob.reaches(&mut ann);
+    assert_eq!(signs(&ann), [ann_s]);
+    // Of what was never said there is nothing to say.
+    let author = ann.driver.device.device();
+    let to = tincan_protocol::content::MessageRef {
+        author,
+        msg_id: MsgId::now_v7(),
+    };
+    let no = bob.no();
+    let reaction = tincan_protocol::content::Reaction {
+        to,
+        emoji: "x".to_owned(),
+    };
+    bob.driver.send_body(no, Body::Reaction(reaction)).unwrap();
+    bob.commit();
+    let before = ann.changed().len();
+    bob.reaches(&mut ann);
+    assert_eq!(ann.changed().len(), before);
+}
+
+#[tokio::test]
+async fn an_answer_shows_what_it_answers_as_it_is_now() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let question = ann.says("where?");
+    ann.reaches(&mut bob);
+    let answer = Draft {
+        reply_to: Some(question),
+        ..Draft::new("here")
+    };
+    let answer = bob.sends(answer).unwrap();
+    bob.reaches(&mut ann);
+    let quoted = |side: &Bench| side.message(answer).reply_to.unwrap();
+    for side in [&ann, &bob] {
+        let quote = quoted(side);
+        assert_eq!(
+            (quote.from.as_deref(), quote.text.as_deref()),
+            (Some("ann"), Some("where?"))
+        );
+    }
+    ann.changes(question, Change::Edit("who?".to_owned()))
+        .unwrap();
+    ann.reaches(&mut bob);
+    assert_eq!(quoted(&bob).text.as_deref(), Some("who?"));
+    ann.changes(question, Change::Delete).unwrap();
+    ann.reaches(&mut bob);
+    assert_eq!(quoted(&bob).text, None);
+    let nothing = Draft {
+        reply_to: Some(MsgId::now_v7()),
+        ..Draft::new("?")
+    };
+    assert_eq!(bob.sends(nothing), Err(SendError::UnknownMessage));
+}
+
+/// A program that did not hear of the result sent it once more.
+#[tokio::test]
+async fn regression_what_is_sent_twice_under_one_id_is_one_message() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let draft = Draft::new("once");
+    for _ in 0..2 {
+        assert_eq!(ann.sends(draft.clone()), Ok(draft.id));
+    }
+    ann.restart();
+    assert_eq!(ann.sends(draft.clone()), Ok(draft.id));
+    ann.reaches(&mut bob);
+    assert_eq!(bob.texts(), ["let me in", "once"]);
+}
+
+#[tokio::test]
+async fn messages_disappear_after_they_were_shown() {
+    let (mut ann, mut bob) = ann_and_bob();
+    ann.decides(ContactChange::Timer { expires_s: 60 }).unwrap();
+    let id = ann.says("for a minute");
+    ann.reaches(&mut bob);
+    assert_eq!(bob.row().settings.expires_s, 60);
+    assert!(matches!(
+        bob.history()[..],
+        [.., HistoryItem::Timer(_), HistoryItem::Message(_)]
+    ));
+    bob.pass(10 * DAY);
+    bob.tidies();
+    assert_eq!(bob.message(id).text, "for a minute", "nobody has seen it");
+    bob.shown();
+    bob.pass(Duration::from_secs(59));
+    bob.tidies();
+    assert_eq!(bob.message(id).expires_s, 60);
+    bob.pass(Duration::from_secs(2));
+    bob.tidies();
+    assert_eq!(bob.texts(), ["let me in"]);
+    assert_eq!(bob.changed(), [ChangeName::Removed]);
+    // And what bob writes goes after the same time.
+    let own = bob.says("mine too");
+    assert_eq!(bob.message(own).expires_s, 60);
+}
+
+#[tokio::test]
+async fn the_later_word_on_how_long_messages_stay_counts_on_both_sides() {
+    let (mut ann, mut bob) = ann_and_bob();
+    ann.decides(ContactChange::Timer { expires_s: 60 }).unwrap();
+    bob.pass(Duration::from_secs(5));
+    bob.decides(ContactChange::Timer { expires_s: 600 })
+        .unwrap();
+    ann.reaches(&mut bob);
+    bob.reaches(&mut ann);
+    assert_eq!(
+        [ann.row().settings.expires_s, bob.row().settings.expires_s],
+        [600, 600]
+    );
+}
+
+#[tokio::test]
+async fn what_goes_here_stays_there() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("hello");
+    ann.reaches(&mut bob);
+    bob.changes(id, Change::Forget).unwrap();
+    bob.tidies();
+    assert_eq!(
+        (bob.texts(), bob.unread()),
+        (vec!["let me in".to_owned()], 0)
+    );
+    assert_eq!(ann.message(id).text, "hello");
+    assert_eq!(ann.message(id).state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn what_was_not_shown_is_counted_exactly_also_after_a_restart() {
+    let (mut ann, mut bob) = ann_and_bob();
+    bob.shown();
+    for n in 0..5 {
+        ann.says(&format!("{n}"));
+    }
+    ann.reaches(&mut bob);
+    bob.restart();
+    assert_eq!(bob.unread(), 5);
+    let no = bob.no();
+    let third = bob.messages()[3].seq;
+    bob.driver.read(no, third).unwrap();
+    bob.commit();
+    assert_eq!(bob.unread(), 2);
+    let first = bob.contact_seen().first_unread.unwrap();
+    assert_eq!(
+        bob.messages()
+            .into_iter()
+            .find(|one| one.seq == first)
+            .unwrap()
+            .text,
+        "3"
+    );
+    bob.shown();
+    assert_eq!((bob.unread(), bob.contact_seen().first_unread), (0, None));
+}
+
+#[tokio::test]
+async fn a_blocked_contact_has_no_way_to_us_until_they_are_unblocked() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let (mailbox, address) = (bob.mailbox(), bob.row().address_key().address());
+    bob.decides(ContactChange::Block).unwrap();
+    assert_eq!(bob.row().state, ContactState::Blocked);
+    assert!(bob.driver.ended_queues.contains_key(&mailbox));
+    assert!(!bob.driver.by_queue.contains_key(&mailbox));
+    assert!(!bob.driver.by_address.contains_key(&address));
+    let queues = bob.driver.own_queues(&bob.server());
+    assert!(
+        !queues
+            .iter()
+            .any(|queue| queue.key.queue() == bob.mailbox())
+    );
+    assert_eq!(bob.sends(Draft::new("hello")), Err(SendError::Blocked));
+    bob.restart();
+    assert_eq!(bob.sends(Draft::new("hello")), Err(SendError::Blocked));
+    bob.decides(ContactChange::Unblock).unwrap();
+    assert!(bob.contact().is_accepted());
+    bob.says("hello again");
+    bob.reaches(&mut ann);
+    // Ann knows the new way.
+    let reach = ann.row().their_reach.clone().unwrap();
+    assert_eq!(reach.queue, bob.mailbox());
+    assert_ne!(reach.queue, mailbox);
+    assert_eq!(ann.texts().last().unwrap(), "hello again");
+}
+
+#[tokio::test]
+async fn somebody_who_asks_can_be_blocked_and_is_forgotten_when_unblocked() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(2);
+    let request = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    assert_eq!(
+        ann.decides(ContactChange::Verify(true)),
+        Err(ContactError::OnlyAsks)
+    );
+    ann.decides(ContactChange::Block).unwrap();
+    let again = bob.ask(&mut ann, &invite);
+    ann.take_request(&invite, 2, again);
+    assert_eq!(ann.row().state, ContactState::Blocked);
+    ann.decides(ContactChange::Unblock).unwrap();
+    assert!(ann.driver.conversations.is_empty());
+}
+
+#[tokio::test]
+async fn names_are_ones_own_choice_and_unique() {
+    let (mut ann, _bob) = ann_and_bob();
+    ann.decides(ContactChange::Rename("Robert".to_owned()))
+        .unwrap();
+    assert_eq!(ann.row().name, "Robert");
+    let invite = ann.invite(1);
+    let mut carol = Bench::new("carol");
+    let request = carol.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    let taken = ann.decides(ContactChange::Rename("CAROL".to_owned()));
+    assert_eq!(taken, Err(ContactError::NameTaken));
+}
+
+#[tokio::test]
+async fn a_removed_contact_leaves_nothing() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("hello");
+    ann.reaches(&mut bob);
+    bob.changes(id, Change::React("\u{1f44d}".to_owned()))
+        .unwrap();
+    let mailbox = bob.mailbox();
+    bob.decides(ContactChange::Remove).unwrap();
+    assert!(bob.driver.conversations.is_empty() && bob.driver.by_queue.is_empty());
+    assert!(bob.driver.ended_queues.contains_key(&mailbox));
+    assert!(bob.is_empty_but_for_what_ended());
+    assert!(matches!(
+        bob.journal().last(),
+        Some(JournalEvent::Removed { .. })
+    ));
+}
+
+#[tokio::test]
+async fn who_is_verified_and_another_device_since_gets_nothing_until_that_is_confirmed() {
+    let (mut ann, _bob) = ann_and_bob();
+    ann.decides(ContactChange::Verify(true)).unwrap();
+    ann.says("hello");
+    let mut row = ann.row().clone();
+    row.verified.as_mut().unwrap().device = tincan_protocol::DeviceId::from_bytes([7; 32]);
+    ann.driver.put_row(row).unwrap();
+    assert_eq!(ann.sends(Draft::new("hello")), Err(SendError::Changed));
+    ann.decides(ContactChange::Verify(true)).unwrap();
+    ann.says("hello");
+}
+
+/// Something that one of two people does.
+#[derive(Clone, Debug)]
+enum Deed {
+    Say,
+    Edit(prop::sample::Index),
+    Delete(prop::sample::Index),
+    React(prop::sample::Index, bool),
+    Timer(u32),
+}
+
+fn deeds() -> impl Strategy<Value = Vec<(bool, Deed)>> {
+    let index = any::<prop::sample::Index>;
+    let deed = prop_oneof![
+        3 => Just(Deed::Say),
+        2 => index().prop_map(Deed::Edit),
+        1 => index().prop_map(Deed::Delete),
+        2 => (index(), any::<bool>()).prop_map(|(index, back)| Deed::React(index, back)),
+        1 => (0..5u32).prop_map(|n| Deed::Timer(n * 1_000_000)),
+    ];
+    prop::collection::vec((any::<bool>(), deed), 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever both do, in whatever order its envelopes come: in the end they see the same.
+    #[test]
+    fn both_sides_come_to_the_same(deeds in deeds(), seed: u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut ann, mut bob) = ann_and_bob();
+            for (n, (is_ann, deed)) in deeds.iter().enumerate() {
+                let side = if *is_ann { &mut ann } else { &mut bob };
+                let all = side.messages();
+                let one = |index: &prop::sample::Index| index.get(&all).id;
+                // What must not be done is refused, and changes nothing.
+                let _ = match deed {
+                    Deed::Say => side.sends(Draft::new(format!("{n}"))).map(|_| ()).map_err(Into::into),
+                    Deed::Edit(index) => side.changes(one(index), Change::Edit(format!("edit {n}"))),
+                    Deed::Delete(index) => side.changes(one(index), Change::Delete),
+                    Deed::React(index, true) => side.changes(one(index), Change::React(String::new())),
+                    Deed::React(index, false) => side.changes(one(index), Change::React(format!("{n}"))),
+                    Deed::Timer(expires_s) => {
+                        let expires_s = *expires_s;
+                        side.decides(ContactChange::Timer { expires_s }).unwrap();
+                        Ok(())
+                    }
+                };
+                if (seed >> (n % 64)) & 1 == 1 {
+                    ann.reaches(&mut bob);
+                }
+                if (seed >> ((n + 7) % 64)) & 3 == 1 {
+                    bob.reaches(&mut ann);
+                }
+            }
+            ann.reaches(&mut bob);
+            bob.reaches(&mut ann);
+            let seen = |side: &Bench| {
+                let mut seen: Vec<String> = side.messages().iter().map(|one| {
+                    let mut signs: Vec<_> = one.reactions.iter().map(|sign| (&sign.from, &sign.emoji)).collect();
+                    signs.sort();
+                    format!("{} {:?} {} {} {signs:?}", one.id, one.text, one.edited, one.deleted)
+                }).collect();
+                seen.sort();
+                seen
+            };
+            prop_assert_eq!(seen(&ann), seen(&bob));
+            prop_assert_eq!(ann.row().settings.expires_s, bob.row().settings.expires_s);
+            Ok(())
+        })?;
+    }
+}
