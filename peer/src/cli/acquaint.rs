@@ -6,9 +6,9 @@
 use serde_json::{Value, json};
 
 use super::args::{Add, Who};
-use super::commands::{contact_called, items, text, waits};
 use super::output::Output;
 use super::session::Session;
+use super::values::{contact_called, items, text, waits};
 use crate::Invite;
 use crate::rpc::RpcError;
 

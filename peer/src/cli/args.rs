@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use tincan_protocol::limits::EXPIRES_MAX_S;
+
 use crate::MsgId;
 
 /// Peer-to-peer chat that never loses a message.
@@ -34,6 +36,11 @@ const SEND_HELP: &str = "\
 Without --wait it stays at most 5s, to see whether the message leaves; the exit code is 0 either way.
 A message that cannot leave is saved and goes out later.";
 
+const VERIFY_HELP: &str = "\
+Both of you see the same 60 digits, unless somebody is in between. Compare them over another way: in person, on
+the phone. Then `peer verify NAME --confirm`; or give the digits that the contact has sent or shows as a QR code,
+and they are compared for you.";
+
 const RPC_HELP: &str = "\
 One JSON object a line in both directions; answers come in any order. It ends with its stdin.
 The methods are the commands, with parameters by name: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"id\",\"params\":{}}
@@ -48,12 +55,19 @@ With --json every line on stdout is an object whose \"type\" says what it is. Ti
 durations milliseconds. Fields may be added; those named here stay.
   id        init, id            address, name; id: device, signal_servers, relay; init: phrase
   invite    invite              link, uses, expires_at
-  contact   contacts, add,      name, address, standing (requested, accepted, blocked), presence
-            accept
+  contact   contacts, add,      name, address, standing (requested, accepted, blocked), presence,
+            accept, rename,     verified, verification (unverified, verified, changed), unread,
+            block, mute, ...    muted, muted_until, expires_s
+  verification  verify          name, address, safety_number, verification
+  done      edit, delete, ...   (it was done)
   request   requests, listen    id (the address for accept and reject), name, text
   rejected  reject              id
   message   history, listen     id, conversation (name), address, from, outgoing, seq, text, sent_at,
-                                received_at, state
+                                received_at, state, edited, deleted, forwarded, reply_to, reactions,
+                                expires_s
+  timer     history, listen     from, expires_s (how long messages stay from now on; 0: for ever)
+  changed   listen              id, change (edited, deleted, reaction, removed), message
+  accepted  listen              name, address (somebody is a contact now)
   state     send                id, state (pending, sent, delivered, read), reason
             listen              ids, state (failed), conversation, address
   missed    listen              count (of events that nobody has read in time; see history)
@@ -107,9 +121,34 @@ pub(super) enum Command {
     Reject(Who),
     /// List your contacts
     Contacts,
+    /// Show a contact's safety number, or say that you have compared it
+    #[command(after_help = VERIFY_HELP)]
+    Verify(Verify),
+    /// Call a contact something else; they do not see it
+    Rename(Rename),
+    /// Let nothing of somebody arrive any more; they are not told
+    Block(Contact),
+    /// Make somebody who was blocked a contact again
+    Unblock(Contact),
+    /// Forget a contact and everything that was said; they are not told
+    Remove(Contact),
+    /// Let nothing call attention to a contact's messages
+    Mute(Mute),
+    /// End that
+    Unmute(Contact),
+    /// Let messages of a conversation disappear on both sides
+    Disappear(Disappear),
     /// Send a message
     #[command(after_help = SEND_HELP)]
     Send(Send),
+    /// Give a message of yours another text
+    Edit(Edit),
+    /// Take a message of yours back on both sides, or any out of your own history
+    Delete(Delete),
+    /// Say something about a message in one emoji
+    React(React),
+    /// Pass a message on to another contact
+    Forward(Forward),
     /// Print messages as they come, and tell their senders that they were shown
     Listen(Listen),
     /// Run this profile without a face: it stays online, and other commands use it
@@ -171,12 +210,112 @@ pub(super) struct Who {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Contact {
+    /// Name or address of a contact
+    pub(super) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// Name or address of a contact
+    pub(super) name: String,
+    /// The digits that the contact sees
+    #[arg(conflicts_with_all = ["confirm", "revoke"])]
+    pub(super) number: Vec<String>,
+    /// You have compared the digits, and they are the same
+    #[arg(long)]
+    pub(super) confirm: bool,
+    /// The contact is not verified any more
+    #[arg(long, conflicts_with = "confirm")]
+    pub(super) revoke: bool,
+    /// Show the digits as a QR code too
+    #[arg(long)]
+    pub(super) qr: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rename {
+    /// Name or address of a contact
+    pub(super) name: String,
+    /// What they are called from now on
+    pub(super) to: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Mute {
+    /// Name or address of a contact
+    pub(super) name: String,
+    /// For how long, like 8h or 7d [default: for ever]
+    #[arg(long = "for", value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    pub(super) time: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Disappear {
+    /// Name or address of a contact
+    pub(super) name: String,
+    /// How long after it was shown, like 1h or 7d, at most 365d; "off": messages stay
+    #[arg(value_parser = seconds, allow_hyphen_values = true, value_name = "TIME")]
+    pub(super) after: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Edit {
+    /// Name or address of a contact
+    pub(super) to: String,
+    /// The message, as `peer history NAME --ids` shows it
+    #[arg(value_parser = message_id)]
+    pub(super) id: MsgId,
+    /// What it says from now on
+    #[arg(value_parser = some_text)]
+    pub(super) text: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Delete {
+    /// Name or address of a contact
+    pub(super) to: String,
+    /// The message, as `peer history NAME --ids` shows it
+    #[arg(value_parser = message_id)]
+    pub(super) id: MsgId,
+    /// Only here, and whoever has written it; the other side keeps it
+    #[arg(long)]
+    pub(super) here: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct React {
+    /// Name or address of a contact
+    pub(super) to: String,
+    /// The message, as `peer history NAME --ids` shows it
+    #[arg(value_parser = message_id)]
+    pub(super) id: MsgId,
+    /// The emoji; without one, yours is taken back
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(super) emoji: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Forward {
+    /// The contact with whom it was written
+    pub(super) from: String,
+    /// The message, as `peer history NAME --ids` shows it
+    #[arg(value_parser = message_id)]
+    pub(super) id: MsgId,
+    /// The contact who is to get it
+    pub(super) to: String,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Send {
     /// Name or address of a contact
     pub(super) to: String,
     /// The message; "-" reads lines from stdin, each a message
     #[arg(value_parser = some_text)]
     pub(super) text: String,
+    /// The message that it answers, as `peer history NAME --ids` shows it
+    #[arg(long, value_name = "ID", value_parser = message_id)]
+    pub(super) reply_to: Option<MsgId>,
     /// Wait until every message has come this far
     #[arg(long, value_enum)]
     pub(super) wait: Option<Until>,
@@ -226,6 +365,9 @@ pub(super) struct History {
     /// Only messages before the one with this id
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(super) before: Option<MsgId>,
+    /// Show each message's id, for edit, delete, react, forward and --reply-to
+    #[arg(long)]
+    pub(super) ids: bool,
 }
 
 /// clap's own words for an empty one say nothing of the variable that it may come from.
@@ -251,9 +393,25 @@ fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long messages stay.
+fn seconds(text: &str) -> Result<u32, String> {
+    if text == "off" {
+        return Ok(0);
+    }
+    let time = time(text).map_err(|error| format!("{error}, or \"off\""))?;
+    let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    match seconds {
+        0 => Err("at least one second".to_owned()),
+        EXPIRES_TOO_LONG.. => Err("at most 365d".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
+const EXPIRES_TOO_LONG: u32 = EXPIRES_MAX_S + 1;
+
 fn message_id(text: &str) -> Result<MsgId, String> {
     text.parse()
-        .map_err(|_| "this is no message id; `peer history NAME --json` shows them".to_owned())
+        .map_err(|_| "this is no message id; `peer history NAME --ids` shows them".to_owned())
 }
 
 fn some_text(text: &str) -> Result<String, String> {

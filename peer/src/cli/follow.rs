@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::Until;
-use super::commands::{items, text};
 use super::session::{ROOM_AGAIN, Session};
+use super::values::{items, text};
 use crate::rpc::RpcError;
 
 /// The messages that have not come far enough yet.

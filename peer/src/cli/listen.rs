@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::{Global, Listen};
-use super::commands::{
-    contact_called, failure_line, gap_line, items, message_line, missed_line, request_lines, text,
+use super::lines::{
+    accepted_line, changed_line, failure_line, gap_line, message_line, missed_line, request_lines,
+    timer_line,
 };
 use super::output::Output;
 use super::session::{FIRST_LOOK, Network, ROOM_AGAIN, Session, Stay};
+use super::values::{contact_called, items, text};
 use crate::rpc::RpcError;
 
 /// How long one call waits for news.
@@ -103,6 +105,12 @@ enum Kind {
     Request,
     /// Messages of a contact are missing.
     Gap,
+    /// Something was done with a message.
+    Changed,
+    /// Messages stay so long from now on.
+    Timer,
+    /// Somebody became a contact.
+    Accepted,
     /// Own messages were not delivered in time.
     Failure,
     /// Events are gone before they were read.
@@ -116,9 +124,19 @@ impl Kind {
             "request" => Some(Self::Request),
             "gap" => Some(Self::Gap),
             "missed" => Some(Self::Missed),
+            "changed" => Some(Self::Changed),
+            "timer" => Some(Self::Timer),
+            "accepted" => Some(Self::Accepted),
             "state" if event["state"] == "failed" => Some(Self::Failure),
             _ => None,
         }
+    }
+}
+
+impl Kind {
+    /// Whether it is printed with the messages of a contact.
+    const fn is_of_a_conversation(self) -> bool {
+        !matches!(self, Self::Request | Self::Missed | Self::Accepted)
     }
 }
 
@@ -158,17 +176,17 @@ impl Listener {
         let mut wanted = Vec::new();
         for event in items(&next["events"]) {
             let is_wanted = match (Kind::of(event), &self.from) {
-                (Some(Kind::Message | Kind::Gap | Kind::Failure), Some(from)) => {
+                (Some(kind), Some(from)) if kind.is_of_a_conversation() => {
                     event["address"] == **from
                 }
-                (Some(Kind::Message | Kind::Gap | Kind::Failure), None) => {
+                (Some(kind), None) if kind.is_of_a_conversation() => {
                     let printed = self
                         .printed_alone(session, &text(&event["address"]))
                         .await?;
                     event["cursor"].as_u64() > Some(printed)
                 }
-                (Some(Kind::Missed), _) | (Some(Kind::Request), None) => true,
-                (Some(Kind::Request), Some(_)) | (None, _) => false,
+                (Some(Kind::Missed), _) | (Some(_), None) => true,
+                (Some(_), Some(_)) | (None, _) => false,
             };
             if is_wanted {
                 wanted.push(event);
@@ -283,6 +301,9 @@ fn print<'a>(
             Some(Kind::Request) => request_lines(&object),
             Some(Kind::Gap) => gap_line(&object),
             Some(Kind::Failure) => failure_line(&object),
+            Some(Kind::Changed) => changed_line(&object),
+            Some(Kind::Timer) => timer_line(&object),
+            Some(Kind::Accepted) => accepted_line(&object),
             Some(Kind::Missed) => missed_line(&object),
             Some(Kind::Message) | None => message_line(&object),
         });

@@ -5,17 +5,21 @@
 
 mod acquaint;
 mod args;
+mod calls;
 mod commands;
 mod daemon;
 mod follow;
 mod init;
+mod lines;
 mod listen;
 mod output;
 mod qr;
 mod rpc;
 mod send;
 mod session;
+mod status;
 mod usage;
+mod values;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use tokio::time::Duration;
 
 use super::args::{Global, Send, Until};
-use super::commands::{contact_called, items, own_relay_answered, text};
 use super::follow::Following;
 use super::output::Output;
 use super::session::{Network, Session, Stay};
+use super::values::{contact_called, items, own_relay_answered, text};
 use crate::MsgId;
 use crate::rpc::RpcError;
 
@@ -41,10 +41,10 @@ async fn send(session: &mut Session, args: &Send, output: &Output) -> Result<(),
     let mut following = Following::begin(session, until).await?;
     let mut ids = Vec::new();
     let handed_over = if args.text == "-" {
-        send_lines(session, &args.to, &mut following, &mut ids).await
+        send_lines(session, args, &mut following, &mut ids).await
     } else {
         let texts = vec![args.text.clone()];
-        send_batch(session, &args.to, texts, &mut following, &mut ids).await
+        send_batch(session, args, texts, &mut following, &mut ids).await
     };
     if ids.is_empty() && handed_over.is_err() {
         return handed_over;
@@ -131,7 +131,7 @@ async fn contact(session: &mut Session, to: &str) -> Result<Value, RpcError> {
 /// before an error is in `ids`.
 async fn send_lines(
     session: &mut Session,
-    to: &str,
+    args: &Send,
     following: &mut Following,
     ids: &mut Vec<String>,
 ) -> Result<(), RpcError> {
@@ -148,7 +148,7 @@ async fn send_lines(
         let mut batch = Vec::new();
         bad = fill(first, &mut lines, &mut batch, &mut rest).err();
         if !batch.is_empty() {
-            let sent = send_batch(session, to, batch, following, ids).await;
+            let sent = send_batch(session, args, batch, following, ids).await;
             // Whoever repeats the command would send the first ones twice.
             sent.map_err(|error| match ids.len() {
                 0 => error,
@@ -249,16 +249,17 @@ async fn next_line(
 
 async fn send_batch(
     session: &mut Session,
-    to: &str,
+    args: &Send,
     texts: Vec<String>,
     following: &mut Following,
     ids: &mut Vec<String>,
 ) -> Result<(), RpcError> {
-    // Made here, so that a call whose answer does not come is not made twice.
+    // Made here, so that nothing is sent twice if the answer to a call does not come, and it is made again.
     let new: Vec<MsgId> = texts.iter().map(|_| MsgId::now_v7()).collect();
-    let sent = session
-        .call("send", json!({"to": to, "texts": texts, "ids": new}))
-        .await?;
+    let params = json!({
+        "to": args.to, "texts": texts, "ids": new, "reply_to": args.reply_to,
+    });
+    let sent = session.call("send", params).await?;
     for id in items(&sent["ids"]).map(text) {
         following.add(id.clone());
         ids.push(id);

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::args::{Global, Ice};
-use super::commands::{items, text};
 use super::output::Output;
+use super::values::{items, text};
 use crate::rpc::{Client, ConnectError, LOOK_AGAIN, RpcError, SERVING_SOON, Server};
 use crate::{
     DataKeyError, Home, HomeError, IcePolicy, KeySource, KeyringError, OpenError, Peer, StoreError,
@@ -99,9 +99,6 @@ impl Session {
                 Err(error) if error.is_ended() => {}
                 result => return result,
             }
-            if let Some(ids) = self.sent_already(method, &params).await? {
-                return Ok(json!({"ids": ids}));
-            }
         }
     }
 
@@ -123,25 +120,6 @@ impl Session {
     pub(super) async fn open_again(&mut self) -> Result<(), RpcError> {
         (self.client, self.here) = self.opening.open().await?;
         Ok(())
-    }
-
-    /// Whether a `send` was done. Its texts are stored together or not at all, so the
-    /// first one tells.
-    async fn sent_already(
-        &mut self,
-        method: &str,
-        params: &Value,
-    ) -> Result<Option<Value>, RpcError> {
-        if method != "send" {
-            return Ok(None);
-        }
-        let first = json!({"to": params["to"], "id": params["ids"][0]});
-        match self.client.call("state", first).await {
-            Ok(_) => Ok(Some(params["ids"].clone())),
-            // Not sent; or this one ends as well, and it is looked for again.
-            Err(error) if error.is_not_found() || error.is_ended() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// Whether the profile runs in this process, and so ends with it.

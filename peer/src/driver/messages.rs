@@ -242,7 +242,13 @@ impl Driver {
             return Ok(Err(ChangeError::NotYours));
         }
         if self.annotations(no, name)?.is_deleted {
-            return Ok(Err(ChangeError::Deleted));
+            // Whoever did not hear that it was done may ask for it again.
+            let is_done = matches!(change, Change::Delete);
+            return Ok(if is_done {
+                Ok(())
+            } else {
+                Err(ChangeError::Deleted)
+            });
         }
         let Some(author) = self.device_of(no, name.who) else {
             return Ok(Err(ChangeError::UnknownMessage));

@@ -169,7 +169,7 @@ impl Method for Unblock {
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
         let who = peer.find(&self.name)?;
         peer.change_contact(&who, ContactChange::Unblock).await?;
-        Ok(Done {})
+        Ok(Done::default())
     }
 }
 
@@ -189,7 +189,7 @@ impl Method for Remove {
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
         let who = peer.find(&self.name)?;
         peer.change_contact(&who, ContactChange::Remove).await?;
-        Ok(Done {})
+        Ok(Done::default())
     }
 }
 

@@ -109,6 +109,6 @@ impl Method for SetCursor {
 
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
         peer.set_cursor(&self.name, self.cursor).await?;
-        Ok(Done {})
+        Ok(Done::default())
     }
 }

@@ -117,7 +117,6 @@ pub(super) struct Edit {
 
 impl Method for Edit {
     const NAME: &'static str = "edit";
-    const ONCE: bool = true;
     type Answer = Done;
 
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
@@ -140,7 +139,6 @@ pub(super) struct Delete {
 
 impl Method for Delete {
     const NAME: &'static str = "delete";
-    const ONCE: bool = true;
     type Answer = Done;
 
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
@@ -201,7 +199,7 @@ impl Method for Forward {
 async fn change(peer: &Peer, to: &str, id: MsgId, change: Change) -> Result<Done, RpcError> {
     let to = peer.find(to)?;
     peer.change(&to, id, change).await?;
-    Ok(Done {})
+    Ok(Done::default())
 }
 
 /// Notes that a contact's messages have been shown to the person; the contact is told.
@@ -221,6 +219,6 @@ impl Method for Read {
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
         let from = peer.find(&self.from)?;
         peer.mark_read(&from, self.seq).await?;
-        Ok(Done {})
+        Ok(Done::default())
     }
 }

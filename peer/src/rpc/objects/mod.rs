@@ -43,9 +43,15 @@ macro_rules! tags {
 }
 pub(super) use tags;
 
+tags!(DoneTag = "done");
+
 /// It was done, and there is nothing to say of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Done {}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
+    /// `"done"`.
+    #[serde(rename = "type")]
+    pub kind: DoneTag,
+}
 
 /// RFC 3339, UTC, with milliseconds.
 pub(super) fn time(unix_ms: u64) -> String {

@@ -2,7 +2,7 @@
 
 use rand::RngExt as _;
 use tincan_peer::simulation::{AddRequest, Command, ConversationNo, Input, Node, Reply};
-use tincan_peer::{AddError, ContactStanding, Invite, InviteError};
+use tincan_peer::{AddError, ContactStanding, Draft, Invite, InviteError};
 use tincan_protocol::{IdentityId, MsgId};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -55,7 +55,10 @@ impl World {
                 .inbox
                 .push_back(Input::Command(Command::Send {
                     to: no,
-                    messages: vec![(id, text)],
+                    messages: vec![Draft {
+                        id,
+                        ..Draft::new(text)
+                    }],
                     reply,
                 }));
         }
