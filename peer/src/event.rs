@@ -96,8 +96,8 @@ pub enum Event {
         identity: IdentityId,
         /// What we call them.
         name: String,
-        /// How many were not shown yet when this was read.
-        unread: u64,
+        /// Up to this one, by its place in their sequence.
+        up_to_seq: u64,
     },
     /// What is kept of a contact has changed: it is as it is now.
     Contact(Contact),

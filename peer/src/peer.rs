@@ -374,22 +374,16 @@ impl Peer {
     }
 
     /// Notes that a contact's messages up to this one have been shown to the person; the contact
-    /// is told.
+    /// is told. Returns when it is durable.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn mark_read(&self, contact: &IdentityId, up_to_seq: u64) -> Result<(), ReadError> {
         let no = self.row(contact)?.no;
-        let command = Command::Read {
-            no,
-            up_to: up_to_seq,
-        };
-        self.inner
-            .driver
-            .inputs
-            .send(Input::Command(command))
+        let up_to = up_to_seq;
+        self.ask(|reply| Command::Read { no, up_to, reply })
             .await
-            .map_err(|_| ReadError::ShutDown)
+            .ok_or_else(|| self.unanswered())
     }
 
     /// Events from where [`Peer::confirm`] was called last, also before a restart; the first time,

@@ -47,6 +47,11 @@ const PACKAGES: &[Package] = &[
         name: "dbus",
         program: "dbus-daemon",
     },
+    // Runs the Python client.
+    Package {
+        name: "python3",
+        program: "python3",
+    },
 ];
 
 /// A cargo subcommand from crates.io.

@@ -13,6 +13,21 @@ pub fn socket_command() -> Vec<Seed> {
         "accept" | "reject" => json!({"id": "bob"}),
         "send" => json!({"to": "bob", "texts": ["one", "two"]}),
         "state" => json!({"to": "bob", "id": "01900000-0000-7000-8000-000000000001"}),
+        "edit" => {
+            json!({"to": "bob", "id": "01900000-0000-7000-8000-000000000001", "text": "three"})
+        }
+        "delete" => {
+            json!({"to": "bob", "id": "01900000-0000-7000-8000-000000000001", "here": true})
+        }
+        "react" => json!({"to": "bob", "id": "01900000-0000-7000-8000-000000000001", "emoji": "x"}),
+        "forward" => {
+            json!({"from": "bob", "id": "01900000-0000-7000-8000-000000000001", "to": "carol"})
+        }
+        "rename" => json!({"name": "bob", "to": "rob"}),
+        "block" | "unblock" | "remove" | "unmute" => json!({"name": "bob"}),
+        "mute" => json!({"name": "bob", "for_ms": 1_000}),
+        "disappear" => json!({"name": "bob", "after_s": 60}),
+        "verify" => json!({"name": "bob", "number": "12345 67890"}),
         "history" => json!({"to": "bob", "limit": 5, "before": null}),
         "read" => json!({"from": "bob", "seq": 1}),
         "events.next" => json!({"after": 0, "timeout_ms": 0, "max": 10}),

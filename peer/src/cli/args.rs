@@ -41,6 +41,11 @@ Both of you see the same 60 digits, unless somebody is in between. Compare them 
 the phone. Then `peer verify NAME --confirm`; or give the digits that the contact has sent or shows as a QR code,
 and they are compared for you.";
 
+const COMPLETIONS_HELP: &str = "\
+bash: peer completions bash > ~/.local/share/bash-completion/completions/peer
+zsh:  peer completions zsh > _peer, in a folder of $fpath
+fish: peer completions fish > ~/.config/fish/completions/peer.fish";
+
 const RPC_HELP: &str = "\
 One JSON object a line in both directions; answers come in any order. It ends with its stdin.
 The methods are the commands, with parameters by name: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"id\",\"params\":{}}
@@ -67,7 +72,6 @@ durations milliseconds. Fields may be added; those named here stay.
                                 expires_s
   timer     history, listen     from, expires_s (how long messages stay from now on; 0: for ever)
   changed   listen              id, change (edited, deleted, reaction, removed), message
-  accepted  listen              name, address (somebody is a contact now)
   state     send                id, state (pending, sent, delivered, read), reason
             listen              ids, state (failed), conversation, address
   missed    listen              count (of events that nobody has read in time; see history)
@@ -160,6 +164,11 @@ pub(super) enum Command {
     History(History),
     /// Show links, servers, and what waits for what
     Status,
+    /// Print what lets a shell complete these commands
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands into a folder
+    Man(Man),
 }
 
 #[derive(Debug, clap::Args)]
@@ -346,6 +355,20 @@ pub(super) struct Listen {
     /// End after this time, like 30s or 5m; exit code 3 if --count was not reached
     #[arg(long, value_parser = time, allow_hyphen_values = true, value_name = "TIME")]
     pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// Folder for the pages of all commands
+    #[arg(value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -293,6 +293,13 @@ fn print<'a>(
             break;
         }
         count += 1;
+        if Kind::of(event) == Some(Kind::Accepted) {
+            // Nothing that was said: whoever reads what is printed waits for that.
+            if !output.json {
+                output.note(&accepted_line(event));
+            }
+            continue;
+        }
         let mut object = (*event).clone();
         if let Some(object) = object.as_object_mut() {
             object.remove("cursor");
@@ -303,9 +310,8 @@ fn print<'a>(
             Some(Kind::Failure) => failure_line(&object),
             Some(Kind::Changed) => changed_line(&object),
             Some(Kind::Timer) => timer_line(&object),
-            Some(Kind::Accepted) => accepted_line(&object),
             Some(Kind::Missed) => missed_line(&object),
-            Some(Kind::Message) | None => message_line(&object),
+            Some(Kind::Message | Kind::Accepted) | None => message_line(&object),
         });
         *left -= u64::from(Kind::of(event) == Some(Kind::Message));
     }

@@ -17,6 +17,7 @@ mod qr;
 mod rpc;
 mod send;
 mod session;
+mod shell;
 mod status;
 mod usage;
 mod values;
@@ -62,6 +63,8 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
         Command::Init(init) => init::run(&global, init, output).await,
         Command::Daemon => daemon::run(&global, output).await,
         Command::Rpc(rpc) => rpc::run(&global, &rpc, output).await,
+        Command::Completions(args) => shell::completions(&args, output),
+        Command::Man(args) => shell::man(&args, output),
         Command::Listen(listen) => listen::run(&global, listen, output).await,
         Command::Send(send) => send::run(&global, send, output).await,
         other => commands::run(&global, other, output).await,

@@ -70,6 +70,11 @@ impl Output {
         self.raw(&text.unwrap_or_default());
     }
 
+    /// Text that is for a shell or a pager, whoever asks for it.
+    pub(super) fn page(&self, text: &str) {
+        self.raw(text.trim_end());
+    }
+
     /// A line for people only.
     pub(super) fn say(&self, line: &str) {
         if !self.json {

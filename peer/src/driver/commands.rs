@@ -117,6 +117,8 @@ pub enum Command {
         no: ConversationNo,
         /// The last seq.
         up_to: u64,
+        /// When it is durable.
+        reply: Reply<()>,
     },
     /// A reader has got so far in the journal.
     SetCursor {
@@ -191,7 +193,11 @@ impl Driver {
                 self.answer(reply, result);
                 Ok(())
             }
-            Command::Read { no, up_to } => self.read(no, up_to),
+            Command::Read { no, up_to, reply } => {
+                self.read(no, up_to)?;
+                self.answer(reply, ());
+                Ok(())
+            }
             Command::SetCursor {
                 name,
                 cursor,

@@ -339,7 +339,7 @@ impl Driver {
             self.expire(no, Who::Them, message.at, message.expires_s)?;
         }
         if !read.is_empty() {
-            self.journal(JournalEvent::Read { no });
+            self.journal(JournalEvent::Read { no, up_to });
         }
         self.session_input(no, tincan_core::Input::Read { up_to })
     }

@@ -10,15 +10,12 @@ use tincan_core::Instant;
 
 use super::{Driver, DriverError};
 use crate::store::{
-    ChangeName, ConversationNo, DueRemoval, JournalEvent, MessageName, MessagePlace, Removal, Who,
+    ChangeName, ConversationNo, DueRemoval, JournalEvent, MessageName, MessagePlace, Removal,
+    WHEN_SETTLED, Who,
 };
 
 /// Taken out in one turn. Chosen: a few milliseconds.
 const PER_TURN: usize = 256;
-
-/// When what could not go yet is looked at again, milliseconds. Chosen: soon enough for somebody who waits for
-/// it, seldom enough for the days that a contact may be away.
-const AGAIN_MS: u64 = 60_000;
 
 /// The clock is looked at as often at least: it may have been set.
 const LOOK: Duration = Duration::from_secs(3600);
@@ -103,9 +100,9 @@ impl Driver {
             if self.may_go(&removal) {
                 self.remove(&removal)?;
             } else {
-                let due_ms = now.unix_ms.saturating_add(AGAIN_MS);
-                let again = DueRemoval { due_ms, ..removal };
-                self.turn.batch()?.put_removal(&again)?;
+                let due_ms = WHEN_SETTLED;
+                let later = DueRemoval { due_ms, ..removal };
+                self.turn.batch()?.put_removal(&later)?;
             }
         }
         let next = self.turn.batch()?.next_removal()?;
@@ -114,6 +111,17 @@ impl Driver {
         });
         self.removals_at = now.instant.after(wait);
         Ok(())
+    }
+
+    /// Messages of ours have arrived, or failed: what could not go before them goes now.
+    pub(super) fn remove_settled(
+        &mut self,
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+    ) -> Result<(), DriverError> {
+        let settled = self.turn.batch()?.take_settled_removals(no, first, last)?;
+        settled.iter().try_for_each(|removal| self.remove(removal))
     }
 
     /// Own messages may still have to be sealed again.

@@ -303,6 +303,9 @@ impl Driver {
                 }
             }
             Event::State { first, last, state } => {
+                if matches!(state, DeliveryState::Delivered | DeliveryState::Failed) {
+                    self.remove_settled(no, first, last)?;
+                }
                 let state = state_name(state).to_owned();
                 self.journal(JournalEvent::State {
                     no,

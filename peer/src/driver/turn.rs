@@ -82,7 +82,11 @@ impl Turn {
     }
 
     pub(super) fn journal(&mut self, event: JournalEvent) {
-        self.urgent |= !matches!(event, JournalEvent::State { .. });
+        let is_lazy = matches!(
+            event,
+            JournalEvent::State { .. } | JournalEvent::Read { .. }
+        );
+        self.urgent |= !is_lazy;
         self.events.push(event);
     }
 

@@ -214,14 +214,14 @@ impl Contacts {
                     message: self.view(&row).one(message)?.map(Box::new),
                 })
             }
-            JournalEvent::Read { no } => {
+            JournalEvent::Read { no, up_to } => {
                 let Some(row) = self.row(no, false)? else {
                     return Ok(Vec::new());
                 };
                 one(Event::Read {
                     identity: row.identity,
                     name: row.name,
-                    unread: self.store.unread(no)?.count,
+                    up_to_seq: up_to,
                 })
             }
             JournalEvent::Contact { no } => {

@@ -10,6 +10,7 @@ use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
 use super::journal::JournalEvent;
+use super::messages::waiting_removals;
 use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
@@ -122,6 +123,10 @@ impl Batch {
             let mut table = self.txn.open_table(table)?;
             table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false)?;
         }
+        // What is due at a time finds nothing then; this would wait for ever.
+        let [start, end] = waiting_removals(no);
+        let mut removals = self.txn.open_table(tables::REMOVALS)?;
+        removals.retain_in(start.as_slice()..=end.as_slice(), |_, _| false)?;
         Ok(())
     }
 

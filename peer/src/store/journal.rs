@@ -76,6 +76,8 @@ pub enum JournalEvent {
     Read {
         /// The conversation.
         no: ConversationNo,
+        /// The last one, by its place in their sequence.
+        up_to: u64,
     },
     /// What is kept of a contact has changed.
     Contact {

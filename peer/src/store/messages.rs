@@ -89,6 +89,9 @@ pub(crate) struct DueRemoval {
     pub(crate) what: Removal,
 }
 
+/// Due when the message has arrived or failed, and not at a time.
+pub(crate) const WHEN_SETTLED: u64 = u64::MAX;
+
 /// What nobody has read in a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UnreadCount {
@@ -281,6 +284,25 @@ impl Batch {
                 row.map_err(StoreError::from).transpose()
             })
             .collect()
+    }
+
+    /// What of a conversation waits until our messages `first..=last` have arrived or failed; it does not any more.
+    pub(crate) fn take_settled_removals(
+        &self,
+        no: ConversationNo,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<DueRemoval>, StoreError> {
+        let mut table = self.txn.open_table(REMOVALS)?;
+        let [start, end] = waiting_removals(no);
+        let rows = table.extract_from_if(start.as_slice()..=end.as_slice(), |key, _| {
+            (first..=last).contains(&seq_of(key))
+        })?;
+        rows.filter_map(|row| {
+            let row = row.map(|(key, value)| removal(key.value(), value.value()));
+            row.map_err(StoreError::from).transpose()
+        })
+        .collect()
     }
 
     /// When the next one is due, Unix milliseconds.
@@ -500,6 +522,23 @@ fn read_message(key: &[u8], value: &[u8]) -> ReadMessage {
     }
 }
 
+/// First and last key of what waits in a conversation until it is settled.
+pub(super) fn waiting_removals(no: ConversationNo) -> [[u8; 29]; 2] {
+    let key = |who, place, seq| {
+        removal_key(&DueRemoval {
+            due_ms: WHEN_SETTLED,
+            no,
+            who,
+            at: MessagePlace { place, seq },
+            what: Removal::Message,
+        })
+    };
+    [
+        key(Who::Me, Hlc::default(), 0),
+        key(Who::Them, Hlc::from_u64(u64::MAX), u64::MAX),
+    ]
+}
+
 /// A row of [`REMOVALS`].
 fn removal(key: &[u8], value: &[u8]) -> Option<DueRemoval> {
     let (due_ms, rest) = removal_of(key)?;
@@ -627,6 +666,26 @@ mod tests {
             assert_eq!(batch.take_due_removals(250, 9).unwrap().len(), 1);
             assert_eq!(batch.take_due_removals(u64::MAX, 9).unwrap(), [late]);
             assert_eq!(batch.next_removal().unwrap(), None);
+            for seq in 1..=3 {
+                let waiting = removal(WHEN_SETTLED, seq, Removal::Text);
+                batch.put_removal(&waiting).unwrap();
+                let no = ConversationNo(4);
+                batch.put_removal(&DueRemoval { no, ..waiting }).unwrap();
+            }
+            let settled = batch.take_settled_removals(NO, 2, 3).unwrap();
+            assert_eq!(
+                settled.iter().map(|one| one.at.seq).collect::<Vec<_>>(),
+                [2, 3]
+            );
+            batch.remove_contact(NO).unwrap();
+            assert!(batch.take_settled_removals(NO, 0, 9).unwrap().is_empty());
+            assert_eq!(
+                batch
+                    .take_settled_removals(ConversationNo(4), 0, 9)
+                    .unwrap()
+                    .len(),
+                3
+            );
         });
     }
 }

@@ -39,7 +39,7 @@ pub use journal::{ChangeName, JournalEvent};
 pub use keyring::KeyringError;
 pub use messages::MessageName;
 pub(crate) use messages::{
-    Annotations, DueRemoval, MessagePlace, NewMessage, Removal, expires_s, is_message,
+    Annotations, DueRemoval, MessagePlace, NewMessage, Removal, WHEN_SETTLED, expires_s, is_message,
 };
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,

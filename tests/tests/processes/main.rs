@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod canary;
+mod changes;
 mod coturn;
 mod embedding;
 mod handover;
@@ -20,4 +21,7 @@ mod keyring;
 mod listen;
 mod messages;
 mod offline;
+mod python;
+mod rpc;
 mod servers;
+mod shell;

@@ -158,7 +158,6 @@ async fn the_text_of_a_deleted_message_stays_with_its_author_until_it_arrived_or
     let no = ann.no();
     ann.driver.session_timeout(no).unwrap();
     ann.commit();
-    ann.tidies();
     assert!(!has_secret(&ann));
 }
 

@@ -165,8 +165,8 @@ pub struct ReadEvent {
     pub conversation: String,
     /// The contact's address.
     pub address: String,
-    /// How many were not shown yet when this was read.
-    pub unread: u64,
+    /// Up to this one, by its place in their sequence.
+    pub up_to_seq: u64,
 }
 
 /// What is kept of a contact has changed; `contacts` tells what it is now.
@@ -289,12 +289,12 @@ impl EventObject {
             Event::Read {
                 identity,
                 name,
-                unread,
+                up_to_seq,
             } => Self::Read(ReadEvent {
                 kind: ReadTag::Tag,
                 conversation: name.clone(),
                 address: identity.to_string(),
-                unread: *unread,
+                up_to_seq: *up_to_seq,
             }),
             Event::Contact(contact) => Self::Contact(ContactEvent {
                 kind: ContactTag::Tag,

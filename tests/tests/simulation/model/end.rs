@@ -91,17 +91,18 @@ impl Model {
             "5: {from} to {to}: out of order"
         );
         for one in said {
-            let (Some(known), Body::Text(text)) = (self.texts.get(&id(one)), &one.content.body)
+            let (Some(known), Body::Text(said)) = (self.texts.get(&id(one)), &one.content.body)
             else {
                 continue;
             };
+            let text = &said.text;
             assert_eq!(
                 (known.from, known.to),
                 (from, to),
                 "read by somebody else: {peer} has {text:?} as {from} to {to}"
             );
             assert_eq!(
-                known.text, text.text,
+                &known.text, text,
                 "another text: {peer} has it as {from} to {to}"
             );
         }

@@ -68,7 +68,8 @@ impl World {
         let who = who % PEERS;
         if let Some((no, _)) = self.conversation(who, of) {
             let up_to = u64::MAX;
-            let command = Command::Read { no, up_to };
+            let reply = Reply::nobody();
+            let command = Command::Read { no, up_to, reply };
             self.machines[who].inbox.push_back(Input::Command(command));
         }
     }
