@@ -283,7 +283,8 @@ impl Peer {
         .unwrap_or(Err(SendError::NotSaved))
     }
 
-    /// Passes a message of one conversation on to another contact.
+    /// Passes a message of one conversation on to another contact, as the message `copy`, a UUIDv7 of the caller's
+    /// making: what has it already is not sent again.
     ///
     /// # Errors
     /// [`ChangeError`]; nothing was stored.
@@ -292,7 +293,8 @@ impl Peer {
         from: &IdentityId,
         id: MsgId,
         to: &IdentityId,
-    ) -> Result<MsgId, ChangeError> {
+        copy: MsgId,
+    ) -> Result<(), ChangeError> {
         let row = self.row(from).map_err(|_| SendError::UnknownContact)?;
         let peer = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -307,12 +309,12 @@ impl Peer {
             return Err(ChangeError::Deleted);
         }
         let draft = Draft {
+            id: copy,
             forwarded: true,
             ..Draft::new(message.text)
         };
-        let id = draft.id;
         self.send_drafts(to, vec![draft]).await?;
-        Ok(id)
+        Ok(())
     }
 
     /// Does something with a message of a conversation. Returns when it is durable here.

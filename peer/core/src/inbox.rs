@@ -291,7 +291,7 @@ fn read_held(seq: u64, vault: &dyn Vault) -> Result<Bytes, VaultError> {
 }
 
 fn decode_held(bytes: &[u8]) -> Result<Content, VaultError> {
-    Content::decode(bytes)
+    Content::decode_kept(bytes)
         .map_err(|error| VaultError(alloc::format!("held message cannot be read: {error}")))
 }
 
@@ -330,7 +330,7 @@ mod tests {
         fn find_range(&self, _: u64, _: u64, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {
             unreachable!()
         }
-        fn sent_contents(&self, _: u64, _: u64) -> Result<Vec<Bytes>, VaultError> {
+        fn sent_contents(&self, _: u64, _: u64) -> Result<Vec<(u64, Bytes)>, VaultError> {
             unreachable!()
         }
         fn undelivered(&self, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {

@@ -96,11 +96,12 @@ pub trait Vault {
     /// [`VaultError`].
     fn find_range(&self, first: u64, last: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError>;
 
-    /// The contents sent with the seqs `first..=last`, exactly as they were encoded.
+    /// The contents sent with the seqs `first..=last`, exactly as they were encoded. What the other side is known
+    /// to have may be gone.
     ///
     /// # Errors
     /// [`VaultError`].
-    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError>;
+    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<(u64, Bytes)>, VaultError>;
 
     /// First and last seq of undelivered envelopes, oldest first, at most `max`.
     ///

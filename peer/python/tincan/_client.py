@@ -53,6 +53,8 @@ class Peer(Methods):
             env=None if env is None else dict(env),
         )
         self._lock = threading.Lock()
+        # A write that has to wait must not keep the reader waiting, and with it every answer.
+        self._writing = threading.Lock()
         self._calls: dict[int, Future[Any]] = {}
         self._next_id = 1
         self._has_ended = False
@@ -64,19 +66,24 @@ class Peer(Methods):
         given = {name: value for name, value in params.items() if value is not None}
         answer: Future[Any] = Future()
         with self._lock:
-            if self._has_ended:
-                raise _ended()
             call_id = self._next_id
             self._next_id += 1
+        request = {"jsonrpc": "2.0", "id": call_id, "method": method, "params": given}
+        # What cannot be written in JSON and UTF-8 is an error of the caller's, before anything is sent.
+        line = json.dumps(request, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self._lock:
+            if self._has_ended:
+                raise _ended()
             self._calls[call_id] = answer
-            request = {"jsonrpc": "2.0", "id": call_id, "method": method, "params": given}
-            assert self._process.stdin is not None
-            try:
-                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        assert self._process.stdin is not None
+        try:
+            with self._writing:
+                self._process.stdin.write(line)
                 self._process.stdin.flush()
-            except (BrokenPipeError, ValueError):
+        except (BrokenPipeError, ValueError):
+            with self._lock:
                 self._calls.pop(call_id, None)
-                raise _ended() from None
+            raise _ended() from None
         return answer.result()
 
     def events(self, name: str) -> Iterator[LoggedObject]:
@@ -86,7 +93,10 @@ class Peer(Methods):
         it again. A reader that is new begins with what happens from now on.
         """
         place = self.cursor_get(name=name)
-        cursor = place["cursor"] if place["cursor"] is not None else place["last"]
+        cursor = place["cursor"]
+        if cursor is None:
+            cursor = place["last"]
+            self.cursor_set(name=name, cursor=cursor)
         while True:
             news = self.events_next(after=cursor, timeout_ms=_WAIT_MS)
             for event in news["events"]:
@@ -98,8 +108,8 @@ class Peer(Methods):
 
     def close(self) -> None:
         """Ends the program in order: what was confirmed is durable in any case."""
-        with self._lock:
-            if self._process.stdin is not None:
+        if self._process.stdin is not None:
+            with self._writing:
                 try:
                     self._process.stdin.close()
                 except BrokenPipeError:
@@ -117,26 +127,39 @@ class Peer(Methods):
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            answer = cast(dict[str, Any], json.loads(line))
+        try:
+            for line in self._process.stdout:
+                self._settle(cast(dict[str, Any], json.loads(line)))
+        finally:
             with self._lock:
-                call = self._calls.pop(answer.get("id") or 0, None)
-            if call is None:
-                continue
-            if "error" in answer:
-                error = answer["error"]
-                data = error.get("data") or {}
-                call.set_exception(
-                    PeerError(data.get("code", "failed"), error["message"], data.get("help", ""))
-                )
-            else:
-                call.set_result(answer["result"])
+                self._has_ended = True
+            self._fail_all(_ended())
+
+    def _settle(self, answer: dict[str, Any]) -> None:
+        error = answer.get("error")
+        failure = None
+        if error is not None:
+            data = error.get("data") or {}
+            failure = PeerError(data.get("code", "failed"), error["message"], data.get("help", ""))
+        if answer.get("id") is None and failure is not None:
+            # A line that was not understood: nobody can know whose it was.
+            self._fail_all(failure)
+            return
         with self._lock:
-            self._has_ended = True
+            call = self._calls.pop(answer["id"], None)
+        if call is None:
+            return
+        if failure is not None:
+            call.set_exception(failure)
+        else:
+            call.set_result(answer["result"])
+
+    def _fail_all(self, failure: PeerError) -> None:
+        with self._lock:
             waiting = list(self._calls.values())
             self._calls.clear()
         for call in waiting:
-            call.set_exception(_ended())
+            call.set_exception(failure)
 
 
 def _ended() -> PeerError:

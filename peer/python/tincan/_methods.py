@@ -1006,14 +1006,16 @@ class Methods(ABC):
         """
         return cast("Done", self.call("react", {"emoji": emoji, "id": id, "to": to}))
 
-    def forward(self, *, from_: str, id: str, to: str) -> SentObject:
+    def forward(self, *, from_: str, id: str, to: str, copy: Optional[str] = None) -> SentObject:
         """Passes a message on to another contact.
 
         from_: Name or address of the contact in whose conversation it is.
         id: The message.
         to: Name or address of the contact who is to get it.
+        copy: A UUIDv7 of the caller's making for what is sent: whoever does not hear of the result calls
+            again with the same one, and nothing is sent twice.
         """
-        return cast("SentObject", self.call("forward", {"from": from_, "id": id, "to": to}))
+        return cast("SentObject", self.call("forward", {"from": from_, "id": id, "to": to, "copy": copy}))
 
     def state(self, *, id: str, to: str) -> StateObject:
         """How far a message has come.

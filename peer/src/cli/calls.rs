@@ -6,6 +6,7 @@ use super::args::{
     Command, Contact, Delete, Disappear, Edit, Forward, Mute, React, Rename, Verify,
 };
 use super::values::text;
+use crate::MsgId;
 
 /// One call.
 pub(super) struct Call {
@@ -93,7 +94,8 @@ impl Command {
                 )
             }
             Self::Forward(Forward { from, id, to }) => {
-                let params = json!({"from": from, "id": id, "to": to});
+                let copy = MsgId::now_v7();
+                let params = json!({"from": from, "id": id, "to": to, "copy": copy});
                 leaving(to, "forward", params, |_| "forwarded".to_owned())
             }
             _ => return None,
@@ -148,16 +150,17 @@ fn verification_text(verification: &Value) -> String {
     let lines = groups
         .chunks(4)
         .map(|line| format!("    {}\n", line.join(" ")));
-    let name = text(&verification["name"]);
+    let (name, address) = (text(&verification["name"]), text(&verification["address"]));
+    // By address: a name that others have chosen is nothing to be copied into a shell.
     let state = match verification["verification"].as_str() {
         Some("verified") => format!("{name} is verified."),
         Some("changed") => format!(
             "{name} was verified, and uses another device since. Ask them whether that is so, compare, and then:\n  \
-             peer verify {name} --confirm"
+             peer verify {address} --confirm"
         ),
         _ => format!(
             "{name} is not verified. Compare these digits over another way; if both see the same:\n  \
-             peer verify {name} --confirm"
+             peer verify {address} --confirm"
         ),
     };
     format!(
@@ -249,13 +252,13 @@ mod tests {
             .collect::<Vec<_>>()
             .join(" ");
         let text = verification_text(&json!({
-            "name": "bob", "safety_number": number, "verification": "unverified",
+            "name": "bob", "address": "tin1bob", "safety_number": number, "verification": "unverified",
         }));
         assert!(
             text.contains("\n    10345 11345 12345 13345\n    14345"),
             "{text}"
         );
-        assert!(text.contains("peer verify bob --confirm"), "{text}");
+        assert!(text.contains("peer verify tin1bob --confirm"), "{text}");
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub(super) fn changed_line(changed: &Value) -> String {
     let message = &changed["message"];
     let name = visible(&text(&changed["conversation"]));
     match changed["change"].as_str() {
+        // It was more than that since.
+        _ if message.is_null() => format!("({name}: a message has disappeared)"),
         Some("edited") => format!("{}  (was edited)", message_line(message)),
         Some("reaction") => format!("{}  (reaction)", message_line(message)),
         Some("deleted") => format!(

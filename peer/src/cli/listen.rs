@@ -232,7 +232,11 @@ impl Listener {
         }
         for (contact, seq) in shown {
             let params = json!({"from": contact, "seq": seq});
-            room.wait_for(session, "read", params).await?;
+            match room.wait_for(session, "read", params).await {
+                // They are no contact any more.
+                Err(error) if error.is_not_found() => {}
+                result => drop(result?),
+            }
         }
         Ok(())
     }

@@ -69,8 +69,10 @@ impl Answering for Sessions {
         if find(method).is_some_and(Entry::is_once) {
             return session.call_once(method, params).await;
         }
-        if method == "send" {
-            name_messages(&mut params);
+        match method {
+            "send" => name_messages(&mut params),
+            "forward" if params["copy"].is_null() => params["copy"] = json!(MsgId::now_v7()),
+            _ => {}
         }
         session.call(method, params).await
     }

@@ -181,6 +181,12 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether somebody asks to be a contact and was not answered yet.
+    pub(super) fn is_asking(&self, no: ConversationNo) -> bool {
+        let known = self.conversations.get(&no);
+        known.is_some_and(|known| matches!(known.row.state, ContactState::Asked { .. }))
+    }
+
     /// A person has decided: a request becomes a contact, or is forgotten.
     pub(super) fn decide(
         &mut self,
@@ -204,7 +210,7 @@ impl Driver {
     }
 
     /// There is room again for requests that were left at their relay: they come once more.
-    fn read_left_requests(&mut self) -> Result<(), DriverError> {
+    pub(super) fn read_left_requests(&mut self) -> Result<(), DriverError> {
         let left = self
             .relays
             .iter()

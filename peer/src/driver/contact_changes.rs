@@ -73,6 +73,8 @@ impl Driver {
             return Ok(Err(ContactError::NotAnswered));
         }
         row.settings.blocked_contact = row.state == ContactState::Accepted;
+        // Those who only ask may be called like somebody else.
+        row.name = self.free_name(&row.name, Some(no));
         row.state = ContactState::Blocked;
         self.by_queue.remove(&row.queue_key().queue());
         self.by_address.remove(&row.address_key().address());
@@ -96,6 +98,7 @@ impl Driver {
         ] {
             self.session_input(no, input)?;
         }
+        self.read_left_requests()?;
         self.turn.sync_servers();
         Ok(result)
     }
@@ -124,6 +127,7 @@ impl Driver {
     ) -> Result<Result<(), ContactError>, DriverError> {
         self.pending_asks.remove(&row.no);
         self.forget(row.no)?;
+        self.read_left_requests()?;
         self.journal(JournalEvent::Removed {
             identity: row.identity,
             name: row.name.clone(),
@@ -154,6 +158,12 @@ impl Driver {
             return Ok(Err(ContactError::NotAnswered));
         }
         let id = self.new_msg_id();
+        // The later word counts, and this is the later one, whatever clock theirs had.
+        if let (Some(known), Some(conversation)) =
+            (row.settings.timer_set, self.conversations.get_mut(&no))
+        {
+            conversation.session.observe(known.stamp);
+        }
         if let Some(at) = self.number(no, id, Body::Timer(Timer { expires_s }))? {
             self.note_timer(no, Who::Me, at.place, expires_s)?;
         }
@@ -169,6 +179,14 @@ impl Driver {
         expires_s: u32,
     ) -> Result<(), DriverError> {
         let own = self.device.device();
+        if self.is_asking(no) {
+            return Ok(());
+        }
+        // A clock far ahead does not have the last word for ever.
+        let stamp = match who {
+            Who::Me => stamp,
+            Who::Them => stamp.clamped(self.around.now().unix_ms),
+        };
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };

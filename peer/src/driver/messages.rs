@@ -4,6 +4,8 @@
 //! kept beside it ([`Annotations`](crate::store::Annotations)) and not in it, so that it may come before the
 //! message, and a message row is never rewritten but to lose its text.
 
+use std::collections::BTreeSet;
+
 use tincan_protocol::content::{Body, Content, Deletion, Edit, MessageRef, Reaction, Text};
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, MsgId};
@@ -65,6 +67,11 @@ impl Driver {
         to: ConversationNo,
         drafts: Vec<Draft>,
     ) -> Result<Result<Vec<MsgId>, SendError>, DriverError> {
+        let ids: Vec<MsgId> = drafts.iter().map(|draft| draft.id).collect();
+        let drafts = self.unsent(to, drafts)?;
+        if drafts.is_empty() {
+            return Ok(Ok(ids));
+        }
         if let Err(error) = self.may_send(to) {
             return Ok(Err(error));
         }
@@ -85,15 +92,31 @@ impl Driver {
             };
             texts.push((draft.id, text));
         }
-        let mut ids = Vec::with_capacity(texts.len());
         for (id, text) in texts {
-            ids.push(id);
-            let name = MessageName { who: Who::Me, id };
-            if self.turn.batch()?.message_place(to, name)?.is_none() {
-                self.number(to, id, Body::Text(text))?;
-            }
+            self.number(to, id, Body::Text(text))?;
         }
         Ok(Ok(ids))
+    }
+
+    /// Without those that were sent before, whatever has become of them.
+    fn unsent(
+        &mut self,
+        to: ConversationNo,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Draft>, DriverError> {
+        let mut unsent: Vec<Draft> = Vec::with_capacity(drafts.len());
+        let mut new = BTreeSet::new();
+        for draft in drafts {
+            let name = MessageName {
+                who: Who::Me,
+                id: draft.id,
+            };
+            let is_known = self.turn.batch()?.message_place(to, name)?.is_some();
+            if !is_known && new.insert(draft.id) {
+                unsent.push(draft);
+            }
+        }
+        Ok(unsent)
     }
 
     /// A content of ours has its number and its place.
@@ -142,11 +165,24 @@ impl Driver {
         no: ConversationNo,
         id: MsgId,
     ) -> Result<Option<MessageRef>, DriverError> {
-        for who in [Who::Them, Who::Me] {
+        let found = self.message_named(no, id)?;
+        let author = found.and_then(|(name, _)| self.device_of(no, name.who));
+        Ok(author.map(|author| MessageRef { author, msg_id: id }))
+    }
+
+    /// A message by its id alone. One of ours was there before anybody could give its id to one of theirs.
+    fn message_named(
+        &mut self,
+        no: ConversationNo,
+        id: MsgId,
+    ) -> Result<Option<(MessageName, MessagePlace)>, DriverError> {
+        for who in [Who::Me, Who::Them] {
             let name = MessageName { who, id };
-            if self.turn.batch()?.message_place(no, name)?.is_some() {
-                let author = self.device_of(no, who);
-                return Ok(author.map(|author| MessageRef { author, msg_id: id }));
+            let batch = self.turn.batch()?;
+            if let Some(at) = batch.message_place(no, name)?
+                && batch.is_there(no, who, at)?
+            {
+                return Ok(Some((name, at)));
             }
         }
         Ok(None)
@@ -205,13 +241,20 @@ impl Driver {
                 id: of.msg_id,
             };
             let is_known = self.turn.batch()?.message_place(no, name)?.is_some();
-            // What they have to say of ours is about something that we have said.
-            if author == Who::Them || (is_known && matches!(said, Said::Reaction(_))) {
+            let may_come = author == Who::Them && self.has_gaps(no);
+            let is_theirs_to_say = author == Who::Them || matches!(said, Said::Reaction(_));
+            // Of what is not here, and will not come, nothing is kept.
+            if (is_known || may_come) && is_theirs_to_say {
                 self.annotate(no, name, Who::Them, seq, &said)?;
             }
         }
-        self.remove_now(no, Who::Them, MessagePlace { place, seq })?;
+        self.remove_theirs(no, MessagePlace { place, seq })?;
         Ok(true)
+    }
+
+    fn has_gaps(&self, no: ConversationNo) -> bool {
+        let known = self.conversations.get(&no);
+        known.is_some_and(|conversation| conversation.session.has_gaps())
     }
 
     /// Something is to be done with a message.
@@ -221,18 +264,11 @@ impl Driver {
         id: MsgId,
         change: Change,
     ) -> Result<Result<(), ChangeError>, DriverError> {
-        let mut found = None;
-        for who in [Who::Them, Who::Me] {
-            let name = MessageName { who, id };
-            if let Some(at) = self.turn.batch()?.message_place(no, name)? {
-                found = found.or(Some((name, at)));
-            }
-        }
-        let Some((name, at)) = found else {
+        let Some((name, at)) = self.message_named(no, id)? else {
             return Ok(Err(ChangeError::UnknownMessage));
         };
         if matches!(change, Change::Forget) {
-            self.forget_message(no, name, at)?;
+            self.remove_at(no, name.who, at, Removal::Message, 0)?;
             return Ok(Ok(()));
         }
         if let Err(error) = self.may_send(no) {
@@ -297,7 +333,8 @@ impl Driver {
         if let (Said::Deletion, Some(at)) = (said, at) {
             self.wipe(no, name, at)?;
         }
-        if at.is_some() {
+        // A stranger's words belong to their request.
+        if at.is_some() && !self.is_asking(no) {
             self.journal(JournalEvent::Changed {
                 no,
                 message: name,

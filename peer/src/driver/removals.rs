@@ -2,7 +2,7 @@
 //! said what they had to say.
 //!
 //! Invariant: a content of ours stays until the other side has it, or it has failed: it may have to be sealed
-//! again.
+//! again. What shares its envelope is then sealed without it.
 
 use std::time::Duration;
 
@@ -10,8 +10,7 @@ use tincan_core::Instant;
 
 use super::{Driver, DriverError};
 use crate::store::{
-    ChangeName, ConversationNo, DueRemoval, JournalEvent, MessageName, MessagePlace, Removal,
-    WHEN_SETTLED, Who,
+    ChangeName, ConversationNo, DueRemoval, JournalEvent, MessagePlace, Removal, WHEN_SETTLED, Who,
 };
 
 /// Taken out in one turn. Chosen: a few milliseconds.
@@ -60,31 +59,20 @@ impl Driver {
     }
 
     /// A content of the other side that has said what it had to say.
-    pub(super) fn remove_now(
+    pub(super) fn remove_theirs(
         &mut self,
         no: ConversationNo,
-        who: Who,
         at: MessagePlace,
     ) -> Result<(), DriverError> {
         let removal = DueRemoval {
             due_ms: 0,
             no,
-            who,
+            who: Who::Them,
             at,
             what: Removal::Message,
         };
         self.turn.batch()?.remove_message(&removal)?;
         Ok(())
-    }
-
-    /// A person wants a message out of their own sight.
-    pub(super) fn forget_message(
-        &mut self,
-        no: ConversationNo,
-        name: MessageName,
-        at: MessagePlace,
-    ) -> Result<(), DriverError> {
-        self.remove_at(no, name.who, at, Removal::Message, 0)
     }
 
     pub(super) fn remove_due(&mut self) -> Result<(), DriverError> {

@@ -111,7 +111,7 @@ impl Vault for ConversationVault<'_> {
             .map_err(vault_error)
     }
 
-    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError> {
+    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<(u64, Bytes)>, VaultError> {
         self.batch
             .sent_contents(self.no, first, last)
             .map_err(vault_error)

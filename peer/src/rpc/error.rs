@@ -126,7 +126,7 @@ const DISK_FULL: &str = "disk_full";
 const ROOM: &str = "free disk space there; nothing that was confirmed is lost, and a process that runs this profile goes on by itself";
 
 const WHO: &str = "`peer contacts` lists the names; an address starts with tin1";
-const IDS: &str = "`peer history NAME --json` shows the ids";
+const IDS: &str = "`peer history NAME --ids` shows the ids";
 const SAVE: &str =
     "nothing was sent; look at the log (-v), free disk space if there is none, and try again";
 

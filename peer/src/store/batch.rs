@@ -10,7 +10,7 @@ use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
 use super::journal::JournalEvent;
-use super::messages::waiting_removals;
+use super::messages::{is_wiped, waiting_removals};
 use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
@@ -383,28 +383,31 @@ impl Batch {
         Ok(rows)
     }
 
-    /// The contents sent with these seqs, as they were encoded.
+    /// The contents sent with these seqs, as they were encoded; without those that are gone, because the other
+    /// side has them.
     pub(crate) fn sent_contents(
         &self,
         no: ConversationNo,
         first: u64,
         last: u64,
-    ) -> Result<Vec<Bytes>, StoreError> {
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let index = self.get(SENT, "sent", &no.seq_key(first))?;
         let index = index
             .map(|bytes| SentIndex::decode(&bytes))
             .unwrap_or_default();
         let timeline = self.txn.open_table(TIMELINE)?;
-        let places = index.0.iter().zip(first..=last);
-        places
-            .map(|((_, place), seq)| {
-                let key = no.timeline_key(*place, Who::Me, seq);
-                let missing = || row_error("timeline", &format_args!("message {seq} is missing"));
-                let value = timeline.get(key.as_slice())?.ok_or_else(missing)?;
+        let mut contents = Vec::new();
+        for ((_, place), seq) in index.0.iter().zip(first..=last) {
+            let key = no.timeline_key(*place, Who::Me, seq);
+            if let Some(value) = timeline.get(key.as_slice())? {
                 let value = self.store.sealer.open("timeline", &key, value.value())?;
-                Ok(Bytes::from(value).slice(8..))
-            })
-            .collect()
+                let content = Bytes::from(value).slice(8..);
+                if !is_wiped(&content) {
+                    contents.push((seq, content));
+                }
+            }
+        }
+        Ok(contents)
     }
 
     pub(crate) fn held(&self, no: ConversationNo, seq: u64) -> Result<Option<Bytes>, StoreError> {

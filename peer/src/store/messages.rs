@@ -109,6 +109,12 @@ pub(crate) fn is_message(body: &Body) -> bool {
     }
 }
 
+/// Whether a text was taken out of a content: none is sent that is empty.
+pub(super) fn is_wiped(content: &[u8]) -> bool {
+    let body = Content::decode(content).map(|content| content.body);
+    matches!(body, Ok(Body::Text(text)) if text.text.is_empty())
+}
+
 /// After how many seconds it goes; 0: it stays.
 pub(crate) const fn expires_s(body: &Body) -> u32 {
     match body {
@@ -218,6 +224,18 @@ impl Batch {
         Ok(value.and_then(|value| MessagePlace::decode(value.value())))
     }
 
+    /// Whether it still is where it stood.
+    pub(crate) fn is_there(
+        &self,
+        no: ConversationNo,
+        who: Who,
+        at: MessagePlace,
+    ) -> Result<bool, StoreError> {
+        let key = no.timeline_key(at.place, who, at.seq);
+        let timeline = self.txn.open_table(TIMELINE)?;
+        Ok(timeline.get(key.as_slice())?.is_some())
+    }
+
     /// Marks everything of the other side up to a seq as read; returns what was not before.
     pub(crate) fn take_read(
         &self,
@@ -260,12 +278,14 @@ impl Batch {
         Ok(())
     }
 
-    /// Has something taken out at its time.
+    /// Has something taken out at its time; a whole message stays one, whatever is said of its text then.
     pub(crate) fn put_removal(&self, removal: &DueRemoval) -> Result<(), StoreError> {
-        let value = [removal.what.byte()];
-        self.txn
-            .open_table(REMOVALS)?
-            .insert(removal_key(removal).as_slice(), value.as_slice())?;
+        let (key, value) = (removal_key(removal), [removal.what.byte()]);
+        let mut table = self.txn.open_table(REMOVALS)?;
+        let is_more = removal.what == Removal::Message || table.get(key.as_slice())?.is_none();
+        if is_more {
+            table.insert(key.as_slice(), value.as_slice())?;
+        }
         Ok(())
     }
 
@@ -331,7 +351,7 @@ impl Batch {
             .split_first_chunk::<8>()
             .ok_or_else(|| row_error("timeline", &"value is too short"))?;
         let mut content =
-            Content::decode(content).map_err(|error| row_error("timeline", &error))?;
+            Content::decode_kept(content).map_err(|error| row_error("timeline", &error))?;
         let body = content.body.clone();
         let name = MessageName {
             who,
@@ -365,7 +385,10 @@ impl Batch {
             .get(key.as_slice())?
             .is_some_and(|known| MessagePlace::decode(known.value()) == Some(at));
         if is_meant {
-            ids.remove(key.as_slice())?;
+            // An id of ours is never used again: whoever sends it once more has sent it.
+            if name.who == Who::Them {
+                ids.remove(key.as_slice())?;
+            }
             self.txn.open_table(ANNOTATIONS)?.remove(key.as_slice())?;
         }
         if name.who == Who::Them {
@@ -395,7 +418,7 @@ impl Batch {
             let row = self.store.timeline_row(key, value.value())?;
             if is_message(&row.content.body) {
                 let (name, at) = (row.name(), row.at());
-                let expires_s = 0;
+                let expires_s = expires_s(&row.content.body);
                 found.push((
                     no,
                     NewMessage {
@@ -417,7 +440,7 @@ impl Batch {
 }
 
 impl Store {
-    /// Where a message stands, by its id alone: the other side's first.
+    /// Where a message stands, by its id alone.
     pub(crate) fn message_named(
         &self,
         no: ConversationNo,
@@ -425,7 +448,8 @@ impl Store {
     ) -> Result<Option<(MessageName, MessagePlace)>, StoreError> {
         contained(|| {
             let txn = self.read()?;
-            for who in [Who::Them, Who::Me] {
+            // An id of ours was there before anybody could take it for one of theirs.
+            for who in [Who::Me, Who::Them] {
                 let name = MessageName { who, id };
                 if let Some(at) = self.place_in(&txn, no, name)? {
                     return Ok(Some((name, at)));
@@ -624,7 +648,7 @@ mod tests {
                 .message_named(NO, MsgId::from_u128(1))
                 .unwrap()
                 .unwrap();
-            assert_eq!((name.who, place), (Who::Them, at(1)));
+            assert_eq!((name.who, place), (Who::Me, at(8)));
         });
     }
 

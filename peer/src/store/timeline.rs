@@ -249,7 +249,8 @@ impl Store {
         let (stored_ms, content) = value
             .split_first_chunk::<8>()
             .ok_or_else(|| row_error("timeline", &"value is too short"))?;
-        let content = Content::decode(content).map_err(|error| row_error("timeline", &error))?;
+        let content =
+            Content::decode_kept(content).map_err(|error| row_error("timeline", &error))?;
         let (place, who, _) = timeline_place(key);
         Ok(TimelineRow {
             place,

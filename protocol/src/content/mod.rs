@@ -108,12 +108,12 @@ impl Body {
     }
 
     /// Whether it is sent on however old it is: what the program of the other side must learn, and no
-    /// person would send again; and a request, because it is what whoever asks again still begins with.
+    /// person would send again; that a message was taken back, which its author thinks is gone; and a request, because it is what whoever asks again still begins with.
     #[must_use]
     pub const fn outlasts_expiry(&self) -> bool {
         matches!(
             self,
-            Self::Reach(_) | Self::ContactAccept(_) | Self::ContactRequest(_)
+            Self::Reach(_) | Self::ContactAccept(_) | Self::ContactRequest(_) | Self::Deletion(_)
         )
     }
 
@@ -139,6 +139,25 @@ impl Content {
             body: self.body.to_wire(),
         };
         content.encode_to_vec().into()
+    }
+
+    /// Reads what an earlier version has kept: a kind that it did not know, and so did not check, is
+    /// [`Body::Unknown`] if it is not as it should be.
+    ///
+    /// # Errors
+    /// [`ContentError`] for everything else.
+    pub fn decode_kept(bytes: &[u8]) -> Result<Self, ContentError> {
+        Self::decode(bytes).or_else(|error| {
+            let content = wire::Content::decode(bytes).map_err(|_| ContentError::Malformed)?;
+            if content.seq == 0 {
+                return Err(error);
+            }
+            let unread = wire::Content {
+                body: None,
+                ..content
+            };
+            Self::decode(&unread.encode_to_vec())
+        })
     }
 
     /// Reads a content and checks every limit.

@@ -25,6 +25,36 @@ fn reach() -> Reach {
     }
 }
 
+fn deletion() -> Deletion {
+    Deletion {
+        of: MessageRef {
+            author: DeviceId::from_bytes([9; 32]),
+            msg_id: MsgId::from_u128(7),
+        },
+    }
+}
+
+/// A contact could have sent it to a program that did not look at it, and that could not be opened any more
+/// once it was a version that does.
+#[test]
+fn regression_what_an_earlier_version_kept_unread_does_not_keep_a_profile_from_opening() {
+    let broken = wire::Content {
+        v: CONTENT_VERSION,
+        msg_id: vec![1; 16],
+        seq: 3,
+        hlc: 7,
+        body: Some(wire::content::Body::Deletion(wire::Deletion { of: None })),
+        ..wire::Content::default()
+    };
+    let bytes = broken.encode_to_vec();
+    Content::decode(&bytes).unwrap_err();
+    let kept = Content::decode_kept(&bytes).unwrap();
+    assert_eq!((kept.seq, kept.body), (3, Body::Unknown));
+    let good = content(4, Body::Deletion(deletion()));
+    assert_eq!(Content::decode_kept(&good.encode()), Ok(good));
+    Content::decode_kept(b"\xff").unwrap_err();
+}
+
 #[test]
 fn a_text_is_pinned() {
     assert_eq!(
@@ -127,6 +157,7 @@ fn what_the_other_program_must_learn_outlasts_its_time() {
         Body::Reach(reach()),
         Body::ContactAccept(accept),
         Body::ContactRequest(request),
+        Body::Deletion(deletion()),
     ] {
         assert!(body.outlasts_expiry(), "{body:?}");
     }

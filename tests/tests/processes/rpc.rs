@@ -1,5 +1,6 @@
 //! `peer rpc`: programs that drive a profile over stdio, and what they are told that there is.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ struct Program {
     stdin: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
     next_id: u64,
+    /// Answers that nobody has asked for yet.
+    early: BTreeMap<u64, Value>,
 }
 
 impl Program {
@@ -34,6 +37,7 @@ impl Program {
             process,
             answers: BufReader::new(stdout).lines(),
             next_id: 0,
+            early: BTreeMap::new(),
         })
     }
 
@@ -47,16 +51,22 @@ impl Program {
         Ok(id)
     }
 
-    /// The next answer, to whatever call.
-    async fn answer(&mut self) -> Result<Value> {
-        let line = timeout(SOON, self.answers.next_line()).await??;
-        Ok(serde_json::from_str(&line.context("it has ended")?)?)
+    /// The answer to a call; they come in any order.
+    async fn answer_to(&mut self, id: u64) -> Result<Value> {
+        loop {
+            if let Some(answer) = self.early.remove(&id) {
+                return Ok(answer);
+            }
+            let line = timeout(SOON, self.answers.next_line()).await??;
+            let answer: Value = serde_json::from_str(&line.context("it has ended")?)?;
+            let answered = answer["id"].as_u64().context("an answer to nothing")?;
+            self.early.insert(answered, answer);
+        }
     }
 
     async fn call(&mut self, method: &str, params: Value) -> Result<Value> {
         let id = self.ask(method, params).await?;
-        let mut answer = self.answer().await?;
-        ensure!(answer["id"] == id, "not the answer to {method}: {answer}");
+        let mut answer = self.answer_to(id).await?;
         ensure!(answer["error"].is_null(), "{method}: {answer}");
         Ok(answer["result"].take())
     }
@@ -79,26 +89,19 @@ async fn a_program_answers_what_it_is_told_while_it_waits_for_more() -> Result<(
         .await?;
     // The one that waits keeps no other one waiting.
     let id = bot.ask("id", json!({})).await?;
-    let answer = bot.answer().await?;
-    ensure!(
-        answer["id"] == id && answer["result"]["name"] == "bob",
-        "{answer}"
-    );
+    let answer = bot.answer_to(id).await?;
+    ensure!(answer["result"]["name"] == "bob", "{answer}");
     ann.run(&["send", "bob", "hello"])?;
-    let mut answer = bot.answer().await?;
-    ensure!(answer["id"] == news, "{answer}");
+    let mut answer = bot.answer_to(news).await?;
     let said = loop {
         let events = answer["result"]["events"].as_array().context("no events")?;
         if let Some(said) = events.iter().find(|event| event["type"] == "message") {
             break said.clone();
         }
         let cursor = answer["result"]["cursor"].clone();
-        bot.ask(
-            "events.next",
-            json!({"after": cursor, "timeout_ms": 60_000}),
-        )
-        .await?;
-        answer = bot.answer().await?;
+        let params = json!({"after": cursor, "timeout_ms": 60_000});
+        let news = bot.ask("events.next", params).await?;
+        answer = bot.answer_to(news).await?;
     };
     assert_eq!(said["text"], "hello");
     let echo = json!({"to": said["address"], "texts": [said["text"]], "reply_to": said["id"]});
@@ -247,8 +250,8 @@ async fn what_is_served_is_what_the_schema_says() -> Result<()> {
     for method in methods.iter().filter_map(|method| method["name"].as_str()) {
         assert!(called.contains(&method), "{method} is not tried here");
     }
-    program.ask("history", json!({"to": "nobody"})).await?;
-    let error = program.answer().await?["error"].take();
+    let refused = program.ask("history", json!({"to": "nobody"})).await?;
+    let error = program.answer_to(refused).await?["error"].take();
     fits(
         document,
         &document["components"]["errors"]["failure"]["data"],

@@ -349,8 +349,15 @@ impl Session {
         last: u64,
         vault: &mut dyn Vault,
     ) -> Result<Bytes, VaultError> {
-        let contents: Vec<Bytes> = vault.sent_contents(first, last)?;
-        let envelope = vault.seal(encode_payload(contents))?;
+        let contents = vault.sent_contents(first, last)?;
+        let is_there = |seq: &u64| contents.iter().any(|(there, _)| there == seq);
+        let missing = (first..=last).find(|seq| !is_there(seq) && !self.delivered.contains(*seq));
+        if let Some(seq) = missing {
+            let text = alloc::format!("message {seq} is not in the store and was not delivered");
+            return Err(VaultError(text));
+        }
+        let contents = contents.into_iter().map(|(_, content)| content);
+        let envelope = vault.seal(encode_payload(contents.collect()))?;
         self.persist(Persist::Resealed {
             first,
             id: EnvelopeId::of(&envelope),

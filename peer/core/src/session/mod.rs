@@ -374,6 +374,17 @@ impl Session {
         self.numbering.next_seq
     }
 
+    /// What is sent from now on has a later stamp than this.
+    pub fn observe(&mut self, stamp: Hlc) {
+        self.numbering.hlc = self.numbering.hlc.max(stamp);
+    }
+
+    /// Whether messages of the other side are missing whose places others have passed.
+    #[must_use]
+    pub fn has_gaps(&self) -> bool {
+        !self.inbox.gaps.is_empty()
+    }
+
     /// The stamp, and so the place, of what was sent last.
     #[must_use]
     pub const fn last_stamp(&self) -> Hlc {

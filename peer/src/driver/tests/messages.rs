@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tincan_core::Input as SessionInput;
-use tincan_protocol::content::Body;
+use tincan_protocol::ack::SeqSet;
+use tincan_protocol::content::{Body, Content, DeviceAck, Receipt, Resend};
+use tincan_protocol::envelope::{Envelope, encode_payload};
+use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{EnvelopeId, MsgId};
 
 use super::bench::{Bench, ann_and_bob};
 use crate::error::{ChangeError, ContactError, SendError};
 use crate::message::{Change, ContactChange, Draft, HistoryItem, Message, MessageState};
-use crate::store::{ChangeName, ContactState, JournalEvent};
+use crate::store::{Annotations, ChangeName, ContactState, JournalEvent, MessageName, Who};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -159,6 +162,196 @@ async fn the_text_of_a_deleted_message_stays_with_its_author_until_it_arrived_or
     ann.driver.session_timeout(no).unwrap();
     ann.commit();
     assert!(!has_secret(&ann));
+}
+
+/// A contact who has had a part of an envelope, and asked for it again, stopped the program for good.
+#[tokio::test]
+async fn regression_what_is_gone_of_an_envelope_does_not_keep_the_rest_from_being_sent_again() {
+    let (mut ann, mut bob) = ann_and_bob();
+    ann.reaches(&mut bob);
+    bob.reaches(&mut ann);
+    ann.decides(ContactChange::Timer { expires_s: 1 }).unwrap();
+    let no = ann.no();
+    let drafts = ["one", "two", "three"].map(Draft::new);
+    let ids = ann.driver.send(no, drafts.into()).unwrap().unwrap();
+    ann.commit();
+    let seqs: Vec<u64> = ids.iter().map(|id| ann.message(*id).seq).collect();
+    ann.pass(Duration::from_secs(2));
+    ann.tidies();
+    // All are on their way.
+    for envelope in ann.outbox() {
+        let id = EnvelopeId::of(&envelope);
+        ann.driver
+            .session_input(no, SessionInput::Stored { id })
+            .unwrap();
+    }
+    let ack = DeviceAck {
+        device: ann.driver.device.device(),
+        received: SeqSet::up_to(seqs[0]),
+        read_up_to: 0,
+    };
+    let receipt = Receipt {
+        acks: vec![ack],
+        ..Receipt::default()
+    };
+    let resend = Resend {
+        ranges: vec![(seqs[0], seqs[2])],
+        ..Resend::default()
+    };
+    let unnumbered = |body| Content {
+        msg_id: MsgId::nil(),
+        seq: 0,
+        hlc: Hlc::default(),
+        body,
+    };
+    let payload =
+        [Body::Receipt(receipt), Body::Resend(resend)].map(|body| unnumbered(body).encode());
+    let group = bob.row().send_group().unwrap().clone();
+    let sealed = bob
+        .driver
+        .mls
+        .seal(&group, &encode_payload(payload.into()))
+        .unwrap();
+    bob.commit();
+    ann.take(Envelope::Message(sealed.into()).encode());
+    ann.driver.session_timeout(no).unwrap();
+    ann.commit();
+    assert_eq!(
+        ann.texts(),
+        ["let me in", "two", "three"],
+        "the first one has gone"
+    );
+    ann.restart();
+    ann.reaches(&mut bob);
+    // Bob has only said that he had it, and waits for it in vain.
+    bob.pass(Duration::from_secs(60));
+    let no = bob.no();
+    bob.driver.session_timeout(no).unwrap();
+    bob.commit();
+    assert_eq!(bob.texts(), ["let me in", "two", "three"]);
+}
+
+/// They knew its id, and whatever was to be done with it was done with theirs.
+#[tokio::test]
+async fn regression_a_contact_cannot_put_a_message_of_theirs_in_the_place_of_one_of_ours() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let id = ann.says("mine");
+    ann.reaches(&mut bob);
+    let theirs = Draft {
+        id,
+        ..Draft::new("theirs")
+    };
+    bob.sends(theirs).unwrap();
+    bob.reaches(&mut ann);
+    ann.changes(id, Change::Edit("still mine".to_owned()))
+        .unwrap();
+    ann.reaches(&mut bob);
+    for side in [&ann, &bob] {
+        let texts = side.texts();
+        assert!(texts.contains(&"still mine".to_owned()) && texts.contains(&"theirs".to_owned()));
+    }
+}
+
+/// A contact's clock that is far ahead had the last word for ever.
+#[tokio::test]
+async fn regression_our_word_on_how_long_messages_stay_counts_after_theirs() {
+    let (mut ann, mut bob) = ann_and_bob();
+    bob.pass(400 * DAY);
+    bob.decides(ContactChange::Timer { expires_s: 1 }).unwrap();
+    bob.reaches(&mut ann);
+    assert_eq!(ann.row().settings.expires_s, 1);
+    ann.decides(ContactChange::Timer { expires_s: 0 }).unwrap();
+    assert_eq!(ann.row().settings.expires_s, 0);
+}
+
+#[tokio::test]
+async fn regression_what_a_stranger_says_of_their_words_is_not_told_before_they_are_accepted() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(2);
+    let request = bob.ask(&mut ann, &invite);
+    let id = bob.messages()[0].id;
+    bob.changes(id, Change::Edit("let me in!".to_owned()))
+        .unwrap();
+    bob.decides(ContactChange::Timer { expires_s: 1 }).unwrap();
+    ann.take_request(&invite, 1, request);
+    let envelope = bob.outbox().pop().unwrap();
+    ann.take(envelope);
+    assert!(ann.changed().is_empty());
+    assert_eq!(ann.row().settings.expires_s, 0);
+    assert!(
+        !ann.journal()
+            .iter()
+            .any(|event| matches!(event, JournalEvent::Contact { .. }))
+    );
+}
+
+/// Two who ask may have one name, and a contact has one of their own.
+#[tokio::test]
+async fn regression_somebody_blocked_takes_no_name_from_a_contact() {
+    let (mut ann, _bob) = ann_and_bob();
+    let invite = ann.invite(2);
+    let mut other = Bench::calling_itself("bob");
+    let request = other.ask(&mut ann, &invite);
+    ann.take_request(&invite, 1, request);
+    let stranger = ann.driver.find(&other.driver.identity).unwrap().row.no;
+    ann.driver
+        .change_contact(stranger, ContactChange::Block)
+        .unwrap()
+        .unwrap();
+    ann.commit();
+    let name = &ann.driver.find(&other.driver.identity).unwrap().row.name;
+    assert_eq!(name, "bob-2");
+}
+
+#[tokio::test]
+async fn regression_a_message_that_is_to_go_goes_although_it_was_taken_back_too() {
+    let (mut ann, _bob) = ann_and_bob();
+    let id = ann.says("hello");
+    ann.changes(id, Change::Forget).unwrap();
+    ann.changes(id, Change::Delete).unwrap();
+    ann.tidies();
+    ann.pass(15 * DAY);
+    let no = ann.no();
+    ann.driver.session_timeout(no).unwrap();
+    ann.commit();
+    assert!(ann.texts().is_empty() || ann.texts() == ["let me in"]);
+    // And it is not sent again by whoever did not hear that it was.
+    let again = Draft {
+        id,
+        ..Draft::new("hello")
+    };
+    assert_eq!(ann.sends(again), Ok(id));
+    assert!(!ann.texts().contains(&"hello".to_owned()));
+}
+
+#[tokio::test]
+async fn regression_nothing_is_kept_about_messages_that_never_were() {
+    let (mut ann, mut bob) = ann_and_bob();
+    let no = bob.no();
+    let of = tincan_protocol::content::MessageRef {
+        author: bob.driver.device.device(),
+        msg_id: MsgId::now_v7(),
+    };
+    let edit = tincan_protocol::content::Edit {
+        of,
+        text: "x".to_owned(),
+    };
+    bob.driver.send_body(no, Body::Edit(edit)).unwrap();
+    bob.commit();
+    bob.reaches(&mut ann);
+    let no = ann.no();
+    let name = MessageName {
+        who: Who::Them,
+        id: of.msg_id,
+    };
+    let kept = ann
+        .driver
+        .turn
+        .batch()
+        .unwrap()
+        .annotations(no, name)
+        .unwrap();
+    assert_eq!(kept, Annotations::default());
 }
 
 #[tokio::test]

@@ -286,7 +286,7 @@ impl Method for Verify {
             if theirs != number {
                 return Err(RpcError::refused(
                     "the numbers are not the same: this is not the contact that you compared with",
-                    "make sure that both of you look at each other's number; if they differ, somebody else may be                      in between: do not trust this contact",
+                    "make sure that both of you look at each other's number; if they differ, somebody else may be in between: do not trust this contact",
                 ));
             }
         }

@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::Event;
 use crate::peer::Peer;
 use crate::peer::reader::Reader;
 use crate::rpc::error::RpcError;
@@ -14,6 +15,10 @@ use crate::rpc::objects::{CursorObject, Done, EventsObject, LoggedObject};
 
 /// Events of one `events.next`.
 const EVENTS_MAX: usize = 4096;
+
+/// Text of the messages in one `events.next`, bytes: what comes beyond it is for the next one. Chosen: far within a
+/// line, and little beside what the caller has anyway.
+const TEXT_MAX: usize = 1024 * 1024;
 
 /// Commits read at once.
 const EVENT_ROWS: usize = 4;
@@ -44,7 +49,7 @@ impl Method for Next {
         let max = self.max.unwrap_or(EVENTS_MAX).clamp(1, EVENTS_MAX);
         let wait = Duration::from_millis(self.timeout_ms.min(WAIT_MAX_MS));
         let mut reader = Reader::new(peer, self.after);
-        let (mut events, mut cursor) = (Vec::new(), self.after);
+        let (mut events, mut cursor, mut bytes) = (Vec::new(), self.after, 0);
         let mut next = tokio::select! {
             biased;
             next = tokio::time::timeout(wait, reader.next(EVENT_ROWS)) => next.unwrap_or(Ok(None))?,
@@ -56,10 +61,11 @@ impl Method for Next {
         while let Some(items) = next {
             for item in items {
                 let event = item?;
-                if events.len() == max {
+                if events.len() == max || bytes > TEXT_MAX {
                     return Ok(EventsObject { events, cursor });
                 }
                 cursor = event.cursor;
+                bytes += text_len(&event.event);
                 events.push(LoggedObject::of(&event));
             }
             // What is durable already is read without a wait.
@@ -70,6 +76,17 @@ impl Method for Next {
             cursor = cursor.max(reader.cursor());
         }
         Ok(EventsObject { events, cursor })
+    }
+}
+
+fn text_len(event: &Event) -> usize {
+    match event {
+        Event::Message(message) => message.text.len(),
+        Event::Changed {
+            message: Some(message),
+            ..
+        } => message.text.len(),
+        _ => 0,
     }
 }
 

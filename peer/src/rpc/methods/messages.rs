@@ -182,17 +182,23 @@ pub(super) struct Forward {
     id: MsgId,
     /// Name or address of the contact who is to get it.
     to: String,
+    /// A UUIDv7 of the caller's making for what is sent: whoever does not hear of the result calls again with the
+    /// same one, and nothing is sent twice.
+    copy: Option<MsgId>,
 }
 
 impl Method for Forward {
     const NAME: &'static str = "forward";
-    const ONCE: bool = true;
     type Answer = SentObject;
 
     async fn call(self, peer: &Peer) -> Result<SentObject, RpcError> {
         let (from, to) = (peer.find(&self.from)?, peer.find(&self.to)?);
-        let id = peer.forward(&from, self.id, &to).await?;
-        Ok(SentObject { ids: vec![id] })
+        let copy = self.copy.unwrap_or_else(MsgId::now_v7);
+        if copy.get_version_num() != 7 {
+            return Err(RpcError::usage("wrong parameters: copy", "give a UUIDv7"));
+        }
+        peer.forward(&from, self.id, &to, copy).await?;
+        Ok(SentObject { ids: vec![copy] })
     }
 }
 

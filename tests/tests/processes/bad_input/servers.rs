@@ -1,13 +1,14 @@
 //! Servers that do not answer, and servers that cannot start.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use e2e::{Binary, Profile, RelayServer, World, invite};
+use socket2::{Domain, Socket, Type};
 
 use super::{LIMIT, TIMED_OUT, refuse};
 
@@ -66,7 +67,10 @@ fn a_server_that_never_answers_is_named_and_waited_for_no_longer_than_said() -> 
 
 #[test]
 fn a_closed_port_is_named_and_waited_for_no_longer_than_said() -> Result<()> {
-    let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Somebody has the port, so that nobody else gets it meanwhile, and does not listen.
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    let closed = held.local_addr()?.as_socket().context("no address")?;
     nobody_answers(&format!("http://{closed}"))
 }
 

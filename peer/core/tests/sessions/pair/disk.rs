@@ -233,11 +233,11 @@ impl Vault for Disk {
             .collect())
     }
 
-    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<Bytes>, VaultError> {
+    fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<(u64, Bytes)>, VaultError> {
         Ok(self
             .sent
             .range(first..=last)
-            .map(|(_, content)| content.clone())
+            .map(|(&seq, content)| (seq, content.clone()))
             .collect())
     }
 
