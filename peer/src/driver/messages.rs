@@ -291,14 +291,17 @@ impl Driver {
         };
         let of = MessageRef { author, msg_id: id };
         let (body, said) = match &change {
-            Change::Edit(text) => {
-                let text = text.clone();
-                (Body::Edit(Edit { of, text }), change.said())
+            Change::Edit(words) => {
+                let text = words.clone();
+                (Body::Edit(Edit { of, text }), Said::Edit(words))
             }
             Change::Delete | Change::Forget => (Body::Deletion(Deletion { of }), Said::Deletion),
-            Change::React(emoji) => {
-                let emoji = emoji.clone();
-                (Body::Reaction(Reaction { to: of, emoji }), change.said())
+            Change::React(sign) => {
+                let emoji = sign.clone();
+                (
+                    Body::Reaction(Reaction { to: of, emoji }),
+                    Said::Reaction(sign),
+                )
             }
         };
         let own = self.new_msg_id();
@@ -379,15 +382,5 @@ impl Driver {
             self.journal(JournalEvent::Read { no, up_to });
         }
         self.session_input(no, tincan_core::Input::Read { up_to })
-    }
-}
-
-impl Change {
-    fn said(&self) -> Said<'_> {
-        match self {
-            Self::Edit(text) => Said::Edit(text),
-            Self::Delete | Self::Forget => Said::Deletion,
-            Self::React(emoji) => Said::Reaction(emoji),
-        }
     }
 }

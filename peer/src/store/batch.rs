@@ -10,7 +10,8 @@ use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
 use super::journal::JournalEvent;
-use super::messages::{is_wiped, waiting_removals};
+use super::messages::is_wiped;
+use super::removals::waiting_removals;
 use super::session_rows::SessionTables;
 use super::tables::{
     CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,

@@ -9,6 +9,7 @@
 //! Copy-on-write leaves old ciphertext in free pages until they are used again: deleting a message
 //! takes it out of the database and not off the disk.
 
+mod annotations;
 mod batch;
 mod contain;
 mod data_key;
@@ -16,11 +17,13 @@ mod file;
 mod journal;
 mod keyring;
 mod messages;
+mod removals;
 mod rows;
 mod sealer;
 mod session_rows;
 mod tables;
 mod timeline;
+mod unread;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+pub(crate) use annotations::Annotations;
 pub(crate) use batch::Batch;
 pub(crate) use contain::{before_abort, contained};
 pub(crate) use data_key::{DataKey, KeyFile};
@@ -38,9 +42,8 @@ use file::DatabaseFile;
 pub use journal::{ChangeName, JournalEvent};
 pub use keyring::KeyringError;
 pub use messages::MessageName;
-pub(crate) use messages::{
-    Annotations, DueRemoval, MessagePlace, NewMessage, Removal, WHEN_SETTLED, expires_s, is_message,
-};
+pub(crate) use messages::{MessagePlace, NewMessage, expires_s, is_message};
+pub(crate) use removals::{DueRemoval, Removal, WHEN_SETTLED};
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
     SentIndex, Settings, TimerSet, UnknownKept, VerifiedRow,

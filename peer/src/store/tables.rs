@@ -5,7 +5,8 @@ use redb::{ReadableTable, TableDefinition};
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId};
 
-use super::messages::{DueRemoval, MessageName};
+use super::messages::MessageName;
+use super::removals::DueRemoval;
 
 pub(super) type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
