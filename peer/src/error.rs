@@ -4,6 +4,7 @@ use tincan_protocol::invite;
 use tincan_protocol::limits::{NAME_MAX, REACTION_MAX, REQUEST_TEXT_MAX, TEXT_MAX};
 use tincan_protocol::origin::ServerUrl;
 
+use crate::message::DRAFT_MAX;
 use crate::store::StoreError;
 
 /// Why a message was not sent. Nothing was stored.
@@ -82,6 +83,12 @@ pub enum ContactError {
     /// Not fit to be shown and typed.
     #[error("a name has 1 to {NAME_MAX} bytes of visible text, and does not begin like an address")]
     Name,
+    /// More than is kept.
+    #[error("a draft of {len} bytes is not kept; at most {DRAFT_MAX} are")]
+    DraftTooLong {
+        /// Its length, bytes.
+        len: usize,
+    },
     /// The store failed; nothing has changed.
     #[error("the change could not be saved")]
     NotSaved,

@@ -4,6 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tincan_protocol::{ConversationId, IdentityId, MsgId};
 
+/// What is kept of a text that is not sent yet, bytes. Chosen: four messages of the longest kind; it is written
+/// again with every pause in typing, and read with every list of contacts.
+pub const DRAFT_MAX: usize = 64 * 1024;
+
 /// A message of either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +40,8 @@ pub struct Message {
     pub reactions: Vec<SignFrom>,
     /// It goes so many seconds after it was shown; 0: it stays.
     pub expires_s: u32,
+    /// Whether it is somebody else's and was not shown yet.
+    pub unread: bool,
     /// When its sender made it, by the sender's clock, Unix milliseconds.
     pub sent_at_ms: u64,
     /// When it was stored here, Unix milliseconds.
@@ -68,6 +74,19 @@ pub struct SignFrom {
     pub outgoing: bool,
     /// The sign.
     pub emoji: String,
+}
+
+/// Which part of a conversation is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryPart {
+    /// Its end.
+    Newest,
+    /// What stands before this message.
+    Before(MsgId),
+    /// What stands after this message.
+    After(MsgId),
+    /// This message, and as much before as after it.
+    Around(MsgId),
 }
 
 /// Something that has a place in a conversation.
@@ -140,6 +159,15 @@ pub enum Change {
     React(String),
 }
 
+/// What was shown to the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All messages of the contact up to this place in their sequence.
+    UpTo(u64),
+    /// These, and no other ones.
+    These(Vec<MsgId>),
+}
+
 /// What is decided about a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -159,6 +187,8 @@ pub enum ContactChange {
         /// Unix milliseconds; `u64::MAX` for ever, `None` for an end of it.
         until_ms: Option<u64>,
     },
+    /// This is written to them and not sent yet; empty: nothing is.
+    Draft(String),
     /// Messages of this conversation go on both sides after they were shown.
     Timer {
         /// After so many seconds; 0: they stay.
@@ -220,6 +250,12 @@ pub struct Contact {
     pub unread: u64,
     /// The first of them, by its place in their sequence.
     pub first_unread: Option<u64>,
+    /// The same, by its id.
+    pub first_unread_id: Option<MsgId>,
+    /// When the last message was said, by its sender's clock, Unix milliseconds.
+    pub last_at_ms: Option<u64>,
+    /// What is written to them and not sent yet.
+    pub draft: String,
     /// Nothing calls attention to their messages until then, Unix milliseconds; `u64::MAX`: for ever.
     pub muted_until_ms: Option<u64>,
     /// Messages of this conversation go so many seconds after they were shown; 0: they stay.

@@ -27,9 +27,13 @@ use crate::error::{
 };
 use crate::event::Events;
 use crate::home::Home;
-use crate::message::{Change, Contact, ContactChange, Draft, RequestFrom, Verification};
+use crate::message::{
+    Change, Contact, ContactChange, DRAFT_MAX, Draft, RequestFrom, Shown, Verification,
+};
 use crate::status::StatusReport;
-use crate::store::{ContactRow, ContactState, ProfileRow, Store, StoreError};
+use crate::store::{
+    ContactRow, ContactState, ConversationNo, ProfileRow, Store, StoreError, is_message,
+};
 
 /// How often a driver that loses its store while it ends is asked to end again.
 const SHUTDOWN_ATTEMPTS: usize = 3;
@@ -360,6 +364,11 @@ impl Peer {
         {
             return Err(ContactError::Name);
         }
+        if let ContactChange::Draft(text) = &change
+            && text.len() > DRAFT_MAX
+        {
+            return Err(ContactError::DraftTooLong { len: text.len() });
+        }
         let row = self
             .row(contact)
             .map_err(|_| ContactError::UnknownContact)?;
@@ -375,15 +384,14 @@ impl Peer {
         SafetyNumber::of(&self.inner.identity.address, contact)
     }
 
-    /// Notes that a contact's messages up to this one have been shown to the person; the contact
-    /// is told. Returns when it is durable.
+    /// Notes that a contact's messages have been shown to the person; the contact is told up to where all
+    /// were. Returns when it is durable.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn mark_read(&self, contact: &IdentityId, up_to_seq: u64) -> Result<(), ReadError> {
+    pub async fn mark_read(&self, contact: &IdentityId, shown: Shown) -> Result<(), ReadError> {
         let no = self.row(contact)?.no;
-        let up_to = up_to_seq;
-        self.ask(|reply| Command::Read { no, up_to, reply })
+        self.ask(|reply| Command::Read { no, shown, reply })
             .await
             .ok_or_else(|| self.unanswered())
     }
@@ -579,9 +587,27 @@ pub(crate) fn contact(store: &Store, row: &ContactRow) -> Result<Option<Contact>
         },
         unread: unread.count,
         first_unread: unread.first.map(|first| first.seq),
+        first_unread_id: match unread.first {
+            Some(first) => store.id_of_received(row.no, first)?,
+            None => None,
+        },
+        last_at_ms: last_at_ms(store, row.no)?,
+        draft: row.settings.draft.clone(),
         muted_until_ms: row.settings.muted_until_ms,
         expires_s: row.settings.expires_s,
     }))
+}
+
+/// When the last message was said.
+fn last_at_ms(store: &Store, no: ConversationNo) -> Result<Option<u64>, StoreError> {
+    let mut last = None;
+    store.timeline_back(no, None, |row| {
+        if is_message(&row.content.body) {
+            last = Some(row.content.hlc.unix_ms());
+        }
+        last.is_none()
+    })?;
+    Ok(last)
 }
 
 fn check_text(text: &str) -> Result<(), SendError> {

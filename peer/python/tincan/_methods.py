@@ -85,10 +85,16 @@ ContactObject = TypedDict(
     {
         # Who they are.
         "address": "str",
+        # What is written to them and not sent yet.
+        "draft": "str",
         # Messages of this conversation go so many seconds after they were shown; 0: they stay.
         "expires_s": "int",
         # The first of them, by its place in their sequence.
         "first_unread": "Optional[int]",
+        # The same, by its id.
+        "first_unread_id": "Optional[str]",
+        # When the last message was said, by its sender's clock; null if nothing was.
+        "last_at": "Optional[str]",
         # Whether nothing calls attention to their messages.
         "muted": "bool",
         # Until when not; null if for ever, or not at all.
@@ -282,6 +288,8 @@ MessageObject = TypedDict(
         "text": "str",
         # `"message"`.
         "type": "Literal['message']",
+        # Whether it is somebody else's and was not shown yet.
+        "unread": "bool",
     },
 )
 
@@ -600,6 +608,8 @@ LoggedMessageObject = TypedDict(
         "text": "str",
         # `"message"`.
         "type": "Literal['message']",
+        # Whether it is somebody else's and was not shown yet.
+        "unread": "bool",
     },
 )
 
@@ -967,6 +977,14 @@ class Methods(ABC):
         """
         return cast("ContactObject", self.call("disappear", {"after_s": after_s, "name": name}))
 
+    def draft(self, *, name: str, text: str) -> ContactObject:
+        """Keeps what is written to a contact and not sent yet, for whoever goes on with it.
+
+        name: Name or address of the contact.
+        text: At most 64 KiB; empty: nothing is.
+        """
+        return cast("ContactObject", self.call("draft", {"name": name, "text": text}))
+
     def send(self, *, texts: list[str], to: str, ids: Optional[list[str]] = None, reply_to: Optional[str] = None) -> SentObject:
         """Sends texts to a contact, each a message. Answers when they are durable here: from then on they
         will arrive.
@@ -1025,23 +1043,27 @@ class Methods(ABC):
         """
         return cast("StateObject", self.call("state", {"id": id, "to": to}))
 
-    def history(self, *, to: str, before: Optional[str] = None, limit: Optional[int] = None) -> list[HistoryObject]:
-        """The newest part of a conversation, oldest first: messages, and notices that have a place among
-        them.
+    def history(self, *, to: str, after: Optional[str] = None, around: Optional[str] = None, before: Optional[str] = None, limit: Optional[int] = None) -> list[HistoryObject]:
+        """A part of a conversation, oldest first: messages, and notices that have a place among them. Its
+        newest part, unless something else is said.
 
         to: Name or address of the contact.
-        before: Only messages before this one.
+        after: Only what stands after this message, the oldest of it.
+        around: This message, and as much before as after it.
+        before: Only what stands before this message.
         limit: At most so many; 50, if this is not given.
         """
-        return cast("list[HistoryObject]", self.call("history", {"to": to, "before": before, "limit": limit}))
+        return cast("list[HistoryObject]", self.call("history", {"to": to, "after": after, "around": around, "before": before, "limit": limit}))
 
-    def read(self, *, from_: str, seq: int) -> Done:
-        """Notes that a contact's messages have been shown to the person; the contact is told.
+    def read(self, *, from_: str, ids: Optional[list[str]] = None, seq: Optional[int] = None) -> Done:
+        """Notes that a contact's messages have been shown to the person; the contact is told up to where all
+        were.
 
         from_: Name or address of the contact.
-        seq: The last message that was shown, by its place in the contact's sequence.
+        ids: Instead: those that were shown, and no other ones.
+        seq: All up to this one were shown, by its place in the contact's sequence.
         """
-        return cast("Done", self.call("read", {"from": from_, "seq": seq}))
+        return cast("Done", self.call("read", {"from": from_, "ids": ids, "seq": seq}))
 
     def events_next(self, *, after: int, max: Optional[int] = None, timeout_ms: Optional[int] = None) -> EventsObject:
         """Waits for the first event after the cursor, and takes along what is there already. If there is

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::{AcceptError, AddError, ChangeError, ContactError, InviteError, SendError};
-use crate::message::{Change, ContactChange, Draft};
+use crate::message::{Change, ContactChange, Draft, Shown};
 use crate::status::StatusReport;
 use crate::store::{ConversationNo, MessagePlace};
 
@@ -111,12 +111,12 @@ pub enum Command {
         /// When it is durable.
         reply: Reply<Result<(), ContactError>>,
     },
-    /// Messages up to this seq have been shown.
+    /// Messages have been shown.
     Read {
         /// The conversation.
         no: ConversationNo,
-        /// The last seq.
-        up_to: u64,
+        /// Which.
+        shown: Shown,
         /// When it is durable.
         reply: Reply<()>,
     },
@@ -193,8 +193,8 @@ impl Driver {
                 self.answer(reply, result);
                 Ok(())
             }
-            Command::Read { no, up_to, reply } => {
-                self.read(no, up_to)?;
+            Command::Read { no, shown, reply } => {
+                self.read(no, &shown)?;
                 self.answer(reply, ());
                 Ok(())
             }

@@ -39,6 +39,11 @@ impl Driver {
                 row.settings.muted_until_ms = until_ms;
                 self.put_changed(row)
             }
+            ContactChange::Draft(text) => {
+                let mut row = row;
+                row.settings.draft = text;
+                self.put_changed(row)
+            }
             ContactChange::Timer { expires_s } => self.set_timer(row, expires_s),
         }
     }

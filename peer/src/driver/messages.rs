@@ -12,7 +12,7 @@ use tincan_protocol::{DeviceId, MsgId};
 
 use super::{Driver, DriverError};
 use crate::error::{ChangeError, SendError};
-use crate::message::{Change, Draft};
+use crate::message::{Change, Draft, MessageState, Shown};
 use crate::store::{
     Annotations, ChangeName, ContactState, ConversationNo, JournalEvent, MessageName, MessagePlace,
     NewMessage, Removal, Who, expires_s, is_message,
@@ -92,8 +92,13 @@ impl Driver {
             };
             texts.push((draft.id, text));
         }
+        let mut seqs = Vec::with_capacity(texts.len());
         for (id, text) in texts {
-            self.number(to, id, Body::Text(text))?;
+            let at = self.number(to, id, Body::Text(text))?;
+            seqs.extend(at.map(|at| at.seq));
+        }
+        if let [first, .., last] | [first @ last] = seqs[..] {
+            self.journal_own(to, first, last);
         }
         Ok(Ok(ids))
     }
@@ -368,13 +373,19 @@ impl Driver {
         Ok(self.turn.batch()?.annotations(no, name)?)
     }
 
-    /// Messages of the other side have been shown, up to this seq.
-    pub(super) fn read(&mut self, no: ConversationNo, up_to: u64) -> Result<(), DriverError> {
+    /// Messages of the other side have been shown. They are told up to where all were.
+    pub(super) fn read(&mut self, no: ConversationNo, shown: &Shown) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
-        let up_to = up_to.min(conversation.session.shown_up_to());
-        let read = self.turn.batch()?.take_read(no, up_to)?;
+        let shown_up_to = conversation.session.shown_up_to();
+        let batch = self.turn.batch()?;
+        let read = match shown {
+            Shown::UpTo(up_to) => batch.take_read(no, (*up_to).min(shown_up_to))?,
+            Shown::These(ids) => batch.take_these_read(no, ids)?,
+        };
+        let first_unread = batch.first_unread(no)?;
+        let up_to = first_unread.map_or(shown_up_to, |seq| seq.saturating_sub(1));
         for message in &read {
             self.expire(no, Who::Them, message.at, message.expires_s)?;
         }
@@ -382,5 +393,16 @@ impl Driver {
             self.journal(JournalEvent::Read { no, up_to });
         }
         self.session_input(no, tincan_core::Input::Read { up_to })
+    }
+
+    /// Own contents are durable with this turn.
+    fn journal_own(&mut self, no: ConversationNo, first: u64, last: u64) {
+        self.journal(JournalEvent::State {
+            no,
+            first,
+            last,
+            state: MessageState::Pending.name().to_owned(),
+            reason: None,
+        });
     }
 }

@@ -30,6 +30,9 @@ impl View<'_> {
     pub(crate) fn items(&self, rows: Vec<TimelineRow>) -> Result<Vec<HistoryItem>, StoreError> {
         let names = rows.iter().map(TimelineRow::name);
         let annotations = self.store.annotations_of(self.contact.no, names)?;
+        let theirs = rows.iter().filter(|row| row.who == Who::Them);
+        let seqs = theirs.map(|row| row.content.seq);
+        let unread = self.store.unread_among(self.contact.no, seqs)?;
         // Read once, and only where it tells something.
         let mut snapshot = None;
         let mut items = Vec::with_capacity(rows.len());
@@ -50,10 +53,14 @@ impl View<'_> {
                     state
                 }
             };
-            items.extend(
-                self.message(row, annotations, state)?
-                    .map(HistoryItem::Message),
-            );
+            let is_unread = row.who == Who::Them && unread.contains(&row.content.seq);
+            let message = self.message(row, annotations, state)?;
+            items.extend(message.map(|message| {
+                HistoryItem::Message(Message {
+                    unread: is_unread,
+                    ..message
+                })
+            }));
         }
         Ok(items)
     }
@@ -149,6 +156,7 @@ impl View<'_> {
             reply_to,
             reactions: signs.collect(),
             expires_s: said.expires_s,
+            unread: false,
             sent_at_ms: content.hlc.unix_ms(),
             received_at_ms: stored_ms,
             state,

@@ -175,6 +175,9 @@ impl From<ContactError> for RpcError {
             ContactError::NotAnswered => {
                 Self::usage(error, "`peer contacts` shows how far it has come")
             }
+            ContactError::DraftTooLong { .. } => {
+                Self::usage(error, "send a part of it, or keep it elsewhere")
+            }
             ContactError::NameTaken | ContactError::Name => {
                 Self::usage(error, "choose another name")
             }

@@ -96,6 +96,9 @@ pub(crate) struct Settings {
     /// If they are blocked: whether they were a contact, and not somebody who only asked.
     #[serde(default)]
     pub(crate) blocked_contact: bool,
+    /// What is written and not sent.
+    #[serde(default)]
+    pub(crate) draft: String,
 }
 
 /// When, and by which device, it was said how long messages stay.

@@ -68,6 +68,34 @@ impl Store {
         })
     }
 
+    /// Contents after `after`, oldest first, until `take` says no.
+    pub(crate) fn timeline_on(
+        &self,
+        no: ConversationNo,
+        after: (Hlc, Who, u64),
+        mut take: impl FnMut(TimelineRow) -> bool,
+    ) -> Result<(), StoreError> {
+        use std::ops::Bound;
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(TIMELINE)?;
+            let (place, who, seq) = after;
+            let after = no.timeline_key(place, who, seq);
+            let end = no.timeline_key(Hlc::from_u64(u64::MAX), Who::Them, u64::MAX);
+            let on = (
+                Bound::Excluded(after.as_slice()),
+                Bound::Included(end.as_slice()),
+            );
+            for row in table.range::<&[u8]>(on)? {
+                let (key, value) = row?;
+                if !take(self.timeline_row(key.value(), value.value())?) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// A message, if it is there.
     pub(crate) fn timeline_at(
         &self,
@@ -86,6 +114,20 @@ impl Store {
                 .map(|value| self.timeline_row(&key, value.value()))
                 .transpose()
         })
+    }
+
+    /// The id of a message of the other side, by its place.
+    pub(crate) fn id_of_received(
+        &self,
+        no: ConversationNo,
+        at: MessagePlace,
+    ) -> Result<Option<MsgId>, StoreError> {
+        let rows = self.received_at(no, &[(at.place.as_u64(), at.seq)])?;
+        Ok(rows
+            .into_iter()
+            .flatten()
+            .next()
+            .map(|row| row.content.msg_id))
     }
 
     /// Several contents of the other side, in one transaction; `None` for those that are gone.

@@ -1,9 +1,13 @@
 //! Messages of the other side that were not shown yet: a row for each, so that their number is exact.
 
+use std::collections::BTreeSet;
+
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
+use tincan_protocol::MsgId;
 use tincan_protocol::hlc::Hlc;
 
-use super::messages::MessagePlace;
-use super::tables::{ConversationNo, UNREAD, seq_of};
+use super::messages::{MessageName, MessagePlace};
+use super::tables::{ConversationNo, UNREAD, Who, seq_of};
 use super::{Batch, Store, StoreError, contained};
 
 /// A message of the other side that was shown.
@@ -38,6 +42,35 @@ impl Batch {
         .collect()
     }
 
+    /// Marks these messages of the other side as read; returns what was not before.
+    pub(crate) fn take_these_read(
+        &self,
+        no: ConversationNo,
+        ids: &[MsgId],
+    ) -> Result<Vec<ReadMessage>, StoreError> {
+        let mut read = Vec::new();
+        for &id in ids {
+            let name = MessageName { who: Who::Them, id };
+            let Some(at) = self.message_place(no, name)? else {
+                continue;
+            };
+            let mut table = self.txn.open_table(UNREAD)?;
+            let key = no.seq_key(at.seq);
+            let row = table.remove(key.as_slice())?;
+            read.extend(row.map(|value| read_message(&key, value.value())));
+        }
+        Ok(read)
+    }
+
+    /// The first message of the other side that was not read, by its seq.
+    pub(crate) fn first_unread(&self, no: ConversationNo) -> Result<Option<u64>, StoreError> {
+        let table = self.txn.open_table(UNREAD)?;
+        let (start, end) = (no.seq_key(0), no.seq_key(u64::MAX));
+        let first = table.range(start.as_slice()..=end.as_slice())?.next();
+        let first = first.transpose()?;
+        Ok(first.map(|(key, _)| seq_of(key.value())))
+    }
+
     /// There is nothing left to read.
     pub(crate) fn not_unread(&self, no: ConversationNo, seq: u64) -> Result<(), StoreError> {
         self.txn
@@ -48,6 +81,28 @@ impl Batch {
 }
 
 impl Store {
+    /// Which of these messages of the other side, by their seqs, were not read.
+    pub(crate) fn unread_among(
+        &self,
+        no: ConversationNo,
+        seqs: impl Iterator<Item = u64>,
+    ) -> Result<BTreeSet<u64>, StoreError> {
+        contained(|| {
+            let txn = self.read()?;
+            let table = txn.open_table(UNREAD)?;
+            let mut unread = BTreeSet::new();
+            if table.is_empty()? {
+                return Ok(unread);
+            }
+            for seq in seqs {
+                if table.get(no.seq_key(seq).as_slice())?.is_some() {
+                    unread.insert(seq);
+                }
+            }
+            Ok(unread)
+        })
+    }
+
     pub(crate) fn unread(&self, no: ConversationNo) -> Result<UnreadCount, StoreError> {
         contained(|| {
             let txn = self.read()?;

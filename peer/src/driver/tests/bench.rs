@@ -240,6 +240,11 @@ impl Bench {
         self.contact_seen().unread
     }
 
+    /// Up to where the contact is told that all was read.
+    pub(super) fn read_up_to(&self) -> u64 {
+        self.store.read_snapshot(self.no()).unwrap().read_up_to
+    }
+
     /// Whether nothing of any conversation is kept.
     pub(super) fn is_empty_but_for_what_ended(&self) -> bool {
         self.store.rows_of_conversations().unwrap() == 0

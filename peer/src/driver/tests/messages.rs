@@ -11,92 +11,11 @@ use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{EnvelopeId, MsgId};
 
 use super::bench::{Bench, ann_and_bob};
-use crate::error::{ChangeError, ContactError, SendError};
-use crate::message::{Change, ContactChange, Draft, HistoryItem, Message, MessageState};
-use crate::store::{Annotations, ChangeName, ContactState, JournalEvent, MessageName, Who};
+use crate::error::{ChangeError, SendError};
+use crate::message::{Change, ContactChange, Draft, HistoryItem, MessageState, Shown};
+use crate::store::{Annotations, ChangeName, JournalEvent, MessageName, Who};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-impl Bench {
-    fn says(&mut self, text: &str) -> MsgId {
-        self.sends(Draft::new(text)).unwrap()
-    }
-
-    fn sends(&mut self, draft: Draft) -> Result<MsgId, SendError> {
-        let no = self.no();
-        let ids = self.driver.send(no, vec![draft]).unwrap();
-        self.commit();
-        ids.map(|ids| ids[0])
-    }
-
-    fn changes(&mut self, id: MsgId, change: Change) -> Result<(), ChangeError> {
-        let no = self.no();
-        let result = self.driver.change(no, id, change).unwrap();
-        self.commit();
-        result
-    }
-
-    fn decides(&mut self, change: ContactChange) -> Result<(), ContactError> {
-        let no = self.no();
-        let result = self.driver.change_contact(no, change).unwrap();
-        self.commit();
-        result
-    }
-
-    /// Everything that waits for the contact arrives there.
-    fn reaches(&mut self, other: &mut Self) {
-        let no = self.no();
-        for envelope in self.outbox() {
-            let id = EnvelopeId::of(&envelope);
-            other.take(envelope);
-            let stored = SessionInput::Stored { id };
-            self.driver.session_input(no, stored).unwrap();
-        }
-        self.commit();
-    }
-
-    /// What is due is done.
-    fn tidies(&mut self) {
-        self.driver.remove_due().unwrap();
-        self.commit();
-    }
-
-    fn shown(&mut self) -> Vec<HistoryItem> {
-        let no = self.no();
-        self.driver.read(no, u64::MAX).unwrap();
-        self.commit();
-        self.history()
-    }
-
-    fn texts(&self) -> Vec<String> {
-        self.messages()
-            .into_iter()
-            .map(|message| message.text)
-            .collect()
-    }
-
-    fn messages(&self) -> Vec<Message> {
-        let items = self.history().into_iter().filter_map(|item| match item {
-            HistoryItem::Message(message) => Some(message),
-            HistoryItem::Timer(_) => None,
-        });
-        items.collect()
-    }
-
-    fn message(&self, id: MsgId) -> Message {
-        let mut messages = self.messages().into_iter();
-        messages.find(|message| message.id == id).unwrap()
-    }
-
-    fn changed(&self) -> Vec<ChangeName> {
-        let changes = self.journal().into_iter().filter_map(|event| match event {
-            JournalEvent::Changed { change, .. } => Some(change),
-            _ => None,
-        });
-        changes.collect()
-    }
-}
-
 #[tokio::test]
 async fn an_edited_message_says_the_newest_on_both_sides() {
     let (mut ann, mut bob) = ann_and_bob();
@@ -541,7 +460,7 @@ async fn what_was_not_shown_is_counted_exactly_also_after_a_restart() {
     assert_eq!(bob.unread(), 5);
     let no = bob.no();
     let third = bob.messages()[3].seq;
-    bob.driver.read(no, third).unwrap();
+    bob.driver.read(no, &Shown::UpTo(third)).unwrap();
     bob.commit();
     assert_eq!(bob.unread(), 2);
     let first = bob.contact_seen().first_unread.unwrap();
@@ -557,96 +476,55 @@ async fn what_was_not_shown_is_counted_exactly_also_after_a_restart() {
     assert_eq!((bob.unread(), bob.contact_seen().first_unread), (0, None));
 }
 
+/// Who jumps to the end has not read what they jumped over, and does not say so.
 #[tokio::test]
-async fn a_blocked_contact_has_no_way_to_us_until_they_are_unblocked() {
+async fn what_was_jumped_over_is_unread_and_not_told_as_read() {
     let (mut ann, mut bob) = ann_and_bob();
-    let (mailbox, address) = (bob.mailbox(), bob.row().address_key().address());
-    bob.decides(ContactChange::Block).unwrap();
-    assert_eq!(bob.row().state, ContactState::Blocked);
-    assert!(bob.driver.ended_queues.contains_key(&mailbox));
-    assert!(!bob.driver.by_queue.contains_key(&mailbox));
-    assert!(!bob.driver.by_address.contains_key(&address));
-    let queues = bob.driver.own_queues(&bob.server());
-    assert!(
-        !queues
-            .iter()
-            .any(|queue| queue.key.queue() == bob.mailbox())
-    );
-    assert_eq!(bob.sends(Draft::new("hello")), Err(SendError::Blocked));
-    bob.restart();
-    assert_eq!(bob.sends(Draft::new("hello")), Err(SendError::Blocked));
-    bob.decides(ContactChange::Unblock).unwrap();
-    assert!(bob.contact().is_accepted());
-    bob.says("hello again");
-    bob.reaches(&mut ann);
-    // Ann knows the new way.
-    let reach = ann.row().their_reach.clone().unwrap();
-    assert_eq!(reach.queue, bob.mailbox());
-    assert_ne!(reach.queue, mailbox);
-    assert_eq!(ann.texts().last().unwrap(), "hello again");
-}
-
-#[tokio::test]
-async fn somebody_who_asks_can_be_blocked_and_is_forgotten_when_unblocked() {
-    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
-    let invite = ann.invite(2);
-    let request = bob.ask(&mut ann, &invite);
-    ann.take_request(&invite, 1, request);
-    assert_eq!(
-        ann.decides(ContactChange::Verify(true)),
-        Err(ContactError::OnlyAsks)
-    );
-    ann.decides(ContactChange::Block).unwrap();
-    let again = bob.ask(&mut ann, &invite);
-    ann.take_request(&invite, 2, again);
-    assert_eq!(ann.row().state, ContactState::Blocked);
-    ann.decides(ContactChange::Unblock).unwrap();
-    assert!(ann.driver.conversations.is_empty());
-}
-
-#[tokio::test]
-async fn names_are_ones_own_choice_and_unique() {
-    let (mut ann, _bob) = ann_and_bob();
-    ann.decides(ContactChange::Rename("Robert".to_owned()))
-        .unwrap();
-    assert_eq!(ann.row().name, "Robert");
-    let invite = ann.invite(1);
-    let mut carol = Bench::new("carol");
-    let request = carol.ask(&mut ann, &invite);
-    ann.take_request(&invite, 1, request);
-    let taken = ann.decides(ContactChange::Rename("CAROL".to_owned()));
-    assert_eq!(taken, Err(ContactError::NameTaken));
-}
-
-#[tokio::test]
-async fn a_removed_contact_leaves_nothing() {
-    let (mut ann, mut bob) = ann_and_bob();
-    let id = ann.says("hello");
+    bob.shown();
+    let ids: Vec<MsgId> = (0..4).map(|n| ann.says(&format!("{n}"))).collect();
     ann.reaches(&mut bob);
-    bob.changes(id, Change::React("\u{1f44d}".to_owned()))
-        .unwrap();
-    let mailbox = bob.mailbox();
-    bob.decides(ContactChange::Remove).unwrap();
-    assert!(bob.driver.conversations.is_empty() && bob.driver.by_queue.is_empty());
-    assert!(bob.driver.ended_queues.contains_key(&mailbox));
-    assert!(bob.is_empty_but_for_what_ended());
-    assert!(matches!(
-        bob.journal().last(),
-        Some(JournalEvent::Removed { .. })
-    ));
+    let no = bob.no();
+    let see = |bob: &mut Bench, ids: &[MsgId]| {
+        bob.driver.read(no, &Shown::These(ids.to_vec())).unwrap();
+        bob.commit();
+    };
+    see(&mut bob, &ids[2..]);
+    assert_eq!(bob.unread(), 2);
+    assert_eq!(bob.contact_seen().first_unread_id, Some(ids[0]));
+    let read_up_to = |bob: &Bench| bob.read_up_to();
+    let seq = |bob: &Bench, at: usize| bob.message(ids[at]).seq;
+    assert_eq!(read_up_to(&bob), seq(&bob, 0) - 1);
+    // Again, what is not there, and one of our own.
+    let own = bob.says("mine");
+    see(&mut bob, &[ids[3], MsgId::now_v7(), own]);
+    assert_eq!(bob.unread(), 2);
+    see(&mut bob, &ids[..1]);
+    assert_eq!(read_up_to(&bob), seq(&bob, 0));
+    see(&mut bob, &ids[1..2]);
+    assert_eq!(
+        (bob.unread(), bob.contact_seen().first_unread_id),
+        (0, None)
+    );
+    assert!(read_up_to(&bob) >= seq(&bob, 3));
 }
 
+/// Other faces of the profile learn of what one of them has sent.
 #[tokio::test]
-async fn who_is_verified_and_another_device_since_gets_nothing_until_that_is_confirmed() {
+async fn what_is_sent_is_told_at_once() {
     let (mut ann, _bob) = ann_and_bob();
-    ann.decides(ContactChange::Verify(true)).unwrap();
-    ann.says("hello");
-    let mut row = ann.row().clone();
-    row.verified.as_mut().unwrap().device = tincan_protocol::DeviceId::from_bytes([7; 32]);
-    ann.driver.put_row(row).unwrap();
-    assert_eq!(ann.sends(Draft::new("hello")), Err(SendError::Changed));
-    ann.decides(ContactChange::Verify(true)).unwrap();
-    ann.says("hello");
+    let no = ann.no();
+    let drafts = ["a", "b"].map(Draft::new).to_vec();
+    let ids = ann.driver.send(no, drafts).unwrap().unwrap();
+    ann.commit();
+    let seqs: Vec<u64> = ids.iter().map(|id| ann.message(*id).seq).collect();
+    let told = ann.journal().into_iter().any(|event| {
+        matches!(
+            event,
+            JournalEvent::State { first, last, ref state, reason: None, .. }
+                if [first, last] == seqs[..] && state == "pending"
+        )
+    });
+    assert!(told, "{:?}", ann.journal());
 }
 
 /// Something that one of two people does.

@@ -1,11 +1,13 @@
 //! Drivers without threads and connections: what comes from servers and links is handed in.
 
 mod bench;
+mod contact_changes;
 mod invites;
 mod links;
 mod mailboxes;
 mod messages;
 mod news;
+mod people;
 mod reaches;
 mod relay;
 mod requests;

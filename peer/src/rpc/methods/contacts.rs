@@ -231,6 +231,25 @@ impl Method for Unmute {
     }
 }
 
+/// Keeps what is written to a contact and not sent yet, for whoever goes on with it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Draft {
+    /// Name or address of the contact.
+    name: String,
+    /// At most 64 KiB; empty: nothing is.
+    text: String,
+}
+
+impl Method for Draft {
+    const NAME: &'static str = "draft";
+    type Answer = ContactObject;
+
+    async fn call(self, peer: &Peer) -> Result<ContactObject, RpcError> {
+        changed(peer, &self.name, ContactChange::Draft(self.text)).await
+    }
+}
+
 /// Says how long messages of a conversation stay, on both sides.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::rpc::error::RpcError;
 use crate::rpc::method::Method;
 use crate::rpc::objects::{Done, HistoryObject, SentObject, StateObject};
-use crate::{Change, Draft};
+use crate::{Change, Draft, HistoryPart, Shown};
 
 /// Messages of one `history`, unless another number is wanted.
 const HISTORY_LIMIT: usize = 50;
@@ -79,7 +79,8 @@ impl Method for State {
     }
 }
 
-/// The newest part of a conversation, oldest first: messages, and notices that have a place among them.
+/// A part of a conversation, oldest first: messages, and notices that have a place among them. Its newest part,
+/// unless something else is said.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct History {
@@ -87,8 +88,12 @@ pub(super) struct History {
     to: String,
     /// At most so many; 50, if this is not given.
     limit: Option<usize>,
-    /// Only messages before this one.
+    /// Only what stands before this message.
     before: Option<MsgId>,
+    /// Only what stands after this message, the oldest of it.
+    after: Option<MsgId>,
+    /// This message, and as much before as after it.
+    around: Option<MsgId>,
 }
 
 impl Method for History {
@@ -98,8 +103,25 @@ impl Method for History {
     async fn call(self, peer: &Peer) -> Result<Self::Answer, RpcError> {
         let to = peer.find(&self.to)?;
         let limit = self.limit.unwrap_or(HISTORY_LIMIT);
-        let items = peer.history(&to, limit, self.before).await?;
+        let items = peer.history(&to, limit, self.part()?).await?;
         Ok(items.iter().map(HistoryObject::of).collect())
+    }
+}
+
+impl History {
+    fn part(&self) -> Result<HistoryPart, RpcError> {
+        Ok(match (self.before, self.after, self.around) {
+            (None, None, None) => HistoryPart::Newest,
+            (Some(id), None, None) => HistoryPart::Before(id),
+            (None, Some(id), None) => HistoryPart::After(id),
+            (None, None, Some(id)) => HistoryPart::Around(id),
+            _ => {
+                return Err(RpcError::usage(
+                    "wrong parameters: before, after and around exclude each other",
+                    "give one of them, or none for the newest part",
+                ));
+            }
+        })
     }
 }
 
@@ -208,14 +230,16 @@ async fn change(peer: &Peer, to: &str, id: MsgId, change: Change) -> Result<Done
     Ok(Done::default())
 }
 
-/// Notes that a contact's messages have been shown to the person; the contact is told.
+/// Notes that a contact's messages have been shown to the person; the contact is told up to where all were.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
     /// Name or address of the contact.
     from: String,
-    /// The last message that was shown, by its place in the contact's sequence.
-    seq: u64,
+    /// All up to this one were shown, by its place in the contact's sequence.
+    seq: Option<u64>,
+    /// Instead: those that were shown, and no other ones.
+    ids: Option<Vec<MsgId>>,
 }
 
 impl Method for Read {
@@ -224,7 +248,17 @@ impl Method for Read {
 
     async fn call(self, peer: &Peer) -> Result<Done, RpcError> {
         let from = peer.find(&self.from)?;
-        peer.mark_read(&from, self.seq).await?;
+        let shown = match (self.seq, self.ids) {
+            (Some(seq), None) => Shown::UpTo(seq),
+            (None, Some(ids)) => Shown::These(ids),
+            _ => {
+                return Err(RpcError::usage(
+                    "wrong parameters: seq and ids",
+                    "give one of them",
+                ));
+            }
+        };
+        peer.mark_read(&from, shown).await?;
         Ok(Done::default())
     }
 }

@@ -30,6 +30,7 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<contacts::Mute>(),
     Entry::of::<contacts::Unmute>(),
     Entry::of::<contacts::Disappear>(),
+    Entry::of::<contacts::Draft>(),
     Entry::of::<messages::Send>(),
     Entry::of::<messages::Edit>(),
     Entry::of::<messages::Delete>(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tincan_protocol::IdentityId;
 
 use super::{tags, time};
+use crate::MsgId;
 use crate::message::{Contact, ContactStanding, RequestFrom, Verification};
 
 tags!(
@@ -36,6 +37,12 @@ pub struct ContactObject {
     pub unread: u64,
     /// The first of them, by its place in their sequence.
     pub first_unread: Option<u64>,
+    /// The same, by its id.
+    pub first_unread_id: Option<MsgId>,
+    /// When the last message was said, by its sender's clock; null if nothing was.
+    pub last_at: Option<String>,
+    /// What is written to them and not sent yet.
+    pub draft: String,
     /// Whether nothing calls attention to their messages.
     pub muted: bool,
     /// Until when not; null if for ever, or not at all.
@@ -97,6 +104,9 @@ impl ContactObject {
             standing: Standing::of(Some(contact.standing)),
             unread: contact.unread,
             first_unread: contact.first_unread,
+            first_unread_id: contact.first_unread_id,
+            last_at: contact.last_at_ms.map(time),
+            draft: contact.draft.clone(),
             muted: muted_until.is_some(),
             muted_until: muted_until.filter(|&until| until < u64::MAX).map(time),
             expires_s: contact.expires_s,

@@ -45,6 +45,8 @@ pub struct MessageObject {
     pub reactions: Vec<ReactionObject>,
     /// It goes so many seconds after it was shown; 0: it stays.
     pub expires_s: u32,
+    /// Whether it is somebody else's and was not shown yet.
+    pub unread: bool,
     /// When its sender made it, by the sender's clock.
     pub sent_at: String,
     /// When it was stored here.
@@ -70,6 +72,7 @@ impl MessageObject {
             reply_to: message.reply_to.as_ref().map(QuoteObject::of),
             reactions: message.reactions.iter().map(ReactionObject::of).collect(),
             expires_s: message.expires_s,
+            unread: message.unread,
             sent_at: time(message.sent_at_ms),
             received_at: time(message.received_at_ms),
             state: message.state,

@@ -69,7 +69,8 @@ impl World {
         if let Some((no, _)) = self.conversation(who, of) {
             let up_to = u64::MAX;
             let reply = Reply::nobody();
-            let command = Command::Read { no, up_to, reply };
+            let shown = tincan_peer::Shown::UpTo(up_to);
+            let command = Command::Read { no, shown, reply };
             self.machines[who].inbox.push_back(Input::Command(command));
         }
     }
