@@ -31,6 +31,7 @@
 //! and one profile is open in one process at a time ([`OpenError::InUse`]).
 
 mod builder;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
 mod driver;
@@ -41,11 +42,15 @@ mod message;
 mod names;
 mod net;
 mod peer;
+#[cfg(feature = "cli")]
+mod printable;
 mod private;
 pub mod rpc;
 pub mod simulation;
 mod status;
 mod store;
+#[cfg(feature = "tui")]
+mod tui;
 
 pub use builder::{Builder, InitError, NewProfile, OpenError};
 pub use error::{

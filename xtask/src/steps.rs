@@ -126,6 +126,20 @@ fn format(scope: &Scope) -> anyhow::Result<Note> {
 fn clippy(scope: &Scope) -> anyhow::Result<Note> {
     let clippy = Program::cargo_on(scope, &["clippy", "--locked", "--all-targets"]);
     clippy.args(&["--", "-D", "warnings"]).run()?;
+    if scope.is_everything() {
+        // As programs of others embed it, and with commands alone.
+        for features in ["", "cli"] {
+            let alone = [
+                "clippy",
+                "--locked",
+                "-p",
+                "tincan-peer",
+                "--no-default-features",
+            ];
+            let alone = Program::cargo(&alone).args(&["--features", features]);
+            alone.args(&["--", "-D", "warnings"]).run()?;
+        }
+    }
     Ok(None)
 }
 

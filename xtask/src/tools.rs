@@ -47,6 +47,11 @@ const PACKAGES: &[Package] = &[
         name: "dbus",
         program: "dbus-daemon",
     },
+    // A terminal for the terminal interface.
+    Package {
+        name: "tmux",
+        program: "tmux",
+    },
     // Runs the Python client.
     Package {
         name: "python3",

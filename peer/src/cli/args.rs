@@ -12,7 +12,7 @@ use crate::MsgId;
 
 /// Peer-to-peer chat that never loses a message.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, arg_required_else_help = true)]
+#[command(name = "peer", version)]
 #[command(after_help = SHORT_HELP, after_long_help = LONG_HELP)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -23,8 +23,9 @@ pub(super) struct Args {
     /// Log to stderr: -v what happens, -vv details
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
+    /// Without one, the terminal interface.
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: Option<Command>,
 }
 
 const SHORT_HELP: &str = "\
@@ -83,7 +84,7 @@ durations milliseconds. Fields may be added; those named here stay.
 
 /// Where the profile is and how it is opened.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Global {
+pub(crate) struct Global {
     /// Folder of the profile [default: $XDG_DATA_HOME/tincan]
     #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR", value_parser = folder())]
     pub(super) home: Option<PathBuf>,

@@ -9,13 +9,13 @@ use super::values::text;
 use crate::MsgId;
 
 /// One call.
-pub(super) struct Call {
-    pub(super) method: &'static str,
-    pub(super) params: Value,
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) params: Value,
     /// The contact for whom something leaves then.
-    pub(super) leaves_to: Option<String>,
+    pub(crate) leaves_to: Option<String>,
     /// The answer, for people.
-    pub(super) line: fn(&Value) -> String,
+    pub(crate) line: fn(&Value) -> String,
 }
 
 impl Command {
@@ -201,7 +201,7 @@ mod tests {
 
     fn call(typed: &[&str]) -> Option<Call> {
         let args = Args::try_parse_from(std::iter::once(&"peer").chain(typed)).unwrap();
-        args.command.call()
+        args.command?.call()
     }
 
     #[test]

@@ -184,14 +184,18 @@ const fn kept(key: &KeySource) -> Kept {
     }
 }
 
-/// A passphrase from its file, or none if that was asked for; else the keyring, or, where there is
-/// none, a passphrase typed twice.
-fn key_source(global: &Global) -> Result<KeySource, RpcError> {
+/// What protects the key, if the command line says so: a passphrase from its file, or nothing.
+pub(crate) fn chosen_key(global: &Global) -> Result<Option<KeySource>, RpcError> {
     if let Some(file) = &global.passphrase_file {
-        return passphrase_from(file).map(KeySource::Passphrase);
+        return passphrase_from(file).map(KeySource::Passphrase).map(Some);
     }
-    if global.no_keyring {
-        return Ok(KeySource::Plain);
+    Ok(global.no_keyring.then_some(KeySource::Plain))
+}
+
+/// The same; else the keyring, or, where there is none, a passphrase typed twice.
+fn key_source(global: &Global) -> Result<KeySource, RpcError> {
+    if let Some(key) = chosen_key(global)? {
+        return Ok(key);
     }
     if let Some(keyring) = KeySource::keyring() {
         return Ok(keyring);
@@ -215,7 +219,7 @@ fn key_source(global: &Global) -> Result<KeySource, RpcError> {
     Ok(KeySource::Passphrase(passphrase))
 }
 
-pub(super) fn init_error(error: InitError) -> RpcError {
+pub(crate) fn init_error(error: InitError) -> RpcError {
     match error {
         InitError::Exists { .. } => {
             RpcError::usage(error, "use it, or give another folder with --home DIR")

@@ -4,21 +4,24 @@
 //! the profile, over its socket: so it works the same either way.
 
 mod acquaint;
-mod args;
+pub(crate) mod args;
 mod calls;
 mod commands;
 mod daemon;
 mod follow;
-mod init;
+pub(crate) mod init;
 mod lines;
 mod listen;
 mod output;
-mod qr;
+pub(crate) mod qr;
 mod rpc;
 mod send;
-mod session;
+pub(crate) mod session;
+pub(crate) mod sessions;
 mod shell;
 mod status;
+#[cfg(feature = "tui")]
+pub(crate) mod typed;
 mod usage;
 mod values;
 
@@ -37,10 +40,18 @@ pub async fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage::refuse(error),
     };
-    start_log(args.verbose);
+    let is_interface = args.command.is_none();
+    if is_interface && (args.json || !interface::is_possible()) {
+        return usage::help();
+    }
+    // It would be written over what is drawn.
+    if !(is_interface && std::io::stderr().is_terminal()) {
+        start_log(args.verbose);
+    }
     let output = Output::new(args.json);
     let json = args.json;
     crate::store::before_abort(move |error| {
+        interface::give_back();
         let error = RpcError::from(error);
         Output::new(json).error(&error);
         std::process::exit(i32::from(error.exit_code()));
@@ -59,6 +70,9 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
     let Args {
         global, command, ..
     } = args;
+    let Some(command) = command else {
+        return interface::run(&global).await;
+    };
     match command {
         Command::Init(init) => init::run(&global, init, output).await,
         Command::Daemon => daemon::run(&global, output).await,
@@ -71,8 +85,31 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
     }
 }
 
+#[cfg(feature = "tui")]
+use crate::tui as interface;
+
+/// What stands in the terminal interface's place where it was not built.
+#[cfg(not(feature = "tui"))]
+mod interface {
+    use super::args::Global;
+    use crate::rpc::RpcError;
+
+    pub(super) const fn is_possible() -> bool {
+        false
+    }
+
+    pub(super) const fn give_back() {}
+
+    pub(super) async fn run(_: &Global) -> Result<(), RpcError> {
+        Err(RpcError::usage(
+            "this program was built without its terminal interface",
+            "give a command; `peer --help` shows them",
+        ))
+    }
+}
+
 /// Ctrl-C or SIGTERM, from the call on: until then they end the process at once.
-fn end_signal() -> impl Future<Output = ()> {
+pub(crate) fn end_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
     let [interrupt, terminate] = kinds.map(|kind| signal(kind).ok());

@@ -11,6 +11,7 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 
+use crate::printable::{harmless, is_direction, printable};
 use crate::rpc::RpcError;
 
 /// What to do about a stdout that takes nothing.
@@ -171,26 +172,10 @@ fn json_line(object: &Value) -> String {
     line
 }
 
-/// What a terminal shows and does not obey: no control characters but line breaks and tabs, no escape sequences.
-/// Everything for people goes through it, because servers say things too.
-fn harmless(text: &str) -> String {
-    let safe = |c: char| match c {
-        '\n' | '\t' => c,
-        c if c.is_control() || is_direction(c) => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(safe).collect()
-}
-
 /// Text of others as a part of a line: its line breaks are indented, so that it cannot pretend to be another
 /// line.
 pub(super) fn visible(text: &str) -> String {
-    harmless(text).replace('\n', "\n    ").replace('\t', "    ")
-}
-
-/// Marks that reorder the text around them.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    printable(text).replace('\n', "\n    ")
 }
 
 #[cfg(test)]
@@ -204,7 +189,6 @@ mod tests {
             "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\n    d"
         );
         assert_eq!(visible("Grüße 🥫 שלום"), "Grüße 🥫 שלום");
-        assert_eq!(harmless("a\u{9b}b\r\tc\nd"), "a\u{fffd}b\u{fffd}\tc\nd");
     }
 
     #[test]

@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(25);
 
 /// On a full disk it is looked so often whether there is room.
-pub(super) const ROOM_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// So long after its start a profile that stays says whether nothing can be reached.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub(super) const FIRST_LOOK: Duration = Duration::from_secs(2);
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A profile opened for one command.
-pub(super) struct Session {
+pub(crate) struct Session {
     opening: Opening,
     client: Client,
     here: Option<Here>,
@@ -54,34 +54,47 @@ struct Opening {
     stay: Stay,
     /// Once it is known: nobody is asked twice.
     key: Option<KeySource>,
+    /// Whether somebody can be asked for a passphrase: the terminal may belong to something else by now.
+    may_ask: bool,
 }
 
 /// Whether a command talks to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Network {
+pub(crate) enum Network {
     Online,
     Offline,
 }
 
 /// Whether a process that runs a profile does so until somebody ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stay {
+pub(crate) enum Stay {
     UntilEnded,
     ForOneCommand,
 }
 
 impl Session {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         global: &Global,
         network: Network,
         stay: Stay,
+    ) -> Result<Self, RpcError> {
+        Self::open_with(global, network, stay, None).await
+    }
+
+    /// With the key, if it is known already.
+    pub(crate) async fn open_with(
+        global: &Global,
+        network: Network,
+        stay: Stay,
+        key: Option<KeySource>,
     ) -> Result<Self, RpcError> {
         let mut opening = Opening {
             home: home(global)?,
             global: global.clone(),
             network,
             stay,
-            key: None,
+            key,
+            may_ask: true,
         };
         let (client, here) = opening.open().await?;
         Ok(Self {
@@ -89,6 +102,11 @@ impl Session {
             client,
             here,
         })
+    }
+
+    /// From now on nobody is asked for a passphrase: without it, the profile is not opened again here.
+    pub(super) const fn ask_nothing_more(&mut self) {
+        self.opening.may_ask = false;
     }
 
     /// Calls a method. If the process that runs the profile ends meanwhile, the profile is opened
@@ -203,7 +221,7 @@ impl Opening {
                 if self.home.has_profile() && matches!(self.home.lock(), Err(HomeError::InUse)) {
                     return Ok(None);
                 }
-                key_source(&self.global, &self.home)?
+                key_source(&self.global, &self.home, self.may_ask)?
             }
         };
         self.key = Some(key.clone());
@@ -241,7 +259,7 @@ fn no_answer(error: ConnectError) -> RpcError {
     )
 }
 
-pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
+pub(crate) fn home(global: &Global) -> Result<Home, RpcError> {
     match &global.home {
         Some(path) => Ok(Home::at(path)),
         None => {
@@ -251,7 +269,7 @@ pub(super) fn home(global: &Global) -> Result<Home, RpcError> {
 }
 
 /// The passphrase, from its file or typed; for a key in clear none is needed.
-fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
+fn key_source(global: &Global, home: &Home, may_ask: bool) -> Result<KeySource, RpcError> {
     if let Some(file) = &global.passphrase_file {
         return passphrase_from(file).map(KeySource::Passphrase);
     }
@@ -263,7 +281,7 @@ fn key_source(global: &Global, home: &Home) -> Result<KeySource, RpcError> {
     if !needed {
         return Ok(KeySource::Plain);
     }
-    if !std::io::stdin().is_terminal() {
+    if !may_ask || !std::io::stdin().is_terminal() {
         return Err(open_error(DataKeyError::PassphraseNeeded.into()));
     }
     read_passphrase("Passphrase: ").map(KeySource::Passphrase)
@@ -303,7 +321,7 @@ pub(super) fn read_passphrase(prompt: &str) -> Result<Zeroizing<String>, RpcErro
         })
 }
 
-fn open_error(error: OpenError) -> RpcError {
+pub(crate) fn open_error(error: OpenError) -> RpcError {
     match error {
         OpenError::NoProfile { .. } => RpcError::not_found(
             error,

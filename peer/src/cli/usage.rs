@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Error;
 use clap::error::ErrorKind;
 
+use super::args::Args;
 use super::output::Output;
 use crate::rpc::RpcError;
 
@@ -24,6 +25,14 @@ pub(super) fn refuse(error: Error) -> ExitCode {
     let error = as_object(&error);
     Output::new(true).error(&error);
     ExitCode::from(error.exit_code())
+}
+
+/// For whoever has given no command where there is no terminal.
+pub(super) fn help() -> ExitCode {
+    use clap::CommandFactory as _;
+    let help = Args::command().render_help().ansi().to_string();
+    Output::new(false).note(&help);
+    ExitCode::from(2)
 }
 
 /// The arguments could not be read, so this is all that is known of them. They need not be UTF-8.
@@ -49,7 +58,6 @@ fn as_object(error: &Error) -> RpcError {
 mod tests {
     use clap::Parser as _;
 
-    use super::super::args::Args;
     use super::*;
 
     #[test]

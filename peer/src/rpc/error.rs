@@ -86,7 +86,7 @@ impl RpcError {
 
     /// The same error with something else to do about it.
     #[must_use]
-    pub(crate) fn with_help(self, help: &str) -> Self {
+    pub fn with_help(self, help: &str) -> Self {
         Self {
             help: help.to_owned(),
             ..self
@@ -94,7 +94,8 @@ impl RpcError {
     }
 
     /// Whether it is about something that does not exist.
-    pub(crate) fn is_not_found(&self) -> bool {
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
         self.code == NOT_FOUND
     }
 

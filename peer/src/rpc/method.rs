@@ -66,7 +66,8 @@ impl Entry {
     }
 
     /// Whether somebody must look at what came of it before it is called again.
-    pub(crate) const fn is_once(&self) -> bool {
+    #[must_use]
+    pub const fn is_once(&self) -> bool {
         self.once
     }
 

@@ -15,8 +15,10 @@ mod server;
 mod socket;
 
 pub use client::{Client, ConnectError};
+#[cfg(feature = "cli")]
 pub(crate) use client::{LOOK_AGAIN, SERVING_SOON};
 pub use error::RpcError;
+#[cfg(feature = "cli")]
 pub(crate) use lines::{Answering, serve};
 pub use method::Entry;
 pub use openrpc::document;

@@ -26,6 +26,7 @@ static HOOK: Once = Once::new();
 
 /// What a program says before the process ends because of a panic that cannot be contained; it may
 /// end it itself, in better order. The first call counts.
+#[cfg(feature = "cli")]
 pub(crate) fn before_abort(say: impl Fn(StoreError) + Send + Sync + 'static) {
     // A second one has nothing to add.
     let _ = LAST_WORDS.set(Box::new(say));

@@ -35,7 +35,9 @@ use tokio::sync::watch;
 
 pub(crate) use annotations::Annotations;
 pub(crate) use batch::Batch;
-pub(crate) use contain::{before_abort, contained};
+#[cfg(feature = "cli")]
+pub(crate) use contain::before_abort;
+pub(crate) use contain::contained;
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;

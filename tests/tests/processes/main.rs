@@ -23,5 +23,6 @@ mod messages;
 mod offline;
 mod python;
 mod rpc;
+mod screen;
 mod servers;
 mod shell;

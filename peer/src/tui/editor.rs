@@ -1,0 +1,48 @@
+//! The person's own editor.
+
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+/// The text as it comes out of the editor. It lies in a file of the profile's folder meanwhile, which only this user
+/// can read.
+///
+/// # Errors
+/// What went wrong, for people.
+pub(super) fn edit(text: &str, folder: &Path) -> Result<String, String> {
+    let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(std::env::var_os);
+    let editor = chosen.unwrap_or_else(|| "vi".into());
+    let name = editor.to_string_lossy().into_owned();
+    let wrong =
+        |error: std::io::Error| format!("{name}: {error}; $EDITOR says which editor is used");
+    let mut file = tempfile::Builder::new()
+        .prefix("writing-")
+        .suffix(".txt")
+        .tempfile_in(folder)
+        .map_err(wrong)?;
+    file.write_all(text.as_bytes()).map_err(wrong)?;
+    file.flush().map_err(wrong)?;
+    // It may come with arguments, as a shell would read them.
+    let words = shlex::split(&name).unwrap_or_else(|| vec![name.clone()]);
+    let (program, arguments) = words.split_first().ok_or("$EDITOR is empty")?;
+    let status = Command::new(program)
+        .args(arguments)
+        .arg(file.path())
+        .status()
+        .map_err(wrong)?;
+    if !status.success() {
+        return Err(format!(
+            "{name} ended with {status}; what was written before is as it was"
+        ));
+    }
+    let mut edited = String::new();
+    // Editors replace files: by its name, and else the one that is open.
+    match std::fs::read_to_string(file.path()) {
+        Ok(text) => edited = text,
+        Err(_) => {
+            file.seek(SeekFrom::Start(0)).map_err(wrong)?;
+            file.read_to_string(&mut edited).map_err(wrong)?;
+        }
+    }
+    Ok(edited)
+}

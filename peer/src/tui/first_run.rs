@@ -1,0 +1,315 @@
+//! The first run: asks what a profile needs, makes it, and shows its words once.
+//!
+//! Like the rest, what happens goes in and what is to be done comes out; the words are nowhere but in here, and go with it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tincan_protocol::limits::NAME_MAX;
+use zeroize::Zeroizing;
+
+use super::state::Field;
+use crate::{KeySource, Phrase, ServerUrl};
+
+/// What is asked, one after the other.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Name(Field),
+    Server(Field),
+    /// How the key of the messages is protected, and which of [`Protection::ALL`] is meant.
+    Protection {
+        at: usize,
+    },
+    Passphrase {
+        field: Field,
+        first: Option<Zeroizing<String>>,
+    },
+    Making,
+    /// To be written down.
+    Words(Phrase),
+}
+
+/// What protects the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    Keyring,
+    Passphrase,
+    Nothing,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Want {
+    Nothing,
+    Make {
+        name: String,
+        server: ServerUrl,
+        key: KeySource,
+    },
+    /// Everything is done.
+    Done,
+    /// The person has left.
+    Leave,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct FirstRun {
+    pub(crate) step: Step,
+    /// What is wrong with what was typed.
+    pub(crate) wrong: Option<String>,
+    /// What can be chosen.
+    pub(crate) protections: Vec<Protection>,
+    /// From the command line: then nothing is asked.
+    key: Option<KeySource>,
+    name: String,
+    server: Option<ServerUrl>,
+}
+
+impl FirstRun {
+    /// With the login name, what protects the key if that is decided, and whether there is a keyring.
+    pub(crate) fn new(login: &str, key: Option<KeySource>, has_keyring: bool) -> Self {
+        let keyring = has_keyring.then_some(Protection::Keyring);
+        let others = [Protection::Passphrase, Protection::Nothing];
+        Self {
+            step: Step::Name(Field::new(login)),
+            wrong: None,
+            protections: keyring.into_iter().chain(others).collect(),
+            key,
+            name: String::new(),
+            server: None,
+        }
+    }
+
+    pub(crate) fn paste(&mut self, text: &str) {
+        if let Step::Name(field) | Step::Server(field) | Step::Passphrase { field, .. } =
+            &mut self.step
+        {
+            field.insert(text.trim());
+        }
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Want {
+        if key.kind == KeyEventKind::Release {
+            return Want::Nothing;
+        }
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if matches!(key.code, KeyCode::Char('c' | 'q') if is_control) {
+            return match self.step {
+                // The profile is there, and its words were seen.
+                Step::Words(_) => Want::Done,
+                _ => Want::Leave,
+            };
+        }
+        self.wrong = None;
+        match (&mut self.step, key.code) {
+            (Step::Making, _) => Want::Nothing,
+            (Step::Words(_), KeyCode::Enter) => Want::Done,
+            (Step::Words(_), _) => Want::Nothing,
+            (_, KeyCode::Esc) => self.back(),
+            (_, KeyCode::Enter) => self.next(),
+            (Step::Protection { at }, KeyCode::Up) => {
+                *at = at.saturating_sub(1);
+                Want::Nothing
+            }
+            (Step::Protection { at }, KeyCode::Down) => {
+                *at = (*at + 1).min(self.protections.len().saturating_sub(1));
+                Want::Nothing
+            }
+            (Step::Name(field) | Step::Server(field) | Step::Passphrase { field, .. }, _) => {
+                field.key(key);
+                Want::Nothing
+            }
+            (Step::Protection { .. }, _) => Want::Nothing,
+        }
+    }
+
+    /// It was made, or not, and why.
+    pub(crate) fn made(&mut self, made: Result<Phrase, String>) {
+        match made {
+            Ok(phrase) => self.step = Step::Words(phrase),
+            Err(wrong) => {
+                self.wrong = Some(wrong);
+                self.step = Step::Name(Field::new(&self.name));
+            }
+        }
+    }
+
+    fn back(&mut self) -> Want {
+        self.step = match self.step {
+            Step::Name(_) => return Want::Leave,
+            Step::Server(_) => Step::Name(Field::new(&self.name)),
+            Step::Protection { .. } => self.ask_server(),
+            _ => Step::Protection { at: 0 },
+        };
+        Want::Nothing
+    }
+
+    fn next(&mut self) -> Want {
+        match &self.step {
+            Step::Name(field) => {
+                let name = field.text().trim().to_owned();
+                match name_of(&name) {
+                    Ok(name) => {
+                        self.name = name;
+                        self.step = self.ask_server();
+                    }
+                    Err(wrong) => self.wrong = Some(wrong),
+                }
+                Want::Nothing
+            }
+            Step::Server(field) => match field.text().trim().parse::<ServerUrl>() {
+                Ok(server) => {
+                    self.server = Some(server);
+                    match self.key.clone() {
+                        Some(key) => self.make(key),
+                        None => {
+                            self.step = Step::Protection { at: 0 };
+                            Want::Nothing
+                        }
+                    }
+                }
+                Err(wrong) => {
+                    self.wrong = Some(wrong.to_string());
+                    Want::Nothing
+                }
+            },
+            Step::Protection { at } => match self.protections.get(*at) {
+                Some(Protection::Keyring) => self.make(KeySource::Keyring),
+                Some(Protection::Nothing) => self.make(KeySource::Plain),
+                _ => {
+                    self.step = Step::Passphrase {
+                        field: Field::hidden(),
+                        first: None,
+                    };
+                    Want::Nothing
+                }
+            },
+            Step::Passphrase { field, first } => {
+                let typed = Zeroizing::new(field.text().to_owned());
+                self.next_passphrase(typed, first.clone())
+            }
+            Step::Making | Step::Words(_) => Want::Nothing,
+        }
+    }
+
+    fn next_passphrase(
+        &mut self,
+        typed: Zeroizing<String>,
+        first: Option<Zeroizing<String>>,
+    ) -> Want {
+        let again = match first {
+            _ if typed.is_empty() => {
+                self.wrong = Some("an empty passphrase protects nothing".to_owned());
+                None
+            }
+            Some(first) if first == typed => return self.make(KeySource::Passphrase(typed)),
+            Some(_) => {
+                self.wrong = Some("the two differ; type it anew".to_owned());
+                None
+            }
+            None => Some(typed),
+        };
+        self.step = Step::Passphrase {
+            field: Field::hidden(),
+            first: again,
+        };
+        Want::Nothing
+    }
+
+    fn ask_server(&self) -> Step {
+        let known = self.server.as_ref().map(ToString::to_string);
+        Step::Server(Field::new(&known.unwrap_or_default()))
+    }
+
+    fn make(&mut self, key: KeySource) -> Want {
+        let Some(server) = self.server.clone() else {
+            self.step = self.ask_server();
+            return Want::Nothing;
+        };
+        self.step = Step::Making;
+        let name = self.name.clone();
+        Want::Make { name, server, key }
+    }
+}
+
+/// As others will see it.
+fn name_of(typed: &str) -> Result<String, String> {
+    let clean = crate::names::clean(typed);
+    let is_as_typed = clean.split(' ').eq(typed.split_whitespace());
+    match typed {
+        "" => Err("others need a name for you".to_owned()),
+        name if name.len() > NAME_MAX => Err(format!("at most {NAME_MAX} bytes")),
+        _ if is_as_typed => Ok(clean),
+        _ => Err(
+            "this name has characters that cannot be shown, or looks like an address".to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(run: &mut FirstRun, code: KeyCode) -> Want {
+        run.key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    fn typed(run: &mut FirstRun, text: &str) -> Want {
+        for c in text.chars() {
+            press(run, KeyCode::Char(c));
+        }
+        press(run, KeyCode::Enter)
+    }
+
+    #[test]
+    fn a_profile_is_made_of_a_name_a_server_and_a_passphrase_typed_twice() {
+        let mut run = FirstRun::new("", None, false);
+        assert!(matches!(press(&mut run, KeyCode::Enter), Want::Nothing));
+        assert!(
+            run.wrong
+                .as_ref()
+                .is_some_and(|wrong| wrong.contains("name"))
+        );
+        typed(&mut run, "Ann");
+        typed(&mut run, "nonsense:");
+        assert!(run.wrong.is_some());
+        press(&mut run, KeyCode::Esc);
+        press(&mut run, KeyCode::Enter);
+        typed(&mut run, "http://127.0.0.1:8443");
+        assert_eq!(run.protections[0], Protection::Passphrase);
+        press(&mut run, KeyCode::Enter);
+        typed(&mut run, "one");
+        typed(&mut run, "two");
+        assert!(
+            run.wrong
+                .as_ref()
+                .is_some_and(|wrong| wrong.contains("differ"))
+        );
+        typed(&mut run, "one");
+        let want = typed(&mut run, "one");
+        let Want::Make { name, server, key } = want else {
+            panic!("{want:?}");
+        };
+        assert_eq!(
+            (name.as_str(), server.to_string().as_str()),
+            ("Ann", "http://127.0.0.1:8443")
+        );
+        assert!(matches!(key, KeySource::Passphrase(passphrase) if *passphrase == "one"));
+        assert!(matches!(run.step, Step::Making));
+    }
+
+    #[test]
+    fn words_are_left_with_enter_alone_and_a_failure_begins_anew() {
+        let mut run = FirstRun::new("ann", Some(KeySource::Plain), true);
+        press(&mut run, KeyCode::Enter);
+        assert!(matches!(
+            typed(&mut run, "http://127.0.0.1:1"),
+            Want::Make { .. }
+        ));
+        run.made(Err("the disk is full".to_owned()));
+        assert!(matches!(run.step, Step::Name(_)) && run.wrong.is_some());
+        run.made(Ok(Phrase::from_entropy([7; 32])));
+        assert!(matches!(press(&mut run, KeyCode::Char('x')), Want::Nothing));
+        assert!(matches!(press(&mut run, KeyCode::Esc), Want::Nothing));
+        assert!(matches!(press(&mut run, KeyCode::Enter), Want::Done));
+    }
+}

@@ -1,0 +1,45 @@
+//! One line that is typed into something that lies above the conversation.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui_textarea::{CursorMove, TextArea};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    area: TextArea<'static>,
+}
+
+impl Field {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut area = TextArea::new(vec![text.replace('\n', " ")]);
+        area.set_cursor_line_style(ratatui::style::Style::default());
+        area.set_cursor_style(ratatui::style::Style::default());
+        area.move_cursor(CursorMove::End);
+        Self { area }
+    }
+
+    /// What is typed does not show.
+    pub(crate) fn hidden() -> Self {
+        let mut field = Self::new("");
+        field.area.set_mask_char('•');
+        field
+    }
+
+    pub(crate) const fn area(&self) -> &TextArea<'static> {
+        &self.area
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.area.lines().first().map_or("", String::as_str)
+    }
+
+    /// Returns whether the text has changed.
+    pub(crate) fn key(&mut self, key: KeyEvent) -> bool {
+        !matches!(key.code, KeyCode::Enter | KeyCode::Tab) && self.area.input(key)
+    }
+
+    pub(crate) fn insert(&mut self, text: &str) {
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.area.insert_str(text);
+    }
+}

@@ -1,0 +1,378 @@
+//! What keys do, depending on where they go.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use serde_json::json;
+
+use super::keys::Action;
+use super::{App, Field, Line, Overlay, Pane, Place, Purpose, Say, Switcher, Wanted};
+use crate::rpc::objects::{ContactObject, RequestObject};
+use crate::tui::layout::item::time_text;
+
+/// Rows that a screen up or down leaves of the one before.
+const KEPT_ROWS: usize = 2;
+
+impl App {
+    pub(super) fn handle_key(&mut self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        self.notice = None;
+        let action = self.keys.action(key, Place::Everywhere);
+        if action == Some(Action::Quit) {
+            return self.end();
+        }
+        if self.overlay.is_some() {
+            return self.handle_overlay_key(key, action);
+        }
+        let is_selecting = self.pane == Pane::Conversation
+            && self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.selected.is_some());
+        if is_selecting && let Some(action) = self.keys.action(key, Place::Message) {
+            return self.handle_message_action(action);
+        }
+        match action {
+            Some(action) => self.handle_action(action, key),
+            None => self.handle_other_key(key, is_selecting),
+        }
+    }
+
+    pub(super) fn handle_paste(&mut self, text: &str) {
+        self.notice = None;
+        match &mut self.overlay {
+            Some(Overlay::Switcher(switcher)) => {
+                switcher.field.insert(text);
+                switcher.look(self.people.contacts());
+            }
+            Some(Overlay::React { field, .. } | Overlay::Command(field)) => field.insert(text),
+            Some(_) => {}
+            None => {
+                if let Some(open) = &mut self.open {
+                    self.pane = Pane::Conversation;
+                    open.selected = None;
+                    open.composer.insert(text);
+                }
+            }
+        }
+    }
+
+    fn handle_action(&mut self, action: Action, key: KeyEvent) {
+        match action {
+            Action::Send => match self.pane {
+                Pane::List => self.open_line(),
+                Pane::Conversation => self.send(),
+            },
+            Action::Newline => self.write_here(|composer| composer.newline()),
+            Action::Editor => self.edit_elsewhere(),
+            Action::NextUnread => self.go_to_unread(),
+            Action::Switch => {
+                let switcher = Switcher::new(Wanted::Open, self.people.contacts());
+                self.overlay = Some(Overlay::Switcher(switcher));
+            }
+            Action::NextConversation => self.go_to_next(true),
+            Action::PreviousConversation => self.go_to_next(false),
+            Action::List => self.change_pane(),
+            Action::PageUp => self.scroll_screen(false),
+            Action::PageDown => self.scroll_screen(true),
+            Action::Begin => self.scroll(|timeline| timeline.scroll_to_begin()),
+            Action::End => self.scroll_to_end(),
+            Action::SelectPrevious => self.select(true),
+            Action::SelectNext => self.select(false),
+            Action::Requests => self.overlay = Some(Overlay::Requests { at: 0 }),
+            Action::Verify => self.show_verification(),
+            Action::Help => self.show_help(),
+            Action::Back => self.back(),
+            _ => self.handle_other_key(key, false),
+        }
+    }
+
+    /// A key with no meaning of its own is typed.
+    fn handle_other_key(&mut self, key: KeyEvent, is_selecting: bool) {
+        if self.pane == Pane::List {
+            match key.code {
+                KeyCode::Up => self.people.move_cursor(false),
+                KeyCode::Down => self.people.move_cursor(true),
+                KeyCode::Right => self.open_line(),
+                KeyCode::Char('/') => self.overlay = Some(Overlay::Command(Field::new("/"))),
+                _ => {}
+            }
+            return;
+        }
+        let nothing_written = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.composer.is_empty());
+        match key.code {
+            KeyCode::Up if is_selecting || nothing_written => self.select(true),
+            KeyCode::Down if is_selecting => self.select(false),
+            // Letters have a meaning here, so none is taken for text.
+            _ if is_selecting => self.say("Esc goes back to writing"),
+            _ => self.write_here(|composer| composer.key(key)),
+        }
+    }
+
+    fn write_here(&mut self, write: impl FnOnce(&mut super::composer::Composer)) {
+        if let Some(open) = &mut self.open
+            && self.pane == Pane::Conversation
+        {
+            open.selected = None;
+            write(&mut open.composer);
+        }
+    }
+
+    fn back(&mut self) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        if open.selected.take().is_some() || open.composer.only_write() {
+            return;
+        }
+        if self.areas().list.is_none() {
+            self.pane = Pane::List;
+        } else if self.pane == Pane::List {
+            self.pane = Pane::Conversation;
+        }
+    }
+
+    fn change_pane(&mut self) {
+        if self.pane == Pane::Conversation && self.complete() {
+            return;
+        }
+        self.pane = match self.pane {
+            Pane::List if self.open.is_some() => Pane::Conversation,
+            _ => Pane::List,
+        };
+    }
+
+    fn open_line(&mut self) {
+        let lines = self.people.lines();
+        match lines.get(self.people.cursor()) {
+            Some(Line::Requests(_)) => self.overlay = Some(Overlay::Requests { at: 0 }),
+            Some(Line::Contact(contact)) => {
+                let address = contact.address.clone();
+                self.open_conversation(&address);
+            }
+            None => {}
+        }
+    }
+
+    fn go_to_unread(&mut self) {
+        let here = self.open.as_ref().map(|open| open.address.as_str());
+        match self.people.next_unread(here) {
+            Some(address) => self.open_conversation(&address),
+            None => self.say("nothing is unread"),
+        }
+    }
+
+    fn go_to_next(&mut self, down: bool) {
+        let here = self.open.as_ref().map(|open| open.address.as_str());
+        if let Some(address) = self.people.next_to(here, down) {
+            self.open_conversation(&address);
+        }
+    }
+
+    // Scrolling.
+
+    fn scroll(&mut self, scroll: impl FnOnce(&mut super::timeline::Timeline)) {
+        if let Some(open) = &mut self.open {
+            scroll(&mut open.timeline);
+        }
+    }
+
+    fn scroll_screen(&mut self, down: bool) {
+        self.scroll(|timeline| {
+            let rows = timeline.height().saturating_sub(KEPT_ROWS).max(1);
+            let rows = isize::try_from(rows).unwrap_or(isize::MAX);
+            timeline.scroll(if down { rows } else { -rows });
+        });
+    }
+
+    /// Also if it is not loaded.
+    pub(super) fn scroll_to_end(&mut self) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        open.selected = None;
+        open.timeline.scroll_to_end();
+        if open.timeline.has_newer && !open.is_loading {
+            open.is_loading = true;
+            let address = open.address.clone();
+            self.ask_page(address, super::Part::Begin(None));
+        }
+    }
+
+    // What lies above.
+
+    fn handle_overlay_key(&mut self, key: KeyEvent, action: Option<Action>) {
+        if action == Some(Action::Back) {
+            self.overlay = None;
+            return;
+        }
+        match self.overlay.take() {
+            Some(Overlay::Switcher(switcher)) => self.handle_switcher_key(switcher, key),
+            Some(Overlay::Command(field)) => self.handle_command_key(field, key),
+            Some(Overlay::Requests { at }) => self.handle_request_key(at, key),
+            Some(Overlay::Verify(verification)) => {
+                if let (Some(number), KeyCode::Char(c @ ('c' | 'u'))) = (&verification, key.code) {
+                    let params = json!({"name": number.address, "confirmed": c == 'c'});
+                    self.write("verify", params, Purpose::Verification);
+                }
+                self.overlay = Some(Overlay::Verify(verification));
+            }
+            Some(Overlay::React { id, field }) => self.handle_sign_key(id, field, key),
+            Some(Overlay::Delete { id, is_own }) => self.handle_delete_key(id, is_own, key),
+            Some(Overlay::Page { title, lines, top }) => {
+                let last = lines.len().saturating_sub(1);
+                let top = match key.code {
+                    KeyCode::Up => top.saturating_sub(1),
+                    KeyCode::Down => (top + 1).min(last),
+                    KeyCode::PageUp => top.saturating_sub(10),
+                    KeyCode::PageDown => (top + 10).min(last),
+                    _ => top,
+                };
+                self.overlay = Some(Overlay::Page { title, lines, top });
+            }
+            Some(Overlay::Invite { invite, as_code }) => {
+                let as_code = as_code != (key.code == KeyCode::Char('c'));
+                if let (Some(invite), KeyCode::Char('y')) = (&invite, key.code) {
+                    self.effects.push(super::Effect::Copy(invite.link.clone()));
+                    self.say("copied, if the terminal lets programs do that");
+                }
+                self.overlay = Some(Overlay::Invite { invite, as_code });
+            }
+            other => self.overlay = other,
+        }
+    }
+
+    fn handle_switcher_key(&mut self, mut switcher: Switcher, key: KeyEvent) {
+        match key.code {
+            KeyCode::Up => switcher.move_by(false),
+            KeyCode::Down => switcher.move_by(true),
+            KeyCode::Enter => return self.choose(&switcher),
+            _ => {
+                if switcher.field.key(key) {
+                    switcher.look(self.people.contacts());
+                }
+            }
+        }
+        self.overlay = Some(Overlay::Switcher(switcher));
+    }
+
+    fn handle_command_key(&mut self, mut field: Field, key: KeyEvent) {
+        match key.code {
+            KeyCode::Enter => {
+                let text = field.text().to_owned();
+                let is_done = match text.strip_prefix('/') {
+                    Some(line) => self.obey(line),
+                    None => {
+                        self.refuse(
+                            "a command begins with a slash; to write a text, open a conversation",
+                        );
+                        false
+                    }
+                };
+                if !is_done && self.overlay.is_none() {
+                    self.overlay = Some(Overlay::Command(field));
+                }
+                return;
+            }
+            KeyCode::Tab => {
+                if let Some(completed) = super::writing::completed(field.text()) {
+                    field = Field::new(&completed);
+                }
+            }
+            _ => {
+                field.key(key);
+            }
+        }
+        self.overlay = Some(Overlay::Command(field));
+    }
+
+    fn choose(&mut self, switcher: &Switcher) {
+        let Some(address) = switcher.chosen() else {
+            return;
+        };
+        match &switcher.wanted {
+            Wanted::Open => self.open_conversation(address),
+            Wanted::Forward { from, id } => self.forward(from, *id, address),
+        }
+    }
+
+    fn handle_request_key(&mut self, at: usize, key: KeyEvent) {
+        let last = self.people.requests.len().saturating_sub(1);
+        let at = at.min(last);
+        let next = match key.code {
+            KeyCode::Up => at.saturating_sub(1),
+            KeyCode::Down => (at + 1).min(last),
+            _ => at,
+        };
+        self.overlay = Some(Overlay::Requests { at: next });
+        let Some(RequestObject { id, .. }) = self.people.requests.get(at) else {
+            return;
+        };
+        let id = id.clone();
+        match key.code {
+            KeyCode::Char('a') | KeyCode::Enter => {
+                let say = Say(|contact| {
+                    let name = contact["name"].as_str().unwrap_or_default();
+                    format!("{name} is your contact now")
+                });
+                self.write("accept", json!({"id": id}), Purpose::Done(say));
+            }
+            KeyCode::Char('r') => {
+                let say = Say(|_| "request dropped; they are not told".to_owned());
+                self.write("reject", json!({"id": id}), Purpose::Done(say));
+            }
+            KeyCode::Char('b') => {
+                let say = Say(|_| "blocked; they are not told".to_owned());
+                self.write("block", json!({"name": id}), Purpose::Done(say));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn show_invite(&mut self) {
+        self.overlay = Some(Overlay::Invite {
+            invite: None,
+            as_code: false,
+        });
+        self.call("invite", json!({}), Purpose::Invite);
+    }
+
+    pub(super) fn show_verification(&mut self) {
+        let Some(open) = &self.open else {
+            return self.refuse("no conversation is open");
+        };
+        let params = json!({"name": open.address});
+        self.overlay = Some(Overlay::Verify(None));
+        self.call("verify", params, Purpose::Verification);
+    }
+
+    pub(super) fn show_help(&mut self) {
+        let mut text = String::new();
+        for (title, place) in [
+            ("", Place::Everywhere),
+            ("\nWith a message that was selected:\n", Place::Message),
+        ] {
+            text += title;
+            for (keys, does) in self.keys.help(place) {
+                text += &format!("  {keys:<26} {does}\n");
+            }
+        }
+        text += "\nCommands; what they are about is on the screen:\n";
+        for known in crate::cli::typed::completions("") {
+            let typed = format!("/{} {}", known.name, known.takes);
+            text += &format!("  {typed:<26} {}\n", known.does);
+        }
+        text += "  /quit                      End; what is written is kept\n";
+        text += "\n// begins a text with a slash. Marks: .. waits here, ✓ at their device or relay, ✓✓ delivered,\n\
+                 ✓✓ in the colour of the unread line: shown to them, !! not delivered.\n";
+        self.overlay = Some(Overlay::page("Help", &text));
+    }
+}
+
+/// How long messages stay, in the title of a conversation.
+pub(crate) fn stay_text(contact: &ContactObject) -> Option<String> {
+    (contact.expires_s > 0).then(|| format!("messages go after {}", time_text(contact.expires_s)))
+}

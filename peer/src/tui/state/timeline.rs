@@ -1,0 +1,481 @@
+//! A window of a conversation: what is loaded of it, and where it is scrolled to.
+//!
+//! Invariants: entries stand in their order and each once; what comes moves nothing that is read, but where the end
+//! is looked at; never more than [`WINDOW_MAX`] entries are kept.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use super::clock::{self, Clock};
+use crate::MsgId;
+use crate::message::MessageState;
+use crate::rpc::objects::{HistoryObject, MessageObject};
+use crate::tui::layout::Row;
+use crate::tui::layout::item::{Around, rows};
+
+/// Entries that are loaded at once. Chosen: a few screens.
+pub(crate) const PAGE: usize = 100;
+
+/// Entries that are kept; beyond it they go at the end that is looked away from. Chosen: many screens, and little
+/// memory even with the longest texts.
+const WINDOW_MAX: usize = 600;
+
+/// More is loaded when so many screens are left.
+const SCREENS_AHEAD: usize = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    entries: Vec<Entry>,
+    /// Whether there is more before or after what is loaded.
+    pub(crate) has_older: bool,
+    pub(crate) has_newer: bool,
+    anchor: Anchor,
+    /// Where what nobody had read began when the conversation was opened.
+    unread_from: Option<MsgId>,
+    width: usize,
+    height: usize,
+    zone: TimeZone,
+    today: Date,
+}
+
+#[derive(Debug)]
+struct Entry {
+    item: HistoryObject,
+    at: DateTime,
+    rows: Vec<Row>,
+}
+
+/// What stays where it is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Anchor {
+    /// The end, at the bottom.
+    End,
+    /// This row of this entry, at the top.
+    At { id: MsgId, row: usize },
+}
+
+/// A row that is to be drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visible<'a> {
+    pub(crate) id: MsgId,
+    pub(crate) row: &'a Row,
+}
+
+impl Timeline {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self {
+            entries: Vec::new(),
+            has_older: false,
+            has_newer: false,
+            anchor: Anchor::End,
+            unread_from: None,
+            width: 0,
+            height: 0,
+            zone: clock.zone.clone(),
+            today: clock.today(),
+        }
+    }
+
+    pub(crate) fn resize(&mut self, width: usize, height: usize) {
+        let is_wider = self.width != width;
+        (self.width, self.height) = (width, height);
+        if is_wider {
+            self.lay_out(0, self.entries.len());
+        }
+    }
+
+    /// The names of days depend on it.
+    pub(crate) fn set_today(&mut self, today: Date) {
+        if self.today != today {
+            self.today = today;
+            self.lay_out(0, self.entries.len());
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether its end is on the screen.
+    pub(crate) fn is_at_end(&self) -> bool {
+        !self.has_newer && self.top() == self.last_top()
+    }
+
+    /// The first or last message, from which more is asked for.
+    pub(crate) fn edge(&self, is_older: bool) -> Option<MsgId> {
+        let mut messages = self.messages();
+        let edge = if is_older {
+            messages.next()
+        } else {
+            messages.next_back()
+        };
+        edge.map(|message| message.id)
+    }
+
+    pub(crate) fn message(&self, id: MsgId) -> Option<&MessageObject> {
+        self.messages().find(|message| message.id == id)
+    }
+
+    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &MessageObject> {
+        self.entries.iter().filter_map(|entry| match &entry.item {
+            HistoryObject::Message(message) => Some(&**message),
+            HistoryObject::Timer(_) => None,
+        })
+    }
+
+    // What is loaded.
+
+    /// Begins anew with this part; with what is unread in it, if something is.
+    pub(crate) fn begin(&mut self, items: Vec<HistoryObject>, has_older: bool, has_newer: bool) {
+        self.entries = self.entries_of(items);
+        (self.has_older, self.has_newer) = (has_older, has_newer);
+        self.anchor = Anchor::End;
+        self.mark_unread();
+        self.lay_out(0, self.entries.len());
+        let Some(at) = self.unread_from.and_then(|id| self.position(id)) else {
+            return;
+        };
+        let line = self.start_of(at);
+        if self.total() - line > self.height {
+            // With some of what was read before it.
+            self.scroll_to(line.saturating_sub(self.height / 3));
+        }
+    }
+
+    /// The same part as it is now; it stays scrolled to where it was.
+    pub(crate) fn renew(&mut self, items: Vec<HistoryObject>, has_older: bool, has_newer: bool) {
+        self.stay_unless_at_end();
+        self.entries = self.entries_of(items);
+        (self.has_older, self.has_newer) = (has_older, has_newer);
+        self.lay_out(0, self.entries.len());
+    }
+
+    /// Whether it was said after everything that is loaded.
+    pub(crate) fn comes_last(&self, item: &HistoryObject) -> bool {
+        let last = self.entries.last();
+        last.is_none_or(|last| said_at(&last.item) <= said_at(item))
+    }
+
+    /// What stands before what there is.
+    pub(crate) fn prepend(&mut self, items: Vec<HistoryObject>, has_older: bool) {
+        self.has_older = has_older;
+        self.stay();
+        let new = self.entries_of(self.unknown(items));
+        let count = new.len();
+        self.entries.splice(0..0, new);
+        self.lay_out(0, count + 1);
+        if self.entries.len() > WINDOW_MAX {
+            self.entries.truncate(WINDOW_MAX);
+            self.has_newer = true;
+        }
+    }
+
+    /// What stands after what there is.
+    pub(crate) fn append(&mut self, items: Vec<HistoryObject>, has_newer: bool) {
+        self.has_newer = has_newer;
+        let new = self.entries_of(self.unknown(items));
+        let from = self.entries.len();
+        self.entries.extend(new);
+        self.lay_out(from, self.entries.len());
+        if self.entries.len() > WINDOW_MAX {
+            self.stay_unless_at_end();
+            self.entries.drain(..self.entries.len() - WINDOW_MAX);
+            self.has_older = true;
+            self.lay_out(0, 1);
+        }
+    }
+
+    /// What nobody has read begins with the first such message, until it is seen to its end.
+    pub(crate) fn mark_unread(&mut self) {
+        let first = self.messages().find(|message| message.unread);
+        let first = first.map(|message| message.id);
+        self.set_unread_from(first);
+    }
+
+    /// Everything was seen.
+    pub(crate) fn forget_unread(&mut self) {
+        self.set_unread_from(None);
+    }
+
+    pub(crate) const fn has_unread_line(&self) -> bool {
+        self.unread_from.is_some()
+    }
+
+    fn set_unread_from(&mut self, id: Option<MsgId>) {
+        let before = std::mem::replace(&mut self.unread_from, id);
+        for id in [before, id].into_iter().flatten() {
+            if let Some(at) = self.position(id) {
+                self.lay_out(at, at + 1);
+            }
+        }
+    }
+
+    /// A message as it is now; one that is not loaded is left out.
+    pub(crate) fn replace(&mut self, message: MessageObject) {
+        if let Some(at) = self.position(message.id)
+            && let Some(entry) = self.entries.get_mut(at)
+        {
+            entry.item = HistoryObject::Message(Box::new(message));
+            self.lay_out(at, at + 1);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: MsgId) {
+        let Some(at) = self.position(id) else {
+            return;
+        };
+        self.stay_unless_at_end();
+        self.entries.remove(at);
+        if let Anchor::At { id: anchor, .. } = self.anchor
+            && anchor == id
+        {
+            let next = self.entries.get(at).or(self.entries.last());
+            self.anchor = next.map_or(Anchor::End, |entry| Anchor::At {
+                id: id_of(&entry.item),
+                row: 0,
+            });
+        }
+        self.lay_out(at, at + 1);
+    }
+
+    /// How far own messages have come. Returns whether all of them are loaded.
+    pub(crate) fn set_state(&mut self, ids: &[MsgId], state: MessageState) -> bool {
+        let ids: BTreeSet<MsgId> = ids.iter().copied().collect();
+        let mut found = 0;
+        for at in 0..self.entries.len() {
+            let Some(HistoryObject::Message(message)) =
+                self.entries.get_mut(at).map(|one| &mut one.item)
+            else {
+                continue;
+            };
+            if message.outgoing && ids.contains(&message.id) {
+                found += 1;
+                // Of what came late, an earlier word says nothing new.
+                if message.state < state {
+                    message.state = state;
+                    self.lay_out(at, at + 1);
+                }
+            }
+        }
+        found == ids.len()
+    }
+
+    /// Messages of the contact that nobody has read and that stand on the screen to their end. From now on they
+    /// count as read.
+    pub(crate) fn take_shown(&mut self) -> Vec<MsgId> {
+        let (top, bottom) = (self.top(), self.top() + self.height);
+        let mut shown = Vec::new();
+        let mut end = 0;
+        for entry in &mut self.entries {
+            end += entry.rows.len();
+            let HistoryObject::Message(message) = &mut entry.item else {
+                continue;
+            };
+            if message.unread && (top + 1..=bottom).contains(&end) {
+                message.unread = false;
+                shown.push(message.id);
+            }
+        }
+        shown
+    }
+
+    /// They could not be marked as read.
+    pub(crate) fn not_read(&mut self, ids: &[MsgId]) {
+        for entry in &mut self.entries {
+            if let HistoryObject::Message(message) = &mut entry.item
+                && ids.contains(&message.id)
+            {
+                message.unread = true;
+            }
+        }
+    }
+
+    // Where it is scrolled to.
+
+    /// What is on the screen, from the top; fewer rows than there is room for if there are no more.
+    pub(crate) fn visible(&self) -> Vec<Visible<'_>> {
+        let rows = self.entries.iter().flat_map(|entry| {
+            let id = id_of(&entry.item);
+            entry.rows.iter().map(move |row| Visible { id, row })
+        });
+        rows.skip(self.top()).take(self.height).collect()
+    }
+
+    /// Rows up (negative) or down.
+    pub(crate) fn scroll(&mut self, rows: isize) {
+        self.scroll_to(self.top().saturating_add_signed(rows));
+    }
+
+    pub(crate) fn scroll_to_end(&mut self) {
+        self.anchor = Anchor::End;
+    }
+
+    pub(crate) fn scroll_to_begin(&mut self) {
+        self.scroll_to(0);
+    }
+
+    pub(crate) const fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Whether more is to be loaded: before (true) or after what there is.
+    pub(crate) fn wants(&self) -> Option<bool> {
+        let ahead = self.height * SCREENS_AHEAD;
+        if self.has_older && self.top() < ahead {
+            return Some(true);
+        }
+        let below = self.last_top() - self.top();
+        (self.has_newer && below < ahead).then_some(false)
+    }
+
+    /// The message before or after this one; without one, the last that is on the screen.
+    pub(crate) fn next_to(&self, id: Option<MsgId>, is_before: bool) -> Option<MsgId> {
+        let Some(id) = id else {
+            let visible = self.visible();
+            let mut ids = visible.iter().rev().map(|one| one.id);
+            return ids.find(|id| self.message(*id).is_some());
+        };
+        let ids: Vec<MsgId> = self.messages().map(|message| message.id).collect();
+        let at = ids.iter().position(|one| *one == id)?;
+        let next = if is_before {
+            at.checked_sub(1)
+        } else {
+            Some(at + 1)
+        };
+        next.and_then(|at| ids.get(at)).copied()
+    }
+
+    /// Scrolls as little as is needed to show this message.
+    pub(crate) fn show(&mut self, id: MsgId) {
+        let Some(at) = self.position(id) else {
+            return;
+        };
+        let start = self.start_of(at);
+        let end = start + self.entries.get(at).map_or(0, |entry| entry.rows.len());
+        let top = self.top();
+        if start < top {
+            self.scroll_to(start);
+        } else if end > top + self.height {
+            self.scroll_to(end.saturating_sub(self.height).min(start));
+        }
+    }
+
+    fn scroll_to(&mut self, top: usize) {
+        if top >= self.last_top() && !self.has_newer {
+            self.anchor = Anchor::End;
+            return;
+        }
+        let mut left = top.min(self.last_top());
+        for entry in &self.entries {
+            if left < entry.rows.len() {
+                let id = id_of(&entry.item);
+                self.anchor = Anchor::At { id, row: left };
+                return;
+            }
+            left -= entry.rows.len();
+        }
+    }
+
+    /// The row at the top of the screen.
+    fn top(&self) -> usize {
+        let last = self.last_top();
+        match self.anchor {
+            Anchor::End => last,
+            Anchor::At { id, row } => match self.position(id) {
+                Some(at) => (self.start_of(at) + row).min(last),
+                None => last,
+            },
+        }
+    }
+
+    fn last_top(&self) -> usize {
+        self.total().saturating_sub(self.height)
+    }
+
+    fn total(&self) -> usize {
+        self.entries.iter().map(|entry| entry.rows.len()).sum()
+    }
+
+    fn start_of(&self, at: usize) -> usize {
+        let before = self.entries.iter().take(at);
+        before.map(|entry| entry.rows.len()).sum()
+    }
+
+    fn position(&self, id: MsgId) -> Option<usize> {
+        self.entries
+            .iter()
+            .position(|entry| id_of(&entry.item) == id)
+    }
+
+    /// What is at the top stays there, whatever comes.
+    fn stay(&mut self) {
+        let top = self.top();
+        if top < self.last_top() {
+            self.scroll_to(top);
+        }
+    }
+
+    fn stay_unless_at_end(&mut self) {
+        if self.anchor != Anchor::End {
+            self.stay();
+        }
+    }
+
+    // Rows.
+
+    fn entries_of(&self, items: Vec<HistoryObject>) -> Vec<Entry> {
+        let entries = items.into_iter().map(|item| {
+            let at = clock::local(said_at(&item), &self.zone);
+            let rows = Vec::new();
+            Entry { item, at, rows }
+        });
+        entries.collect()
+    }
+
+    fn unknown(&self, items: Vec<HistoryObject>) -> Vec<HistoryObject> {
+        let known: BTreeSet<MsgId> = self
+            .entries
+            .iter()
+            .map(|entry| id_of(&entry.item))
+            .collect();
+        let items = items.into_iter();
+        items.filter(|item| !known.contains(&id_of(item))).collect()
+    }
+
+    /// Makes the rows of these entries anew, and those of the next one, which look at what stands before.
+    fn lay_out(&mut self, from: usize, to: usize) {
+        for at in from..(to + 1).min(self.entries.len()) {
+            let before = at.checked_sub(1).and_then(|at| self.entries.get(at));
+            let Some(entry) = self.entries.get(at) else {
+                return;
+            };
+            let around = Around {
+                width: self.width,
+                before: before.map(|entry| (&entry.item, entry.at)),
+                is_first_unread: self.unread_from == Some(id_of(&entry.item)),
+                today: self.today,
+            };
+            let new = rows(&entry.item, entry.at, around);
+            if let Some(entry) = self.entries.get_mut(at) {
+                entry.rows = new;
+            }
+        }
+    }
+}
+
+pub(crate) const fn id_of(item: &HistoryObject) -> MsgId {
+    match item {
+        HistoryObject::Message(message) => message.id,
+        HistoryObject::Timer(timer) => timer.id,
+    }
+}
+
+pub(crate) fn said_at(item: &HistoryObject) -> &str {
+    match item {
+        HistoryObject::Message(message) => &message.sent_at,
+        HistoryObject::Timer(timer) => &timer.sent_at,
+    }
+}

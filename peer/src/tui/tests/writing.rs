@@ -1,0 +1,271 @@
+//! What becomes of what is typed.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+use serde_json::json;
+
+use super::stage::{BOB, CAROL, Stage};
+use crate::tui::state::{Effect, Event, Overlay};
+
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+
+#[test]
+fn a_message_is_sent_with_an_id_of_its_own() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("hello");
+    let call = stage.calls_of("send")[0].clone();
+    assert_eq!(
+        (&call.params["to"], &call.params["texts"]),
+        (&json!(BOB), &json!(["hello"]))
+    );
+    assert!(call.params["ids"][0].is_string());
+    assert_eq!(stage.composer(), "");
+    stage.enters("   ");
+    assert_eq!(stage.calls_of("send").len(), 1);
+}
+
+#[test]
+fn what_could_not_be_saved_comes_back() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("hello");
+    stage.types("and mo");
+    stage.fails("the disk is full");
+    assert_eq!(stage.composer(), "hello\nand mo");
+    assert!(stage.notice().contains("disk is full"));
+}
+
+#[test]
+fn what_could_not_be_saved_waits_in_its_conversation() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("hello");
+    let sent = stage.calls.pop().unwrap();
+    stage.opens(CAROL);
+    let error = crate::rpc::RpcError::failed("the disk is full", "");
+    stage.happens(Event::Answer(sent.purpose, Err(error)));
+    assert_eq!(stage.composer(), "");
+    stage.opens(BOB);
+    assert_eq!(stage.composer(), "hello");
+}
+
+#[test]
+fn an_unknown_command_is_an_error_and_never_sent() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("/sned hello");
+    assert!(
+        stage.notice().contains("no command /sned"),
+        "{}",
+        stage.notice()
+    );
+    assert_eq!(stage.composer(), "/sned hello");
+    assert!(stage.calls.is_empty());
+    stage.press_with(CTRL, 'u');
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("//usr/bin is full");
+    assert_eq!(
+        stage.calls_of("send")[0].params["texts"],
+        json!(["/usr/bin is full"])
+    );
+}
+
+#[test]
+fn a_command_is_about_what_is_on_the_screen() {
+    let mut stage = Stage::new(100, 20);
+    let theirs = stage.says(BOB, false, "hello");
+    let own = stage.says(BOB, true, "helo");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.draw();
+    stage.calls.clear();
+    stage.enters("/react \u{1f44d}");
+    stage.enters("/edit hello");
+    stage.enters("/mute --for 8h");
+    let params: Vec<_> = stage
+        .calls
+        .iter()
+        .map(|call| (call.method, &call.params))
+        .collect();
+    assert_eq!(params[0].1["id"], json!(theirs));
+    assert_eq!((params[1].0, &params[1].1["id"]), ("edit", &json!(own)));
+    assert_eq!(params[2].1, &json!({"name": BOB, "for_ms": 28_800_000}));
+    // Which message goes must be said.
+    stage.enters("/delete");
+    assert!(
+        stage.notice().contains("select a message"),
+        "{}",
+        stage.notice()
+    );
+}
+
+#[test]
+fn commands_are_completed_and_can_be_typed_where_no_conversation_is_open() {
+    let mut stage = Stage::new(100, 20);
+    stage.types("/ren");
+    stage.press(KeyCode::Tab);
+    let Some(Overlay::Command(field)) = &stage.app.overlay else {
+        panic!("{:?}", stage.app.overlay);
+    };
+    assert_eq!(field.text(), "/rename ");
+    stage.press(KeyCode::Enter);
+    assert_eq!(stage.notice(), "no conversation is open");
+    stage.press(KeyCode::Esc);
+    stage.opens(BOB);
+    stage.types("/re");
+    assert!(stage.screen().contains("/rename <to>"));
+    stage.types("n");
+    stage.press(KeyCode::Tab);
+    stage.enters("Robert");
+    assert_eq!(
+        stage.calls_of("rename")[0].params,
+        json!({"name": BOB, "to": "Robert"})
+    );
+    assert_eq!(stage.composer(), "");
+}
+
+#[test]
+fn what_is_written_is_kept_for_its_conversation_and_at_the_end() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.types("half a sen");
+    stage.opens(CAROL);
+    assert_eq!(
+        stage.calls_of("draft")[0].params,
+        json!({"name": BOB, "text": "half a sen"})
+    );
+    assert_eq!(stage.composer(), "");
+    stage.opens(BOB);
+    assert_eq!(stage.composer(), "half a sen");
+    stage.types("tence");
+    stage.press_with(CTRL, 'q');
+    assert_eq!(stage.calls_of("draft")[1].params["text"], "half a sentence");
+    // The end waits for both.
+    assert!(!stage.effects.contains(&Effect::Quit));
+    stage.succeeds(json!({}));
+    assert!(!stage.effects.contains(&Effect::Quit));
+    stage.succeeds(json!({}));
+    assert!(stage.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn the_end_does_not_lose_what_cannot_be_saved_unasked() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.types("hello");
+    stage.press_with(CTRL, 'q');
+    stage.fails("the disk is full");
+    assert!(!stage.effects.contains(&Effect::Quit));
+    assert!(stage.notice().contains("disk is full"));
+    stage.press_with(CTRL, 'q');
+    assert!(stage.effects.contains(&Effect::Quit), "but the person may");
+}
+
+#[test]
+fn a_message_that_is_selected_is_answered_edited_deleted_and_reacted_to() {
+    let mut stage = Stage::new(100, 20);
+    let theirs = stage.says(BOB, false, "hello");
+    let own = stage.says(BOB, true, "helo");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.draw();
+    stage.calls.clear();
+    stage.press(KeyCode::Up);
+    stage.types("e");
+    assert_eq!(stage.composer(), "helo");
+    stage.press(KeyCode::Backspace);
+    stage.enters("lo");
+    assert_eq!(
+        stage.calls[0].params,
+        json!({"to": BOB, "id": own, "text": "hello"})
+    );
+    stage.press(KeyCode::Up);
+    stage.press(KeyCode::Up);
+    stage.types("e");
+    assert!(
+        stage.notice().contains("only who has written"),
+        "{}",
+        stage.notice()
+    );
+    stage.types("r");
+    stage.enters("hi");
+    assert_eq!(stage.calls_of("send")[0].params["reply_to"], json!(theirs));
+    stage.press(KeyCode::Up);
+    stage.types("x");
+    stage.types("2");
+    assert_eq!(stage.calls_of("react")[0].params["id"], json!(own));
+    stage.press(KeyCode::Up);
+    stage.press(KeyCode::Up);
+    stage.types("d");
+    // Of somebody else's message only the own copy can go.
+    stage.types("b");
+    assert!(stage.calls_of("delete").is_empty());
+    stage.types("h");
+    assert_eq!(
+        stage.calls_of("delete")[0].params,
+        json!({"to": BOB, "id": theirs, "here": true})
+    );
+    stage.press(KeyCode::Up);
+    stage.types("f");
+    stage.enters("carol");
+    assert_eq!(stage.calls_of("forward")[0].params["to"], json!(CAROL));
+}
+
+#[test]
+fn letters_are_no_text_while_a_message_is_selected() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "hello");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.press(KeyCode::Up);
+    stage.types("qz");
+    assert_eq!(stage.composer(), "");
+    stage.press(KeyCode::Esc);
+    stage.types("qz");
+    assert_eq!(stage.composer(), "qz");
+}
+
+#[test]
+fn requests_are_accepted_dropped_and_blocked_in_a_place_of_their_own() {
+    let mut stage = Stage::new(100, 20);
+    stage.asks("dave", "it's me");
+    stage.asks("erin", "");
+    assert!(stage.screen().contains("2 asking"));
+    stage.press_with(CTRL, 'r');
+    let screen = stage.screen();
+    assert!(
+        screen.contains("tin1dave") && screen.contains("it's me"),
+        "{screen}"
+    );
+    stage.press(KeyCode::Down);
+    stage.types("b");
+    assert_eq!(
+        stage.calls_of("block")[0].params,
+        json!({"name": "tin1erin"})
+    );
+    stage.press(KeyCode::Up);
+    stage.types("a");
+    assert_eq!(
+        stage.calls_of("accept")[0].params,
+        json!({"id": "tin1dave"})
+    );
+    stage.types("r");
+    assert_eq!(
+        stage.calls_of("reject")[0].params,
+        json!({"id": "tin1dave"})
+    );
+}
+
+#[test]
+fn pasted_lines_are_one_message() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.happens(Event::Paste("one\r\ntwo\n\u{1b}[31mthree".to_owned()));
+    assert!(stage.calls.is_empty());
+    stage.press(KeyCode::Enter);
+    assert_eq!(
+        stage.calls_of("send")[0].params["texts"],
+        json!(["one\ntwo\n[31mthree"])
+    );
+}
