@@ -81,6 +81,8 @@ pub struct SignFrom {
 pub enum HistoryPart {
     /// Its end.
     Newest,
+    /// Its beginning.
+    Oldest,
     /// What stands before this message.
     Before(MsgId),
     /// What stands after this message.

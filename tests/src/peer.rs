@@ -15,7 +15,7 @@ use crate::network::command_in;
 use crate::process::Process;
 
 /// The keyring of whoever runs the tests is not theirs to use.
-const NO_BUS: &str = "disabled:";
+pub(crate) const NO_BUS: &str = "disabled:";
 
 /// A profile.
 #[derive(Clone, Debug)]

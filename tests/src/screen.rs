@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::binaries::Binary;
+use crate::peer::NO_BUS;
 
 /// tmux does not tell when a screen changes, so it is looked at so often.
 const LOOK: Duration = Duration::from_millis(30);
@@ -22,6 +23,7 @@ const ENDED: &str = "ended with";
 pub struct Tmux {
     socket: PathBuf,
     folder: PathBuf,
+    bus: String,
 }
 
 /// A window with one program in it.
@@ -38,7 +40,15 @@ impl Tmux {
         Self {
             socket: folder.join("tmux"),
             folder: folder.to_owned(),
+            bus: NO_BUS.to_owned(),
         }
+    }
+
+    /// With the D-Bus session at this address.
+    #[must_use]
+    pub fn with_bus(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.bus);
+        self
     }
 
     /// Starts `peer` with these arguments on a screen of this size.
@@ -58,6 +68,7 @@ impl Tmux {
             stderr.display()
         );
         let config = format!("XDG_CONFIG_HOME={}", self.folder.display());
+        let bus = format!("DBUS_SESSION_BUS_ADDRESS={}", self.bus);
         self.run(&[
             "new-session",
             "-d",
@@ -72,7 +83,7 @@ impl Tmux {
             "-e",
             "USER=",
             "-e",
-            "DBUS_SESSION_BUS_ADDRESS=disabled:",
+            &bus,
             "-e",
             "LANG=C.UTF-8",
             "-e",

@@ -37,6 +37,10 @@ const SEND_HELP: &str = "\
 Without --wait it stays at most 5s, to see whether the message leaves; the exit code is 0 either way.
 A message that cannot leave is saved and goes out later.";
 
+const CHAT_HELP: &str = "\
+With --plain, the last 20 messages are printed, and others as they come, each with a number. A line that is typed is a
+message; /reply #12 TEXT answers one, /react #12 EMOJI reacts to it, /help shows the other commands. It ends with Ctrl-D.";
+
 const VERIFY_HELP: &str = "\
 Both of you see the same 60 digits, unless somebody is in between. Compare them over another way: in person, on
 the phone. Then `peer verify NAME --confirm`; or give the digits that the contact has sent or shows as a QR code,
@@ -154,6 +158,9 @@ pub(super) enum Command {
     React(React),
     /// Pass a message on to another contact
     Forward(Forward),
+    /// Talk with a contact: in the terminal interface, or line by line
+    #[command(after_help = CHAT_HELP)]
+    Chat(Chat),
     /// Print messages as they come, and tell their senders that they were shown
     Listen(Listen),
     /// Run this profile without a face: it stays online, and other commands use it
@@ -163,6 +170,8 @@ pub(super) enum Command {
     Rpc(Rpc),
     /// Print a conversation
     History(History),
+    /// Write a conversation as text, JSON or HTML
+    Export(Export),
     /// Show links, servers, and what waits for what
     Status,
     /// Print what lets a shell complete these commands
@@ -346,6 +355,15 @@ pub(super) enum Until {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Chat {
+    /// Name or address of a contact
+    pub(super) to: String,
+    /// Line by line, for screen readers and pipes
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Listen {
     /// Only messages of this contact
     #[arg(long, value_name = "NAME")]
@@ -392,6 +410,28 @@ pub(super) struct History {
     /// Show each message's id, for edit, delete, react, forward and --reply-to
     #[arg(long)]
     pub(super) ids: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    /// Name or address of a contact
+    pub(super) to: String,
+    /// The file, which must not be there yet [default: stdout]
+    pub(super) file: Option<PathBuf>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// How a conversation is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A line for each message
+    Text,
+    /// One document, with the objects of `history --json`
+    Json,
+    /// One page for a browser
+    Html,
 }
 
 /// clap's own words for an empty one say nothing of the variable that it may come from.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{
     Command, Contact, Delete, Disappear, Edit, Forward, Mute, React, Rename, Verify,
 };
-use super::values::text;
+use super::values::{local_time, text};
 use crate::MsgId;
 
 /// One call.
@@ -172,7 +172,12 @@ fn verification_text(verification: &Value) -> String {
 fn mute_line(contact: &Value) -> String {
     let name = text(&contact["name"]);
     match (contact["muted"].as_bool(), contact["muted_until"].as_str()) {
-        (Some(true), Some(until)) => format!("{name} is muted until {until}"),
+        (Some(true), Some(_)) => {
+            format!(
+                "{name} is muted until {}",
+                local_time(&contact["muted_until"])
+            )
+        }
         (Some(true), None) => format!("{name} is muted"),
         _ => format!("{name} is not muted"),
     }

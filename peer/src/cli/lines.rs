@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::output::visible;
-use super::values::{items, text};
+use super::values::{items, local_time, text};
 
 /// A request for people.
 pub(super) fn request_lines(request: &Value) -> String {
@@ -30,11 +30,23 @@ pub(super) fn history_line(item: &Value) -> String {
 
 /// A message for people, with everything that was said about it.
 pub(super) fn message_line(message: &Value) -> String {
-    let mut line = format!(
-        "{}  {}: ",
-        text(&message["sent_at"]),
-        text(&message["from"])
-    );
+    format!(
+        "{}  {}",
+        local_time(&message["sent_at"]),
+        message_said(message)
+    )
+}
+
+/// What was said or noticed, without its time.
+pub(super) fn said(item: &Value) -> String {
+    match item["type"].as_str() {
+        Some("timer") => timer_said(item),
+        _ => message_said(item),
+    }
+}
+
+fn message_said(message: &Value) -> String {
+    let mut line = format!("{}: ", text(&message["from"]));
     if message["forwarded"] == true {
         line += "(forwarded) ";
     }
@@ -81,12 +93,16 @@ fn quote(quote: &Value) -> String {
 
 /// How long messages stay from now on, for people.
 pub(super) fn timer_line(timer: &Value) -> String {
-    let (at, from) = (text(&timer["sent_at"]), text(&timer["from"]));
+    format!("{}  {}", local_time(&timer["sent_at"]), timer_said(timer))
+}
+
+fn timer_said(timer: &Value) -> String {
+    let from = text(&timer["from"]);
     match timer["expires_s"].as_u64().unwrap_or_default() {
-        0 => format!("{at}  ({from}: messages stay from now on)"),
+        0 => format!("({from}: messages stay from now on)"),
         seconds => {
             let time = humantime::format_duration(std::time::Duration::from_secs(seconds));
-            format!("{at}  ({from}: messages disappear {time} after they were shown, from now on)")
+            format!("({from}: messages disappear {time} after they were shown, from now on)")
         }
     }
 }

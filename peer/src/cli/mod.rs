@@ -6,8 +6,10 @@
 mod acquaint;
 pub(crate) mod args;
 mod calls;
+mod chat;
 mod commands;
 mod daemon;
+mod export;
 mod follow;
 pub(crate) mod init;
 mod lines;
@@ -20,7 +22,6 @@ pub(crate) mod session;
 pub(crate) mod sessions;
 mod shell;
 mod status;
-#[cfg(feature = "tui")]
 pub(crate) mod typed;
 mod usage;
 mod values;
@@ -40,9 +41,13 @@ pub async fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage::refuse(error),
     };
-    let is_interface = args.command.is_none();
+    let is_interface = match &args.command {
+        None => true,
+        Some(Command::Chat(chat)) => !chat.plain,
+        Some(_) => false,
+    };
     if is_interface && (args.json || !interface::is_possible()) {
-        return usage::help();
+        return usage::no_interface(args.command.is_none(), args.json);
     }
     // It would be written over what is drawn.
     if !(is_interface && std::io::stderr().is_terminal()) {
@@ -71,7 +76,7 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
         global, command, ..
     } = args;
     let Some(command) = command else {
-        return interface::run(&global).await;
+        return interface::run(&global, None).await;
     };
     match command {
         Command::Init(init) => init::run(&global, init, output).await,
@@ -79,6 +84,9 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
         Command::Rpc(rpc) => rpc::run(&global, &rpc, output).await,
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
+        Command::Chat(chat) if chat.plain => chat::run(&global, &chat, output).await,
+        Command::Chat(chat) => interface::run(&global, Some(&chat.to)).await,
+        Command::Export(export) => export::run(&global, &export, output).await,
         Command::Listen(listen) => listen::run(&global, listen, output).await,
         Command::Send(send) => send::run(&global, send, output).await,
         other => commands::run(&global, other, output).await,
@@ -100,7 +108,7 @@ mod interface {
 
     pub(super) const fn give_back() {}
 
-    pub(super) async fn run(_: &Global) -> Result<(), RpcError> {
+    pub(super) async fn run(_: &Global, _: Option<&str>) -> Result<(), RpcError> {
         Err(RpcError::usage(
             "this program was built without its terminal interface",
             "give a command; `peer --help` shows them",
@@ -110,21 +118,40 @@ mod interface {
 
 /// Ctrl-C or SIGTERM, from the call on: until then they end the process at once.
 pub(crate) fn end_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-    let [interrupt, terminate] = kinds.map(|kind| signal(kind).ok());
-    async move {
+    let mut signals = EndSignals::begin(false);
+    async move { signals.next().await }
+}
+
+/// What ends the process, from the call on, as often as somebody wants it: Ctrl-C, SIGTERM, and for what lives on a
+/// terminal also that it goes away (`nohup` is there for the others).
+pub(crate) struct EndSignals([Option<tokio::signal::unix::Signal>; 3]);
+
+impl EndSignals {
+    pub(crate) fn begin(on_terminal: bool) -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = on_terminal.then(SignalKind::hangup);
+        let kinds = [
+            Some(SignalKind::interrupt()),
+            Some(SignalKind::terminate()),
+            hangup,
+        ];
+        Self(kinds.map(|kind| signal(kind?).ok()))
+    }
+
+    /// The next one. Never, where signals cannot be had.
+    pub(crate) async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             () = next(interrupt) => {}
             () = next(terminate) => {}
+            () = next(hangup) => {}
         }
     }
 }
 
-/// Never, where signals cannot be had.
-async fn next(signal: Option<tokio::signal::unix::Signal>) {
+async fn next(signal: &mut Option<tokio::signal::unix::Signal>) {
     match signal {
-        Some(mut signal) => drop(signal.recv().await),
+        Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
 }

@@ -88,14 +88,19 @@ impl Session {
         stay: Stay,
         key: Option<KeySource>,
     ) -> Result<Self, RpcError> {
-        let mut opening = Opening {
-            home: home(global)?,
-            global: global.clone(),
-            network,
-            stay,
-            key,
-            may_ask: true,
-        };
+        let mut opening = Opening::of(global, network, stay, key)?;
+        let (client, here) = opening.open().await?;
+        Ok(Self {
+            opening,
+            client,
+            here,
+        })
+    }
+
+    /// Without asking anybody for a passphrase.
+    pub(super) async fn open_unasked(global: &Global) -> Result<Self, RpcError> {
+        let mut opening = Opening::of(global, Network::Online, Stay::UntilEnded, None)?;
+        opening.may_ask = false;
         let (client, here) = opening.open().await?;
         Ok(Self {
             opening,
@@ -138,6 +143,22 @@ impl Session {
     pub(super) async fn open_again(&mut self) -> Result<(), RpcError> {
         (self.client, self.here) = self.opening.open().await?;
         Ok(())
+    }
+
+    /// The profile, if it runs in this process.
+    pub(super) fn local(&self) -> Option<Peer> {
+        self.here.as_ref().map(|here| here.peer.clone())
+    }
+
+    /// Another session of a profile that runs in this process.
+    pub(super) fn beside(global: &Global, peer: Peer) -> Result<Self, RpcError> {
+        let mut opening = Opening::of(global, Network::Online, Stay::UntilEnded, None)?;
+        opening.may_ask = false;
+        Ok(Self {
+            opening,
+            client: Client::Local(peer),
+            here: None,
+        })
     }
 
     /// Whether the profile runs in this process, and so ends with it.
@@ -193,6 +214,22 @@ impl Session {
 }
 
 impl Opening {
+    fn of(
+        global: &Global,
+        network: Network,
+        stay: Stay,
+        key: Option<KeySource>,
+    ) -> Result<Self, RpcError> {
+        Ok(Self {
+            home: home(global)?,
+            global: global.clone(),
+            network,
+            stay,
+            key,
+            may_ask: true,
+        })
+    }
+
     /// Through the socket of whoever runs the profile, which needs no key; else here. Between the two
     /// are moments in which another process begins or ends: they are waited for.
     async fn open(&mut self) -> Result<(Client, Option<Here>), RpcError> {

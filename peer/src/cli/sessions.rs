@@ -5,16 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::args::Global;
-use super::session::{Network, Session, Stay};
-use crate::MsgId;
+use super::session::Session;
 use crate::rpc::methods::find;
 use crate::rpc::{Entry, RpcError};
+use crate::{MsgId, Peer};
 
 /// A session for each call at a time: one that waits for news keeps no other one waiting, and when the process
 /// that runs the profile ends, each finds the next one, or is it.
 #[derive(Clone)]
 pub(crate) struct Sessions {
     global: Arc<Global>,
+    /// The profile, if it runs in this process: then there is no way round by its socket.
+    local: Option<Peer>,
     idle: Arc<Mutex<Vec<Session>>>,
 }
 
@@ -24,6 +26,7 @@ impl Sessions {
         first.ask_nothing_more();
         Self {
             global: Arc::new(global.clone()),
+            local: first.local(),
             idle: Arc::new(Mutex::new(vec![first])),
         }
     }
@@ -49,6 +52,14 @@ impl Sessions {
         session.call(method, params).await
     }
 
+    /// As [`Session::settle`], by whichever of them.
+    pub(super) async fn settle(&self, done: impl Fn(&Value) -> bool) -> Result<(), RpcError> {
+        let mut session = self.session().await?;
+        let result = session.settle(done).await;
+        self.all().push(session);
+        result.map(drop)
+    }
+
     /// Closes those that nobody uses; whoever runs the profile here ends with it.
     pub(crate) async fn close(&self) -> Result<(), RpcError> {
         let mut result = Ok(());
@@ -62,9 +73,10 @@ impl Sessions {
         if let Some(session) = self.take() {
             return Ok(session);
         }
-        let mut session = Session::open(&self.global, Network::Online, Stay::UntilEnded).await?;
-        session.ask_nothing_more();
-        Ok(session)
+        if let Some(peer) = &self.local {
+            return Session::beside(&self.global, peer.clone());
+        }
+        Session::open_unasked(&self.global).await
     }
 
     fn take(&self) -> Option<Session> {

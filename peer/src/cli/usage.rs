@@ -27,12 +27,20 @@ pub(super) fn refuse(error: Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// For whoever has given no command where there is no terminal.
-pub(super) fn help() -> ExitCode {
+/// For whoever wants the terminal interface where there is none: help, if nothing else was asked for.
+pub(super) fn no_interface(is_bare: bool, json: bool) -> ExitCode {
     use clap::CommandFactory as _;
-    let help = Args::command().render_help().ansi().to_string();
-    Output::new(false).note(&help);
-    ExitCode::from(2)
+    if is_bare && !json {
+        let help = Args::command().render_help().to_string();
+        Output::new(false).note(&help);
+        return ExitCode::from(2);
+    }
+    let error = RpcError::usage(
+        "the terminal interface needs a terminal on stdin and stdout",
+        "use `peer chat --plain NAME`, or another command; `peer --help` shows them",
+    );
+    Output::new(json).error(&error);
+    ExitCode::from(error.exit_code())
 }
 
 /// The arguments could not be read, so this is all that is known of them. They need not be UTF-8.

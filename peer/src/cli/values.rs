@@ -47,3 +47,13 @@ pub(super) fn waits(status: &Value, address: &Value) -> bool {
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
+
+/// A time as a clock on the wall shows it.
+pub(super) fn local_time(rfc3339: &Value) -> String {
+    let at = text(rfc3339);
+    let Ok(moment) = at.parse::<jiff::Timestamp>() else {
+        return at;
+    };
+    let zoned = moment.to_zoned(jiff::tz::TimeZone::system());
+    zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

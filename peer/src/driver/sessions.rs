@@ -279,6 +279,10 @@ impl Driver {
     fn handle_event(&mut self, no: ConversationNo, event: Event) -> Result<(), DriverError> {
         match event {
             Event::Received { content, place, .. } => {
+                // Our answer stands after what it answers, whatever their clock says.
+                if let Some(conversation) = self.conversations.get_mut(&no) {
+                    conversation.session.observe(place);
+                }
                 if self.heard_about_message(no, place, &content)? {
                     return Ok(());
                 }

@@ -6,7 +6,9 @@ use super::Peer;
 use super::view::{View, is_shown};
 use crate::error::ReadError;
 use crate::message::{HistoryItem, HistoryPart, MessageState};
-use crate::store::{ContactRow, ConversationNo, MessageName, MessagePlace, TimelineRow, Who};
+use crate::store::{
+    ContactRow, ConversationNo, MessageName, MessagePlace, TimelineRow, Who, is_message,
+};
 
 impl Peer {
     /// A part of a conversation, oldest first: at most `limit` messages and notices.
@@ -63,13 +65,14 @@ impl Peer {
         let rows = match part {
             HistoryPart::Newest => self.rows_before(no, None, limit)?,
             HistoryPart::Before(id) => self.rows_before(no, Some(self.stand(no, id)?), limit)?,
-            HistoryPart::After(id) => self.rows_after(no, self.stand(no, id)?, limit)?,
+            HistoryPart::Oldest => self.rows_after(no, None, limit)?,
+            HistoryPart::After(id) => self.rows_after(no, Some(self.stand(no, id)?), limit)?,
             HistoryPart::Around(id) => {
                 let stand = self.stand(no, id)?;
                 let mut rows = self.rows_before(no, Some(stand), limit / 2)?;
                 rows.extend(self.inner.store.timeline_at(no, stand.0)?);
                 let rest = limit.saturating_sub(rows.len());
-                rows.extend(self.rows_after(no, stand, rest)?);
+                rows.extend(self.rows_after(no, Some(stand), rest)?);
                 rows
             }
         };
@@ -93,7 +96,7 @@ impl Peer {
         limit: usize,
     ) -> Result<Vec<TimelineRow>, ReadError> {
         let before = before.map(|(name, at)| (at.place, name.who, at.seq));
-        let mut shown = Collected::new(limit);
+        let mut shown = Collected::new(limit, true);
         if limit > 0 {
             let store = &self.inner.store;
             store.timeline_back(no, before, |row| shown.take(row))?;
@@ -105,11 +108,11 @@ impl Peer {
     fn rows_after(
         &self,
         no: ConversationNo,
-        (name, at): (MessageName, MessagePlace),
+        after: Option<(MessageName, MessagePlace)>,
         limit: usize,
     ) -> Result<Vec<TimelineRow>, ReadError> {
-        let after = (at.place, name.who, at.seq);
-        let mut shown = Collected::new(limit);
+        let after = after.map(|(name, at)| (at.place, name.who, at.seq));
+        let mut shown = Collected::new(limit, false);
         if limit > 0 {
             let store = &self.inner.store;
             store.timeline_on(no, after, |row| shown.take(row))?;
@@ -118,24 +121,39 @@ impl Peer {
     }
 }
 
-/// What is shown of the contents that are read, up to a number.
+/// What is shown of the contents that are read, up to a number. Of several words on how long messages stay, with
+/// nothing said between them, only the last one counts and is shown: so a page is never without messages while there
+/// are any.
 struct Collected {
     rows: Vec<TimelineRow>,
     limit: usize,
+    /// Whether they come from the newest to the oldest.
+    is_back: bool,
 }
 
 impl Collected {
-    const fn new(limit: usize) -> Self {
+    const fn new(limit: usize, is_back: bool) -> Self {
         Self {
             rows: Vec::new(),
             limit,
+            is_back,
         }
     }
 
     /// Whether more is wanted.
     fn take(&mut self, row: TimelineRow) -> bool {
-        if is_shown(&row) {
-            self.rows.push(row);
+        if !is_shown(&row) {
+            return true;
+        }
+        let is_timer = |row: &TimelineRow| !is_message(&row.content.body);
+        let follows_timer = self.rows.last().is_some_and(is_timer) && is_timer(&row);
+        match (follows_timer, self.is_back) {
+            (false, _) => self.rows.push(row),
+            (true, true) => {}
+            (true, false) => {
+                self.rows.pop();
+                self.rows.push(row);
+            }
         }
         self.rows.len() < self.limit
     }

@@ -32,6 +32,12 @@ pub(crate) fn before_abort(say: impl Fn(StoreError) + Send + Sync + 'static) {
     let _ = LAST_WORDS.set(Box::new(say));
 }
 
+/// Whether a panic of this thread becomes an error.
+#[cfg(feature = "tui")]
+pub(crate) fn is_contained() -> bool {
+    CONTAINED.get()
+}
+
 /// Runs what reads or writes the database; a panic in it means that the database is damaged. What
 /// `run` was about to change in memory must not be used after an error.
 pub(crate) fn contained<T, E: From<StoreError>>(

@@ -74,10 +74,12 @@ impl Batch {
         } in messages
         {
             let key = no.message_key(*name);
-            if ids.get(key.as_slice())?.is_none() {
+            let is_first = ids.get(key.as_slice())?.is_none();
+            if is_first {
                 ids.insert(key.as_slice(), at.encode().as_slice())?;
             }
-            if name.who == Who::Them {
+            // One that cannot be named cannot be marked as read either.
+            if name.who == Who::Them && is_first {
                 let value = [
                     &at.place.as_u64().to_be_bytes()[..],
                     &expires_s.to_be_bytes(),

@@ -38,6 +38,8 @@ pub(crate) use batch::Batch;
 #[cfg(feature = "cli")]
 pub(crate) use contain::before_abort;
 pub(crate) use contain::contained;
+#[cfg(feature = "tui")]
+pub(crate) use contain::is_contained;
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 use file::DatabaseFile;

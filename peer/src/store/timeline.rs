@@ -68,19 +68,22 @@ impl Store {
         })
     }
 
-    /// Contents after `after`, oldest first, until `take` says no.
+    /// Contents after `after` (or the oldest ones), oldest first, until `take` says no.
     pub(crate) fn timeline_on(
         &self,
         no: ConversationNo,
-        after: (Hlc, Who, u64),
+        after: Option<(Hlc, Who, u64)>,
         mut take: impl FnMut(TimelineRow) -> bool,
     ) -> Result<(), StoreError> {
         use std::ops::Bound;
         contained(|| {
             let txn = self.read()?;
             let table = txn.open_table(TIMELINE)?;
-            let (place, who, seq) = after;
-            let after = no.timeline_key(place, who, seq);
+            let after = match after {
+                Some((place, who, seq)) => no.timeline_key(place, who, seq),
+                // Nothing has this place.
+                None => no.timeline_key(Hlc::default(), Who::Me, 0),
+            };
             let end = no.timeline_key(Hlc::from_u64(u64::MAX), Who::Them, u64::MAX);
             let on = (
                 Bound::Excluded(after.as_slice()),

@@ -1,5 +1,9 @@
 //! Calls in the background, and following the journal.
 
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,6 +24,9 @@ const NEWS_WAIT_MS: u64 = 60_000;
 
 /// Events of one call.
 const NEWS_MAX: usize = 256;
+
+/// So long after an error the journal is followed again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Calls {
@@ -44,6 +51,12 @@ impl Calls {
             tasks,
         };
         (calls, receiver)
+    }
+
+    /// Where others tell what happens.
+    #[cfg(feature = "notifications")]
+    pub(super) fn events(&self) -> mpsc::Sender<Event> {
+        self.events.clone()
     }
 
     /// Beside everything else.
@@ -77,43 +90,65 @@ async fn write(sessions: Sessions, mut queue: mpsc::Receiver<Call>, events: mpsc
 }
 
 async fn answer(sessions: &Sessions, call: Call, events: &mpsc::Sender<Event>) {
-    let result = sessions.call(call.method, call.params).await;
+    let calling = AssertUnwindSafe(sessions.call(call.method, call.params));
+    // Somebody waits for the answer, whatever happens.
+    let result = calling.catch_unwind().await.unwrap_or_else(|_| {
+        let message = format!("a defect of this program: {} has failed", call.method);
+        Err(RpcError::failed(
+            message,
+            "end it and start it again; the log (-v) says more",
+        ))
+    });
     // At the end nobody listens any more.
     let _ = events.send(Event::Answer(call.purpose, result)).await;
 }
 
-/// From now on: what was before is asked for.
+/// From now on: what was before is asked for. What keeps it from following is told once, and it goes on when it can.
 async fn follow(sessions: Sessions, events: mpsc::Sender<Event>) {
-    if let Err(error) = tell_news(&sessions, &events).await {
-        let _ = events.send(Event::Deaf(error)).await;
+    let mut cursor = None;
+    let mut is_deaf = false;
+    loop {
+        let news = match next_news(&sessions, cursor).await {
+            Ok(news) => news,
+            Err(error) => {
+                if !std::mem::replace(&mut is_deaf, true)
+                    && events.send(Event::Deaf(error)).await.is_err()
+                {
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        let (next, told) = news;
+        cursor = Some(next);
+        if std::mem::take(&mut is_deaf) && events.send(Event::Heard).await.is_err() {
+            return;
+        }
+        if !told.is_empty() && events.send(Event::News(told)).await.is_err() {
+            return;
+        }
     }
 }
 
-async fn tell_news(sessions: &Sessions, events: &mpsc::Sender<Event>) -> Result<(), RpcError> {
-    let place = sessions.call("cursor.get", json!({"name": "tui"})).await?;
-    let mut cursor = place["last"].as_u64().unwrap_or_default();
-    loop {
-        let params = json!({"after": cursor, "timeout_ms": NEWS_WAIT_MS, "max": NEWS_MAX});
-        let mut next = match sessions.call("events.next", params).await {
-            // There is nothing that could be told.
-            Err(error) if error.is_disk_full() => {
-                let _ = events.send(Event::Deaf(error)).await;
-                tokio::time::sleep(crate::cli::session::ROOM_AGAIN).await;
-                continue;
-            }
-            next => next?,
-        };
-        cursor = next["cursor"].as_u64().unwrap_or(cursor);
-        let news: Vec<EventObject> = match next["events"].take() {
-            // Types that this version does not know are passed over.
-            Value::Array(all) => all
-                .into_iter()
-                .filter_map(|one| serde_json::from_value(one).ok())
-                .collect(),
-            _ => Vec::new(),
-        };
-        if !news.is_empty() && events.send(Event::News(news)).await.is_err() {
-            return Ok(());
-        }
-    }
+/// What comes after this place, or, without one, the place where the journal ends now.
+async fn next_news(
+    sessions: &Sessions,
+    cursor: Option<u64>,
+) -> Result<(u64, Vec<EventObject>), RpcError> {
+    let Some(cursor) = cursor else {
+        let place = sessions.call("cursor.get", json!({"name": "tui"})).await?;
+        return Ok((place["last"].as_u64().unwrap_or_default(), Vec::new()));
+    };
+    let params = json!({"after": cursor, "timeout_ms": NEWS_WAIT_MS, "max": NEWS_MAX});
+    let mut next = sessions.call("events.next", params).await?;
+    let news = match next["events"].take() {
+        // Types that this version does not know are passed over.
+        Value::Array(all) => all
+            .into_iter()
+            .filter_map(|one| serde_json::from_value(one).ok())
+            .collect(),
+        _ => Vec::new(),
+    };
+    Ok((next["cursor"].as_u64().unwrap_or(cursor), news))
 }

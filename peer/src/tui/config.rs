@@ -19,10 +19,35 @@ struct File {
     /// Colours by what they are for.
     #[serde(default)]
     colours: BTreeMap<String, String>,
-    /// Whether the terminal's bell sounds; it does unless this says no.
+    /// Whether the terminal's bell sounds. Unless this says so, it does where the desktop shows nothing.
     bell: Option<bool>,
+    /// What the desktop shows of what comes.
+    #[serde(default)]
+    notifications: Notifications,
     /// Whether the mouse is used; it is unless this says no. Then the terminal's own way of selecting text works.
     mouse: Option<bool>,
+}
+
+/// What the desktop shows of what comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Notifications {
+    /// Who has written, and the beginning of it.
+    #[default]
+    Full,
+    /// Who has written.
+    Name,
+    /// Nothing.
+    Off,
+}
+
+/// When the terminal's bell sounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bell {
+    Always,
+    /// Where the desktop shows nothing.
+    Instead,
+    Never,
 }
 
 /// See the module.
@@ -30,7 +55,8 @@ struct File {
 pub(super) struct Config {
     pub(super) keys: Keys,
     pub(super) theme: Theme,
-    pub(super) has_bell: bool,
+    pub(super) bell: Bell,
+    pub(super) notifications: Notifications,
     pub(super) has_mouse: bool,
 }
 
@@ -67,7 +93,12 @@ impl Config {
         Ok(Self {
             keys: Keys::with(&file.keys).map_err(|error| wrong(&error))?,
             theme,
-            has_bell: file.bell.unwrap_or(true),
+            bell: match file.bell {
+                None => Bell::Instead,
+                Some(true) => Bell::Always,
+                Some(false) => Bell::Never,
+            },
+            notifications: file.notifications,
             has_mouse: file.mouse.unwrap_or(true),
         })
     }
@@ -89,12 +120,13 @@ mod tests {
         assert!(of("").is_ok());
         assert!(
             of("bell = false\n[keys]\nquit = [\"f10\"]\n[colours]\nown = \"blue\"")
-                .is_ok_and(|config| !config.has_bell)
+                .is_ok_and(|config| config.bell == Bell::Never)
         );
         for (text, reason) in [
             ("[keys]\nfly = [\"f1\"]", "fly"),
             ("[colours]\nown = \"blueish\"", "blueish"),
             ("sound = true", "sound"),
+            ("notifications = \"loud\"", "loud"),
             ("bell = ", "tui.toml"),
         ] {
             let error = of(text).unwrap_err();

@@ -1,6 +1,6 @@
 //! The person's own editor.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,17 +32,20 @@ pub(super) fn edit(text: &str, folder: &Path) -> Result<String, String> {
         .map_err(wrong)?;
     if !status.success() {
         return Err(format!(
-            "{name} ended with {status}; what was written before is as it was"
+            "{name} ended with {status}; what was written before is as it was{}",
+            kept(file)
         ));
     }
-    let mut edited = String::new();
-    // Editors replace files: by its name, and else the one that is open.
-    match std::fs::read_to_string(file.path()) {
-        Ok(text) => edited = text,
-        Err(_) => {
-            file.seek(SeekFrom::Start(0)).map_err(wrong)?;
-            file.read_to_string(&mut edited).map_err(wrong)?;
-        }
+    // Editors replace files, so it is read by its name.
+    let bytes = std::fs::read(file.path()).map_err(wrong)?;
+    String::from_utf8(bytes)
+        .map_err(|_| format!("what {name} has written is no UTF-8 text{}", kept(file)))
+}
+
+/// Where what was written in the editor stays.
+fn kept(file: tempfile::NamedTempFile) -> String {
+    match file.keep() {
+        Ok((_, path)) => format!("; what was written in it is in {}", path.display()),
+        Err(_) => String::new(),
     }
-    Ok(edited)
 }

@@ -10,7 +10,6 @@ use super::state::Field;
 use crate::{KeySource, Phrase, ServerUrl};
 
 /// What is asked, one after the other.
-#[derive(Debug)]
 pub(crate) enum Step {
     Name(Field),
     Server(Field),
@@ -36,7 +35,6 @@ pub(crate) enum Protection {
 }
 
 /// What is to be done.
-#[derive(Debug)]
 pub(crate) enum Want {
     Nothing,
     Make {
@@ -51,7 +49,6 @@ pub(crate) enum Want {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct FirstRun {
     pub(crate) step: Step,
     /// What is wrong with what was typed.
@@ -62,6 +59,15 @@ pub(crate) struct FirstRun {
     key: Option<KeySource>,
     name: String,
     server: Option<ServerUrl>,
+    /// Whether all of it was drawn.
+    is_whole: bool,
+}
+
+impl std::fmt::Debug for FirstRun {
+    /// Neither what is typed nor the words.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FirstRun").finish_non_exhaustive()
+    }
 }
 
 impl FirstRun {
@@ -76,7 +82,13 @@ impl FirstRun {
             key,
             name: String::new(),
             server: None,
+            is_whole: true,
         }
+    }
+
+    /// Whether all of it had room.
+    pub(crate) const fn drawn(&mut self, is_whole: bool) {
+        self.is_whole = is_whole;
     }
 
     pub(crate) fn paste(&mut self, text: &str) {
@@ -94,15 +106,15 @@ impl FirstRun {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         if matches!(key.code, KeyCode::Char('c' | 'q') if is_control) {
             return match self.step {
-                // The profile is there, and its words were seen.
-                Step::Words(_) => Want::Done,
+                // The profile is there; its words are left by Enter alone.
+                Step::Words(_) => Want::Nothing,
                 _ => Want::Leave,
             };
         }
         self.wrong = None;
         match (&mut self.step, key.code) {
             (Step::Making, _) => Want::Nothing,
-            (Step::Words(_), KeyCode::Enter) => Want::Done,
+            (Step::Words(_), KeyCode::Enter) if self.is_whole => Want::Done,
             (Step::Words(_), _) => Want::Nothing,
             (_, KeyCode::Esc) => self.back(),
             (_, KeyCode::Enter) => self.next(),
@@ -287,7 +299,7 @@ mod tests {
         typed(&mut run, "one");
         let want = typed(&mut run, "one");
         let Want::Make { name, server, key } = want else {
-            panic!("{want:?}");
+            panic!("nothing is made");
         };
         assert_eq!(
             (name.as_str(), server.to_string().as_str()),

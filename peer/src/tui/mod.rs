@@ -8,6 +8,8 @@ mod config;
 mod editor;
 mod first_run;
 mod layout;
+#[cfg(feature = "notifications")]
+mod notifications;
 mod state;
 mod terminal;
 #[cfg(test)]
@@ -17,36 +19,42 @@ mod view;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::cli::EndSignals;
 use crate::cli::args::Global;
 use crate::cli::session::{Network, Session, Stay};
 use crate::cli::sessions::Sessions;
 use crate::rpc::RpcError;
 use crate::{Home, NewProfile, Peer};
 use calls::Calls;
-use config::Config;
+use config::{Bell, Config, Notifications};
 use first_run::{FirstRun, Want};
-use state::{App, Clock, Effect, Event};
+use state::{App, Clock, Effect, Event, News};
 use terminal::Terminal;
 pub(crate) use terminal::give_back;
 
 /// How often the time, and how things are, is looked at.
 const TICK: Duration = Duration::from_secs(5);
 
+/// So long what was written is waited for when the terminal is gone.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
 /// What happened is dealt with before it is drawn, up to so much.
 const EVENTS_BEFORE_DRAWING: usize = 256;
 
-/// Runs it until the person leaves.
-pub(crate) async fn run(global: &Global) -> Result<(), RpcError> {
+/// Runs it until the person leaves. It begins with the conversation with this contact, if one is named.
+pub(crate) async fn run(global: &Global, at: Option<&str>) -> Result<(), RpcError> {
     let config = Config::read()?;
     let home = crate::cli::session::home(global)?;
     let is_new = !home.has_profile();
+    let mut signals = EndSignals::begin(true);
     let (mut terminal, mut key) = (None, None);
     if is_new {
         let mut taken = Terminal::take(config.has_mouse).map_err(no_terminal)?;
-        key = first_run(&mut taken, global, &home, &config).await?;
+        key = first_run(&mut taken, &mut signals, global, &home, &config).await?;
         if key.is_none() {
             return Ok(());
         }
@@ -54,19 +62,25 @@ pub(crate) async fn run(global: &Global) -> Result<(), RpcError> {
     }
     // What has to be typed for it is typed before the terminal is taken over.
     let session = Session::open_with(global, Network::Online, Stay::UntilEnded, key).await?;
-    let mut terminal = match terminal {
-        Some(terminal) => terminal,
-        None => Terminal::take(config.has_mouse).map_err(no_terminal)?,
+    let terminal = match terminal {
+        Some(terminal) => Ok(terminal),
+        None => Terminal::take(config.has_mouse),
     };
     let (calls, events) = Calls::begin(Sessions::of(global, session));
     let mut shell = Shell {
-        app: App::new(config.keys.clone(), clock()),
+        #[cfg(feature = "notifications")]
+        notifier: notifications::Notifier::begin(calls.events()),
+        app: App::new(config.keys.clone(), clock(), at),
         calls,
         home,
         config,
+        events,
+        signals,
     };
-    let result = shell.run(&mut terminal, events, is_new).await;
-    drop(terminal);
+    let result = match terminal {
+        Ok(mut terminal) => shell.run(&mut terminal, is_new).await,
+        Err(error) => Err(error),
+    };
     let closed = shell.calls.end().await;
     result.map_err(no_terminal)?;
     closed
@@ -93,38 +107,46 @@ fn no_terminal(error: std::io::Error) -> RpcError {
 
 struct Shell {
     app: App,
+    #[cfg(feature = "notifications")]
+    notifier: notifications::Notifier,
     calls: Calls,
     home: Home,
     config: Config,
+    events: mpsc::Receiver<Event>,
+    signals: EndSignals,
 }
 
 impl Shell {
-    async fn run(
-        &mut self,
-        terminal: &mut Terminal,
-        mut events: mpsc::Receiver<Event>,
-        is_new: bool,
-    ) -> std::io::Result<()> {
-        let ended = crate::cli::end_signal();
-        tokio::pin!(ended);
+    /// Until the person leaves, or the terminal is gone: what is written is kept either way.
+    async fn run(&mut self, terminal: &mut Terminal, is_new: bool) -> std::io::Result<()> {
+        let result = self.run_in(terminal, is_new).await;
+        if result.is_err() {
+            // Nobody sees what does not work then, nor can do anything about it.
+            let _ = tokio::time::timeout(LAST_WRITES, self.save(terminal)).await;
+        }
+        result
+    }
+
+    async fn run_in(&mut self, terminal: &mut Terminal, is_new: bool) -> std::io::Result<()> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let begun = self.app.begin();
         self.carry_out(begun, terminal).await?;
-        let size = terminal.size()?;
-        self.handle(Event::Resize(size), terminal).await?;
         if is_new {
             let invited = self.app.invite();
             self.carry_out(invited, terminal).await?;
         }
         loop {
+            // It may have another size than its last word says.
+            self.handle(Event::Resize(terminal.size()?), terminal)
+                .await?;
             terminal.draw(|frame| view::draw(frame, &self.app, &self.config.theme))?;
             self.handle(Event::Drawn, terminal).await?;
             let event = tokio::select! {
                 typed = terminal.next() => Some(typed_event(typed?)),
-                event = events.recv() => event,
+                event = self.events.recv() => event,
                 _ = tick.tick() => Some(Event::Tick(jiff::Timestamp::now())),
-                () = &mut ended => Some(Event::Ended),
+                () = self.signals.next() => Some(Event::Ended),
             };
             if let Some(event) = event
                 && self.handle(event, terminal).await?
@@ -132,7 +154,7 @@ impl Shell {
                 return Ok(());
             }
             for _ in 0..EVENTS_BEFORE_DRAWING {
-                let Some(event) = ready(terminal, &mut events)? else {
+                let Some(event) = self.ready(terminal)? else {
                     break;
                 };
                 if self.handle(event, terminal).await? {
@@ -140,6 +162,26 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// Without a terminal: until everything that was written is kept.
+    async fn save(&mut self, terminal: &mut Terminal) -> std::io::Result<()> {
+        let mut event = Some(Event::Ended);
+        while let Some(happens) = event {
+            if self.handle(happens, terminal).await? {
+                break;
+            }
+            event = self.events.recv().await;
+        }
+        Ok(())
+    }
+
+    /// What has happened already.
+    fn ready(&mut self, terminal: &mut Terminal) -> std::io::Result<Option<Event>> {
+        if let Some(typed) = terminal.ready() {
+            return Ok(Some(typed_event(typed?)));
+        }
+        Ok(self.events.try_recv().ok())
     }
 
     /// Returns whether it is the end.
@@ -162,8 +204,9 @@ impl Shell {
                     None
                 }
                 Effect::Write(call) => self.calls.write(call),
+                Effect::Notice(news) => self.notice(news, terminal)?,
                 Effect::Bell => {
-                    if self.config.has_bell {
+                    if self.config.bell == Bell::Instead {
                         terminal.bell()?;
                     }
                     None
@@ -174,8 +217,14 @@ impl Shell {
                 }
                 Effect::Edit(text) => {
                     let folder = self.home.path().to_owned();
-                    let edited = terminal.lend(move || editor::edit(&text, &folder)).await?;
-                    Some(edited.map_or_else(Event::NotEdited, Event::Edited))
+                    let (edited, taken) = terminal.lend(move || editor::edit(&text, &folder)).await;
+                    // Ctrl-C was the editor's.
+                    while self.signals.next().now_or_never().is_some() {}
+                    let edited = edited.unwrap_or_else(|error| Err(error.to_string()));
+                    let event = edited.map_or_else(Event::NotEdited, Event::Edited);
+                    effects.extend(self.app.handle(event));
+                    taken?;
+                    None
                 }
             };
             if let Some(event) = event {
@@ -186,15 +235,23 @@ impl Shell {
     }
 }
 
-/// What has happened already.
-fn ready(
-    terminal: &mut Terminal,
-    events: &mut mpsc::Receiver<Event>,
-) -> std::io::Result<Option<Event>> {
-    if let Some(typed) = terminal.ready() {
-        return Ok(Some(typed_event(typed?)));
+impl Shell {
+    /// By the desktop, or by the bell.
+    fn notice(&self, mut news: News, terminal: &mut Terminal) -> std::io::Result<Option<Event>> {
+        if self.config.bell == Bell::Always {
+            terminal.bell()?;
+        }
+        match self.config.notifications {
+            Notifications::Full => {}
+            Notifications::Name => news.body = "New message".to_owned(),
+            Notifications::Off => return Ok(Some(Event::NotNoticed)),
+        }
+        #[cfg(feature = "notifications")]
+        let is_tried = self.notifier.show(news);
+        #[cfg(not(feature = "notifications"))]
+        let is_tried = false;
+        Ok((!is_tried).then_some(Event::NotNoticed))
     }
-    Ok(events.try_recv().ok())
 }
 
 /// What a terminal says, in the words of this program.
@@ -213,6 +270,7 @@ fn typed_event(event: crossterm::event::Event) -> Event {
 /// Asks, makes the profile, and shows its words. `None`: the person has left.
 async fn first_run(
     terminal: &mut Terminal,
+    signals: &mut EndSignals,
     global: &Global,
     home: &Home,
     config: &Config,
@@ -223,10 +281,13 @@ async fn first_run(
     let mut run = FirstRun::new(&login, chosen, has_keyring);
     let mut used = None;
     loop {
-        terminal
-            .draw(|frame| view::first_run::draw(frame, &run, &config.theme))
-            .map_err(no_terminal)?;
-        let want = match typed_event(terminal.next().await.map_err(no_terminal)?) {
+        draw_first_run(terminal, &mut run, config)?;
+        let event = tokio::select! {
+            typed = terminal.next() => typed_event(typed.map_err(no_terminal)?),
+            // Its words are in the profile no more: whoever ends it now makes another one.
+            () = signals.next() => return Ok(None),
+        };
+        let want = match event {
             Event::Key(key) => run.key(key),
             Event::Paste(text) => {
                 run.paste(&text);
@@ -239,9 +300,7 @@ async fn first_run(
             Want::Leave => return Ok(None),
             Want::Done => return Ok(used),
             Want::Make { name, server, key } => {
-                terminal
-                    .draw(|frame| view::first_run::draw(frame, &run, &config.theme))
-                    .map_err(no_terminal)?;
+                draw_first_run(terminal, &mut run, config)?;
                 let new = NewProfile {
                     name,
                     signal_servers: vec![server.clone()],
@@ -257,7 +316,22 @@ async fn first_run(
                     let error = crate::cli::init::init_error(error);
                     format!("{error}; {}", error.help)
                 }));
+                // What was typed meanwhile was not meant for the words.
+                while terminal.ready().is_some() {}
             }
         }
     }
+}
+
+fn draw_first_run(
+    terminal: &mut Terminal,
+    run: &mut FirstRun,
+    config: &Config,
+) -> Result<(), RpcError> {
+    let mut is_whole = true;
+    terminal
+        .draw(|frame| is_whole = view::first_run::draw(frame, run, &config.theme))
+        .map_err(no_terminal)?;
+    run.drawn(is_whole);
+    Ok(())
 }

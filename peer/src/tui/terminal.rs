@@ -66,12 +66,17 @@ impl Terminal {
     pub(super) fn take(has_mouse: bool) -> std::io::Result<Self> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            give_back();
+            // One that becomes an error ends nothing.
+            if !crate::store::is_contained() {
+                give_back();
+            }
             before(info);
         }));
-        enter(has_mouse)?;
+        let taken =
+            enter(has_mouse).and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(stdout())));
+        let terminal = taken.inspect_err(|_| give_back())?;
         Ok(Self {
-            terminal: ratatui::Terminal::new(CrosstermBackend::new(stdout()))?,
+            terminal,
             typing: Typing::begin(),
             has_mouse,
         })
@@ -109,19 +114,25 @@ impl Terminal {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 
-    /// Lets another program have the terminal for the time of a call.
+    /// Lets another program have the terminal for the time of a call. What comes of the call is there whatever becomes
+    /// of the terminal.
     pub(super) async fn lend<T: Send + 'static>(
         &mut self,
         to: impl FnOnce() -> T + Send + 'static,
-    ) -> std::io::Result<T> {
+    ) -> (std::io::Result<T>, std::io::Result<()>) {
         // Nobody here reads what is typed there.
         self.typing.task.0.abort();
         give_back();
         let result = tokio::task::spawn_blocking(to).await;
+        (result.map_err(std::io::Error::other), self.take_again())
+    }
+
+    fn take_again(&mut self) -> std::io::Result<()> {
         enter(self.has_mouse)?;
+        // A new one draws everything, and asks the terminal nothing whose answer somebody else might read.
+        self.terminal = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
         self.typing = Typing::begin();
-        self.terminal.clear()?;
-        result.map_err(std::io::Error::other)
+        Ok(())
     }
 }
 

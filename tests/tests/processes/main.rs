@@ -13,6 +13,7 @@
 mod bad_input;
 mod canary;
 mod changes;
+mod conversation;
 mod coturn;
 mod embedding;
 mod handover;
@@ -20,6 +21,7 @@ mod hostile_signaling;
 mod keyring;
 mod listen;
 mod messages;
+mod notifications;
 mod offline;
 mod python;
 mod rpc;

@@ -94,6 +94,9 @@ pub(super) struct History {
     after: Option<MsgId>,
     /// This message, and as much before as after it.
     around: Option<MsgId>,
+    /// Its oldest part.
+    #[serde(default)]
+    oldest: bool,
 }
 
 impl Method for History {
@@ -110,14 +113,15 @@ impl Method for History {
 
 impl History {
     fn part(&self) -> Result<HistoryPart, RpcError> {
-        Ok(match (self.before, self.after, self.around) {
-            (None, None, None) => HistoryPart::Newest,
-            (Some(id), None, None) => HistoryPart::Before(id),
-            (None, Some(id), None) => HistoryPart::After(id),
-            (None, None, Some(id)) => HistoryPart::Around(id),
+        Ok(match (self.before, self.after, self.around, self.oldest) {
+            (None, None, None, false) => HistoryPart::Newest,
+            (None, None, None, true) => HistoryPart::Oldest,
+            (Some(id), None, None, false) => HistoryPart::Before(id),
+            (None, Some(id), None, false) => HistoryPart::After(id),
+            (None, None, Some(id), false) => HistoryPart::Around(id),
             _ => {
                 return Err(RpcError::usage(
-                    "wrong parameters: before, after and around exclude each other",
+                    "wrong parameters: before, after, around and oldest exclude each other",
                     "give one of them, or none for the newest part",
                 ));
             }

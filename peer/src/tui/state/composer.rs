@@ -1,4 +1,7 @@
-//! The text that is being written: a message, an answer or an edit.
+//! The text that is being written to one contact: a message, an answer or an edit.
+//!
+//! It stays with its contact as long as the program runs, whatever is opened meanwhile, and what is written of it and not
+//! sent is kept in the profile.
 
 use crossterm::event::KeyEvent;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
@@ -23,19 +26,29 @@ pub(crate) enum Writing {
 pub(crate) struct Composer {
     area: TextArea<'static>,
     pub(crate) writing: Writing,
-    /// Whether the text is not kept yet as it is.
-    pub(crate) is_unsaved: bool,
     /// What was written before an edit began.
-    aside: Option<String>,
+    aside: Option<(String, Writing)>,
+    /// What the profile keeps of it.
+    kept: String,
+    /// What it is being told to keep.
+    keeping: Option<String>,
+    /// What could not be sent and has come back, as it stands at the beginning of the text.
+    returned: String,
+    /// The id under which this text may have been sent already.
+    attempt: Option<(String, MsgId)>,
 }
 
 impl Composer {
-    pub(crate) fn new(text: &str) -> Self {
+    /// With what the profile keeps.
+    pub(crate) fn new(kept: &str) -> Self {
         Self {
-            area: area_of(text),
+            area: area_of(kept),
             writing: Writing::New,
-            is_unsaved: false,
             aside: None,
+            kept: kept.to_owned(),
+            keeping: None,
+            returned: String::new(),
+            attempt: None,
         }
     }
 
@@ -51,19 +64,45 @@ impl Composer {
         self.area.is_empty()
     }
 
-    /// What is to be kept for later: the text of a message, not that of an edit.
-    pub(crate) fn draft(&self) -> String {
-        self.aside.clone().unwrap_or_else(|| self.text())
-    }
-
     /// Rows that the text takes.
     pub(crate) fn rows(&self, width: usize) -> usize {
         // The cursor needs a cell too.
         wrap(&self.text(), width.saturating_sub(1)).len()
     }
 
+    // What is kept.
+
+    /// What the profile is to be told to keep now, if it does not and is not being told.
+    pub(crate) fn to_keep(&mut self) -> Option<String> {
+        let draft = self.draft();
+        if self.keeping.is_some() || draft == self.kept {
+            return None;
+        }
+        self.keeping = Some(draft.clone());
+        Some(draft)
+    }
+
+    /// The profile keeps it, or could not.
+    pub(crate) fn handle_kept(&mut self, is_kept: bool) {
+        if let Some(keeping) = self.keeping.take()
+            && is_kept
+        {
+            self.kept = keeping;
+        }
+    }
+
+    /// All that is written and not sent.
+    fn draft(&self) -> String {
+        match &self.aside {
+            None => self.text(),
+            Some((before, _)) => joined(before, &self.text()),
+        }
+    }
+
+    // Writing.
+
     pub(crate) fn key(&mut self, key: KeyEvent) {
-        self.is_unsaved |= self.area.input(key);
+        self.area.input(key);
     }
 
     /// Text as if it were typed, but for what a terminal would obey.
@@ -72,65 +111,106 @@ impl Composer {
         let kept = text
             .chars()
             .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
-        self.is_unsaved |= self.area.insert_str(kept.collect::<String>());
+        self.area.insert_str(kept.collect::<String>());
     }
 
     pub(crate) fn newline(&mut self) {
         self.area.insert_newline();
-        self.is_unsaved = true;
     }
 
     /// Another text in the place of what there is.
     pub(crate) fn set(&mut self, text: &str) {
         self.area = area_of(text);
-        self.is_unsaved = true;
     }
 
-    /// Takes what is written, and begins anew.
-    pub(crate) fn take(&mut self) -> (String, Writing) {
+    /// Takes what is written, and begins anew. With the id that it goes under: the same one, if the same text may have
+    /// been sent already.
+    pub(crate) fn take(&mut self) -> (String, Writing, MsgId) {
         let text = self.text();
-        let writing = std::mem::take(&mut self.writing);
-        let next = self.aside.take().unwrap_or_default();
+        let attempt = self.attempt.take().filter(|(tried, _)| *tried == text);
+        let id = attempt.map_or_else(MsgId::now_v7, |(_, id)| id);
+        let (next, writing) = self.aside.take().unwrap_or_default();
+        let taken = std::mem::replace(&mut self.writing, writing);
+        self.returned = String::new();
         self.set(&next);
-        (text, writing)
+        (text, taken, id)
     }
 
-    /// Puts back what could not be sent, before what has been written since.
-    pub(crate) fn put_back(&mut self, text: &str) {
-        let since = self.text();
-        let joined = if since.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{text}\n{since}")
+    /// Puts back a message that could not be sent, before what has been written since and after what came back before it.
+    pub(crate) fn put_back(&mut self, text: &str, reply: Option<(MsgId, String)>, id: MsgId) {
+        let since = match &self.aside {
+            Some((before, _)) => before.clone(),
+            None => self.text(),
         };
-        self.set(&joined);
-    }
-
-    pub(crate) fn edit(&mut self, id: MsgId, text: &str) {
-        self.leave_edit();
-        self.aside = Some(self.text());
-        self.writing = Writing::Edit { id };
-        self.area = area_of(text);
-    }
-
-    pub(crate) fn answer(&mut self, id: MsgId, to: String) {
-        self.leave_edit();
-        self.writing = Writing::Answer { id, to };
-    }
-
-    /// Back to a message of its own. Returns whether it was anything else.
-    pub(crate) fn only_write(&mut self) -> bool {
-        let was_more = self.writing != Writing::New;
-        self.leave_edit();
-        self.writing = Writing::New;
-        was_more
-    }
-
-    fn leave_edit(&mut self) {
-        if let Some(before) = self.aside.take() {
-            self.set(&before);
-            self.writing = Writing::New;
+        let is_first = since.is_empty();
+        let rest = match since.strip_prefix(&self.returned) {
+            Some(rest) if !self.returned.is_empty() => rest.trim_start_matches('\n').to_owned(),
+            _ => {
+                self.returned = String::new();
+                since
+            }
+        };
+        self.returned = joined(&self.returned, text);
+        let all = joined(&self.returned, &rest);
+        let writing = match reply {
+            Some((id, to)) if is_first => Some(Writing::Answer { id, to }),
+            _ => None,
+        };
+        if is_first {
+            self.attempt = Some((text.to_owned(), id));
         }
+        match &mut self.aside {
+            Some((before, aside)) => {
+                *before = all;
+                if let Some(writing) = writing {
+                    *aside = writing;
+                }
+            }
+            None => {
+                self.set(&all);
+                if let Some(writing) = writing {
+                    self.writing = writing;
+                }
+            }
+        }
+    }
+
+    /// Begins an edit. Refused while another one is under way that would be lost.
+    pub(crate) fn edit(&mut self, id: MsgId, text: &str) -> bool {
+        if self.aside.is_some() {
+            return false;
+        }
+        let writing = std::mem::replace(&mut self.writing, Writing::Edit { id });
+        self.aside = Some((self.text(), writing));
+        self.area = area_of(text);
+        true
+    }
+
+    /// Begins an answer. Refused during an edit.
+    pub(crate) fn answer(&mut self, id: MsgId, to: String) -> bool {
+        if self.aside.is_some() {
+            return false;
+        }
+        self.writing = Writing::Answer { id, to };
+        true
+    }
+
+    /// Back to a message of its own; the text of an edit goes. Returns whether it was anything else.
+    pub(crate) fn only_write(&mut self) -> bool {
+        if let Some((before, writing)) = self.aside.take() {
+            self.set(&before);
+            self.writing = writing;
+            return true;
+        }
+        std::mem::take(&mut self.writing) != Writing::New
+    }
+}
+
+fn joined(before: &str, after: &str) -> String {
+    match (before, after) {
+        ("", after) => after.to_owned(),
+        (before, "") => before.to_owned(),
+        (before, after) => format!("{before}\n{after}"),
     }
 }
 
@@ -149,38 +229,102 @@ fn area_of(text: &str) -> TextArea<'static> {
 mod tests {
     use super::*;
 
+    const ID: MsgId = MsgId::nil();
+
+    fn answer() -> Writing {
+        Writing::Answer {
+            id: ID,
+            to: "hi".to_owned(),
+        }
+    }
+
     #[test]
     fn an_edit_leaves_what_was_written_as_it_was() {
         let mut composer = Composer::new("half a ");
         composer.insert("sentence");
-        composer.edit(MsgId::nil(), "helo");
-        assert_eq!(
-            (composer.text().as_str(), composer.draft().as_str()),
-            ("helo", "half a sentence")
-        );
+        composer.answer(ID, "hi".to_owned());
+        assert!(composer.edit(ID, "helo"));
+        assert!(!composer.edit(ID, "another") && !composer.answer(ID, String::new()));
+        assert_eq!(composer.text(), "helo");
         composer.insert("!");
-        let taken = composer.take();
+        let (text, writing, _) = composer.take();
         assert_eq!(
-            taken,
-            ("helo!".to_owned(), Writing::Edit { id: MsgId::nil() })
+            (text.as_str(), writing),
+            ("helo!", Writing::Edit { id: ID })
         );
         assert_eq!(
             (composer.text().as_str(), &composer.writing),
-            ("half a sentence", &Writing::New)
+            ("half a sentence", &answer())
         );
-        composer.edit(MsgId::nil(), "helo");
+        composer.edit(ID, "helo");
         assert!(composer.only_write());
-        assert_eq!(composer.text(), "half a sentence");
+        assert_eq!(
+            (composer.text().as_str(), &composer.writing),
+            ("half a sentence", &answer())
+        );
+        assert!(composer.only_write());
+        assert!(!composer.only_write());
     }
 
     #[test]
-    fn what_could_not_be_sent_comes_back_before_what_was_written_since() {
+    fn what_could_not_be_sent_comes_back_in_its_order_and_before_what_was_written_since() {
+        let mut composer = Composer::new("");
+        let mut sent = |text: &str| {
+            composer.insert(text);
+            composer.take().2
+        };
+        let (one, two) = (sent("one"), sent("two"));
+        composer.insert("three");
+        composer.put_back("one", None, one);
+        composer.put_back("two", None, two);
+        assert_eq!(composer.text(), "one\ntwo\nthree");
+    }
+
+    #[test]
+    fn what_could_not_be_sent_does_not_get_into_an_edit() {
         let mut composer = Composer::new("");
         composer.insert("one");
-        assert_eq!(composer.take().0, "one");
-        composer.insert("two");
-        composer.put_back("one");
-        assert_eq!(composer.text(), "one\ntwo");
+        let (.., id) = composer.take();
+        composer.edit(ID, "helo");
+        composer.put_back("one", Some((ID, "hi".to_owned())), id);
+        assert_eq!(composer.text(), "helo");
+        composer.only_write();
+        assert_eq!(
+            (composer.text().as_str(), &composer.writing),
+            ("one", &answer())
+        );
+    }
+
+    /// Its first attempt may have been saved, although nobody heard of it.
+    #[test]
+    fn the_same_text_goes_under_the_same_id_again() {
+        let mut composer = Composer::new("");
+        composer.insert("one");
+        let (.., id) = composer.take();
+        composer.put_back("one", None, id);
+        assert_eq!(composer.take().2, id);
+        composer.put_back("one", None, id);
+        composer.insert("!");
+        assert_ne!(composer.take().2, id);
+    }
+
+    #[test]
+    fn what_is_written_is_kept_and_tried_again_if_it_could_not_be() {
+        let mut composer = Composer::new("");
+        assert_eq!(composer.to_keep(), None);
+        composer.insert("one");
+        assert_eq!(composer.to_keep().as_deref(), Some("one"));
+        assert_eq!(composer.to_keep(), None, "one call at a time");
+        composer.handle_kept(false);
+        assert_eq!(composer.to_keep().as_deref(), Some("one"));
+        composer.insert("!");
+        composer.handle_kept(true);
+        assert_eq!(composer.to_keep().as_deref(), Some("one!"));
+        composer.handle_kept(true);
+        assert_eq!(composer.to_keep(), None);
+        // Also what is written as an edit.
+        composer.edit(ID, "helo");
+        assert_eq!(composer.to_keep().as_deref(), Some("one!\nhelo"));
     }
 
     #[test]

@@ -29,10 +29,14 @@ pub(crate) enum Event {
     News(Vec<EventObject>),
     /// The journal cannot be followed, and why.
     Deaf(RpcError),
+    /// It can be again.
+    Heard,
     /// What came out of the person's own editor.
     Edited(String),
     /// Nothing did, and why.
     NotEdited(String),
+    /// The desktop could not show what is new.
+    NotNoticed,
     /// Somebody ends the program.
     Ended,
 }
@@ -45,12 +49,23 @@ pub(crate) enum Effect {
     /// To be called after everything that was to be written before it.
     Write(Call),
     /// Something new is to be noticed.
+    Notice(News),
+    /// The same, where there is nothing but a terminal.
     Bell,
     /// The text is to be changed in the person's own editor.
     Edit(String),
     /// To the clipboard.
     Copy(String),
     Quit,
+}
+
+/// What somebody shall notice who does not look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Of whom: the address. Newer ones take the place of older ones.
+    pub(crate) about: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
 }
 
 /// A call of a method.
@@ -68,15 +83,17 @@ pub(crate) enum Purpose {
     Contacts,
     Requests,
     Status,
-    /// A part of the conversation with this address.
+    /// A part of the conversation with this address, by the question of this number.
     Page {
         address: String,
         part: Part,
+        number: u64,
     },
-    /// What was written, to be written again if it could not be saved.
+    /// A message, to be written again if it could not be saved.
     Sent {
         address: String,
         text: String,
+        id: MsgId,
         reply_to: Option<MsgId>,
     },
     /// An edit, likewise.
@@ -90,13 +107,41 @@ pub(crate) enum Purpose {
         address: String,
         ids: Vec<MsgId>,
     },
+    /// What is written and not sent.
     Draft {
         address: String,
     },
     Invite,
-    Verification,
+    /// The safety number of this contact.
+    Verification {
+        address: String,
+    },
+    /// Whether it was compared.
+    Verified {
+        address: String,
+    },
+    /// Somebody was asked.
+    Added(Say, Typed),
     /// Something was done: this is what there is to say of it.
-    Done(Say),
+    Done(Say, Typed),
+}
+
+/// The command that was typed for something, to be typed again if it could not be done: where, and what.
+pub(crate) type Typed = Option<(Option<String>, String)>;
+
+impl Purpose {
+    /// Whether something is saved by it, so that the program does not end before it is answered.
+    pub(super) const fn is_writing(&self) -> bool {
+        matches!(
+            self,
+            Self::Sent { .. }
+                | Self::Edited { .. }
+                | Self::Read { .. }
+                | Self::Draft { .. }
+                | Self::Verified { .. }
+                | Self::Done(..)
+        )
+    }
 }
 
 /// What there is to say of an answer.

@@ -21,6 +21,10 @@ impl App {
         if action == Some(Action::Quit) {
             return self.end();
         }
+        // Who goes on after that has not left.
+        if self.end == super::End::Refused {
+            self.end = super::End::No;
+        }
         if self.overlay.is_some() {
             return self.handle_overlay_key(key, action);
         }
@@ -48,11 +52,8 @@ impl App {
             Some(Overlay::React { field, .. } | Overlay::Command(field)) => field.insert(text),
             Some(_) => {}
             None => {
-                if let Some(open) = &mut self.open {
-                    self.pane = Pane::Conversation;
-                    open.selected = None;
-                    open.composer.insert(text);
-                }
+                self.pane = Pane::Conversation;
+                self.write_here(|composer| composer.insert(text));
             }
         }
     }
@@ -79,7 +80,7 @@ impl App {
             Action::End => self.scroll_to_end(),
             Action::SelectPrevious => self.select(true),
             Action::SelectNext => self.select(false),
-            Action::Requests => self.overlay = Some(Overlay::Requests { at: 0 }),
+            Action::Requests => self.show_requests(),
             Action::Verify => self.show_verification(),
             Action::Help => self.show_help(),
             Action::Back => self.back(),
@@ -99,13 +100,14 @@ impl App {
             }
             return;
         }
-        let nothing_written = self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.composer.is_empty());
+        let nothing_written = self.composer().is_some_and(|composer| composer.is_empty());
         match key.code {
             KeyCode::Up if is_selecting || nothing_written => self.select(true),
             KeyCode::Down if is_selecting => self.select(false),
+            // A command about the message.
+            KeyCode::Char('/') if is_selecting => {
+                self.overlay = Some(Overlay::Command(Field::new("/")));
+            }
             // Letters have a meaning here, so none is taken for text.
             _ if is_selecting => self.say("Esc goes back to writing"),
             _ => self.write_here(|composer| composer.key(key)),
@@ -113,11 +115,14 @@ impl App {
     }
 
     fn write_here(&mut self, write: impl FnOnce(&mut super::composer::Composer)) {
+        if self.pane != Pane::Conversation {
+            return;
+        }
         if let Some(open) = &mut self.open
-            && self.pane == Pane::Conversation
+            && let Some(composer) = self.composers.get_mut(&open.address)
         {
             open.selected = None;
-            write(&mut open.composer);
+            write(composer);
         }
     }
 
@@ -125,7 +130,12 @@ impl App {
         let Some(open) = &mut self.open else {
             return;
         };
-        if open.selected.take().is_some() || open.composer.only_write() {
+        let was_selecting = open.selected.take().is_some();
+        if was_selecting
+            || self
+                .composer_mut()
+                .is_some_and(|composer| composer.only_write())
+        {
             return;
         }
         if self.areas().list.is_none() {
@@ -148,7 +158,7 @@ impl App {
     fn open_line(&mut self) {
         let lines = self.people.lines();
         match lines.get(self.people.cursor()) {
-            Some(Line::Requests(_)) => self.overlay = Some(Overlay::Requests { at: 0 }),
+            Some(Line::Requests(_)) => self.show_requests(),
             Some(Line::Contact(contact)) => {
                 let address = contact.address.clone();
                 self.open_conversation(&address);
@@ -195,10 +205,8 @@ impl App {
         };
         open.selected = None;
         open.timeline.scroll_to_end();
-        if open.timeline.has_newer && !open.is_loading {
-            open.is_loading = true;
-            let address = open.address.clone();
-            self.ask_page(address, super::Part::Begin(None));
+        if open.timeline.has_newer {
+            self.ask_page(super::Part::Begin(None));
         }
     }
 
@@ -212,13 +220,20 @@ impl App {
         match self.overlay.take() {
             Some(Overlay::Switcher(switcher)) => self.handle_switcher_key(switcher, key),
             Some(Overlay::Command(field)) => self.handle_command_key(field, key),
-            Some(Overlay::Requests { at }) => self.handle_request_key(at, key),
-            Some(Overlay::Verify(verification)) => {
-                if let (Some(number), KeyCode::Char(c @ ('c' | 'u'))) = (&verification, key.code) {
-                    let params = json!({"name": number.address, "confirmed": c == 'c'});
-                    self.write("verify", params, Purpose::Verification);
+            Some(Overlay::Requests { chosen }) => self.handle_request_key(chosen, key),
+            Some(Overlay::Verify {
+                address,
+                verification,
+            }) => {
+                if let (Some(_), KeyCode::Char(c @ ('c' | 'u'))) = (&verification, key.code) {
+                    let params = json!({"name": address, "confirmed": c == 'c'});
+                    let address = address.clone();
+                    self.write("verify", params, Purpose::Verified { address });
                 }
-                self.overlay = Some(Overlay::Verify(verification));
+                self.overlay = Some(Overlay::Verify {
+                    address,
+                    verification,
+                });
             }
             Some(Overlay::React { id, field }) => self.handle_sign_key(id, field, key),
             Some(Overlay::Delete { id, is_own }) => self.handle_delete_key(id, is_own, key),
@@ -264,7 +279,7 @@ impl App {
             KeyCode::Enter => {
                 let text = field.text().to_owned();
                 let is_done = match text.strip_prefix('/') {
-                    Some(line) => self.obey(line),
+                    Some(line) => self.obey(line, Some((None, text.clone()))),
                     None => {
                         self.refuse(
                             "a command begins with a slash; to write a text, open a conversation",
@@ -299,34 +314,40 @@ impl App {
         }
     }
 
-    fn handle_request_key(&mut self, at: usize, key: KeyEvent) {
-        let last = self.people.requests.len().saturating_sub(1);
-        let at = at.min(last);
+    pub(super) fn show_requests(&mut self) {
+        self.overlay = Some(Overlay::Requests { chosen: None });
+    }
+
+    /// Keys mean the one who is shown, whoever else asks or is answered meanwhile.
+    fn handle_request_key(&mut self, chosen: Option<String>, key: KeyEvent) {
+        let requests = self.people.requests();
+        let at = chosen_request(requests, chosen.as_deref());
         let next = match key.code {
-            KeyCode::Up => at.saturating_sub(1),
-            KeyCode::Down => (at + 1).min(last),
+            KeyCode::Up => at.map(|at| at.saturating_sub(1)),
+            KeyCode::Down => at.map(|at| (at + 1).min(requests.len() - 1)),
             _ => at,
         };
-        self.overlay = Some(Overlay::Requests { at: next });
-        let Some(RequestObject { id, .. }) = self.people.requests.get(at) else {
+        let address = |at: Option<usize>| Some(requests.get(at?)?.id.clone());
+        let (id, chosen) = (address(at), address(next));
+        self.overlay = Some(Overlay::Requests { chosen });
+        let Some(id) = id else {
             return;
         };
-        let id = id.clone();
         match key.code {
-            KeyCode::Char('a') | KeyCode::Enter => {
+            KeyCode::Char('a') => {
                 let say = Say(|contact| {
                     let name = contact["name"].as_str().unwrap_or_default();
                     format!("{name} is your contact now")
                 });
-                self.write("accept", json!({"id": id}), Purpose::Done(say));
+                self.write("accept", json!({"id": id}), Purpose::Done(say, None));
             }
             KeyCode::Char('r') => {
                 let say = Say(|_| "request dropped; they are not told".to_owned());
-                self.write("reject", json!({"id": id}), Purpose::Done(say));
+                self.write("reject", json!({"id": id}), Purpose::Done(say, None));
             }
             KeyCode::Char('b') => {
                 let say = Say(|_| "blocked; they are not told".to_owned());
-                self.write("block", json!({"name": id}), Purpose::Done(say));
+                self.write("block", json!({"name": id}), Purpose::Done(say, None));
             }
             _ => {}
         }
@@ -344,9 +365,13 @@ impl App {
         let Some(open) = &self.open else {
             return self.refuse("no conversation is open");
         };
-        let params = json!({"name": open.address});
-        self.overlay = Some(Overlay::Verify(None));
-        self.call("verify", params, Purpose::Verification);
+        let address = open.address.clone();
+        let params = json!({"name": address});
+        self.overlay = Some(Overlay::Verify {
+            address: address.clone(),
+            verification: None,
+        });
+        self.call("verify", params, Purpose::Verification { address });
     }
 
     pub(super) fn show_help(&mut self) {
@@ -370,6 +395,14 @@ impl App {
                  ✓✓ in the colour of the unread line: shown to them, !! not delivered.\n";
         self.overlay = Some(Overlay::page("Help", &text));
     }
+}
+
+/// Where the request stands that is meant.
+pub(crate) fn chosen_request(requests: &[RequestObject], chosen: Option<&str>) -> Option<usize> {
+    let known = requests
+        .iter()
+        .position(|request| Some(request.id.as_str()) == chosen);
+    known.or_else(|| (!requests.is_empty()).then_some(0))
 }
 
 /// How long messages stay, in the title of a conversation.

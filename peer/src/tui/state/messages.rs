@@ -45,12 +45,10 @@ impl App {
         }
         match action {
             Action::Reply => {
-                open.composer.answer(message.id, beginning(&message));
-                open.selected = None;
+                self.begin_writing(|composer| composer.answer(message.id, beginning(&message)))
             }
             Action::Edit if message.outgoing => {
-                open.composer.edit(message.id, &message.text);
-                open.selected = None;
+                self.begin_writing(|composer| composer.edit(message.id, &message.text));
             }
             Action::Edit => self.refuse("only who has written a message can edit it"),
             Action::Delete => {
@@ -67,7 +65,7 @@ impl App {
             }
             Action::Forward => {
                 let wanted = Wanted::Forward {
-                    from: open.address.clone(),
+                    from: message.address.clone(),
                     id: message.id,
                 };
                 let switcher = Switcher::new(wanted, self.people.contacts());
@@ -82,10 +80,19 @@ impl App {
         }
     }
 
+    /// Begins an answer or an edit, unless an edit would be lost.
+    fn begin_writing(&mut self, begin: impl FnOnce(&mut super::composer::Composer) -> bool) {
+        if self.composer_mut().is_some_and(begin) {
+            self.unselect();
+        } else {
+            self.refuse("finish the edit first (Enter), or leave it (Esc)");
+        }
+    }
+
     pub(super) fn forward(&mut self, from: &str, id: MsgId, to: &str) {
         let params = json!({"from": from, "id": id, "to": to, "copy": MsgId::now_v7()});
         let say = Say(|_| "forwarded".to_owned());
-        self.write("forward", params, Purpose::Done(say));
+        self.write("forward", params, Purpose::Done(say, None));
         self.overlay = None;
         self.unselect();
     }
@@ -147,7 +154,7 @@ impl App {
         };
         params["to"] = json!(open.address);
         params["id"] = json!(id);
-        self.write(method, params, Purpose::Done(say));
+        self.write(method, params, Purpose::Done(say, None));
         self.overlay = None;
         self.unselect();
     }

@@ -30,11 +30,11 @@ use ratatui::layout::{Rect, Size};
 use serde_json::{Value, json};
 
 pub(crate) use clock::Clock;
-pub(crate) use composer::Writing;
+pub(crate) use composer::{Composer, Writing};
 pub(crate) use conversation::Conversation;
-pub(crate) use event::{Call, Effect, Event, Part, Purpose, Say};
+pub(crate) use event::{Call, Effect, Event, News, Part, Purpose, Say};
 pub(crate) use field::Field;
-pub(crate) use keyboard::stay_text;
+pub(crate) use keyboard::{chosen_request, stay_text};
 pub(crate) use keys::{Keys, Place};
 pub(crate) use mouse::first_line;
 pub(crate) use overlay::{Overlay, SIGNS};
@@ -42,6 +42,8 @@ pub(crate) use people::{Line, People};
 pub(crate) use switcher::{Switcher, Wanted};
 pub(crate) use timeline::{PAGE, Timeline};
 
+use crate::MsgId;
+use crate::cli::typed::{self, Known};
 use crate::rpc::RpcError;
 use crate::rpc::objects::{IdObject, StatusObject};
 use crate::tui::layout::screen::Areas;
@@ -66,6 +68,8 @@ pub(crate) struct App {
     pub(crate) me: Option<IdObject>,
     pub(crate) people: People,
     pub(crate) open: Option<Conversation>,
+    /// What is written to whom, by their addresses.
+    composers: BTreeMap<String, Composer>,
     pub(crate) overlay: Option<Overlay>,
     pub(crate) notice: Option<Notice>,
     pub(crate) status: Option<StatusObject>,
@@ -74,20 +78,31 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     /// Whether the contacts are here.
     pub(crate) is_ready: bool,
+    /// Who is to be talked to as soon as the contacts are here.
+    opens_at: Option<String>,
     has_focus: bool,
     size: Size,
-    /// Whether they have been asked for, and whether they have changed since.
     contacts: Asked,
     requests: Asked,
     statuses: Asked,
-    /// Edits and drafts that are on their way, after which the program may end.
-    unsaved: usize,
-    is_ending: bool,
-    /// Whether something could not be saved at the end: the person has seen that, and may end all the same.
-    has_failed_to_end: bool,
-    /// What could not be sent, by the contact's address, until their conversation is opened again.
-    unsent: BTreeMap<String, String>,
+    /// Messages of the open conversation that were shown, which could not be saved: they are shown again after some time.
+    unread_again: Vec<MsgId>,
+    /// Of the last question for a part of a conversation.
+    page_number: u64,
+    /// Calls that save something and were not answered yet.
+    saving: usize,
+    end: End,
     effects: Vec<Effect>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    No,
+    /// As soon as everything is saved.
+    Wanted,
+    /// Something could not be saved: the person has been told, and may end all the same.
+    Refused,
 }
 
 /// Something that is asked for again when it has changed meanwhile, and by one call at a time.
@@ -111,14 +126,26 @@ impl Asked {
         self.is_asked = false;
         self.is_again && self.ask()
     }
+
+    /// It is asked for again when some time has passed.
+    const fn failed(&mut self) {
+        self.is_asked = false;
+        self.is_again = true;
+    }
+
+    const fn is_due(&self) -> bool {
+        self.is_again && !self.is_asked
+    }
 }
 
 impl App {
-    pub(crate) fn new(keys: Keys, clock: Clock) -> Self {
+    /// With the name or address of a contact whose conversation is opened at first.
+    pub(crate) fn new(keys: Keys, clock: Clock, at: Option<&str>) -> Self {
         Self {
             me: None,
             people: People::default(),
             open: None,
+            composers: BTreeMap::new(),
             overlay: None,
             notice: None,
             status: None,
@@ -126,15 +153,16 @@ impl App {
             keys,
             clock,
             is_ready: false,
+            opens_at: at.map(str::to_owned),
             has_focus: true,
             size: Size::default(),
             contacts: Asked::default(),
             requests: Asked::default(),
             statuses: Asked::default(),
-            unsaved: 0,
-            is_ending: false,
-            has_failed_to_end: false,
-            unsent: BTreeMap::new(),
+            unread_again: Vec::new(),
+            page_number: 0,
+            saving: 0,
+            end: End::No,
             effects: Vec::new(),
         }
     }
@@ -164,20 +192,18 @@ impl App {
             }
             Event::Focus(has_focus) => self.has_focus = has_focus,
             Event::Drawn => self.handle_drawn(),
-            Event::Tick(now) => {
-                self.clock.now = now;
-                self.save_draft();
-                self.ask_status();
-            }
+            Event::Tick(now) => self.handle_tick(now),
             Event::Answer(purpose, result) => self.handle_answer(purpose, result),
             Event::News(events) => self.handle_news(events),
             Event::Deaf(error) => self.fail(&error),
+            Event::Heard => self.ask_everything(),
             Event::Edited(text) => self.handle_edited(&text),
             Event::NotEdited(why) => self.refuse(why),
+            Event::NotNoticed => self.effects.push(Effect::Bell),
             Event::Ended => self.end(),
         }
         self.lay_out();
-        self.load_more();
+        self.load();
         std::mem::take(&mut self.effects)
     }
 
@@ -188,10 +214,7 @@ impl App {
         // The width of the composer does not depend on its height.
         let width = Areas::of(screen, 1, is_list).conversation;
         let width = width.map_or(0, |areas| usize::from(areas.composer.width));
-        let rows = self
-            .open
-            .as_ref()
-            .map_or(1, |open| open.composer.rows(width));
+        let rows = self.composer().map_or(1, |composer| composer.rows(width));
         let rows = u16::try_from(rows).unwrap_or(u16::MAX);
         Areas::of(screen, rows, is_list)
     }
@@ -206,101 +229,149 @@ impl App {
         }
     }
 
-    // Conversations.
-
-    fn open_conversation(&mut self, address: &str) {
-        self.pane = Pane::Conversation;
-        self.overlay = None;
-        self.people.point_to(address);
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.address == address)
-        {
-            self.begin_conversation();
-            return;
+    fn handle_tick(&mut self, now: jiff::Timestamp) {
+        self.clock.now = now;
+        self.keep_drafts();
+        let again = std::mem::take(&mut self.unread_again);
+        if let Some(open) = &mut self.open {
+            open.unblock();
+            open.timeline.not_read(&again);
         }
-        self.save_draft();
-        let Some(contact) = self.people.contact(address) else {
-            return;
-        };
-        let timeline = Timeline::new(&self.clock);
-        let mut open = Conversation::new(address.to_owned(), timeline, &contact.draft);
-        if let Some(unsent) = self.unsent.remove(address) {
-            open.composer.put_back(&unsent);
+        if self.contacts.is_due() {
+            self.ask_contacts();
         }
-        self.open = Some(open);
-        self.begin_conversation();
+        if self.requests.is_due() {
+            self.ask_requests();
+        }
         self.ask_status();
     }
 
-    /// Goes to where what is unread begins, or to the end.
-    fn begin_conversation(&mut self) {
+    /// Nothing was heard for some time.
+    fn ask_everything(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.handle_stale();
+        }
+        self.ask_contacts();
+        self.ask_requests();
+        self.ask_status();
+    }
+
+    // Conversations.
+
+    /// What is written in the conversation that is open.
+    pub(crate) fn composer(&self) -> Option<&Composer> {
+        self.composers.get(&self.open.as_ref()?.address)
+    }
+
+    fn composer_mut(&mut self) -> Option<&mut Composer> {
+        self.composers.get_mut(&self.open.as_ref()?.address)
+    }
+
+    fn open_conversation(&mut self, address: &str) {
+        let Some(contact) = self.people.contact(address) else {
+            return;
+        };
+        self.composers
+            .entry(address.to_owned())
+            .or_insert_with(|| Composer::new(&contact.draft));
+        let first_unread = contact.first_unread_id;
+        self.pane = Pane::Conversation;
+        self.overlay = None;
+        self.people.point_to(address);
+        self.keep_drafts();
+        let is_open = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.address == address);
+        if !is_open {
+            let timeline = Timeline::new(&self.clock);
+            self.open = Some(Conversation::new(address.to_owned(), timeline));
+            self.ask_status();
+        }
         let Some(open) = &mut self.open else {
             return;
         };
-        let contact = self.people.contact(&open.address);
-        let first_unread = contact.and_then(|contact| contact.first_unread_id);
         let is_here = open.timeline.messages().any(|message| message.unread);
-        if open.is_begun && first_unread.is_none() || is_here {
-            return;
+        if is_here {
+            open.timeline.mark_unread();
+            open.timeline.show_unread();
+        } else if !is_open || first_unread.is_some() {
+            self.ask_page(Part::Begin(first_unread));
         }
-        open.is_loading = true;
-        let address = open.address.clone();
-        self.ask_page(address, Part::Begin(first_unread));
     }
 
-    /// Loads what is about to be scrolled to.
-    fn load_more(&mut self) {
+    /// Loads what is about to be scrolled to, or is not as it was.
+    fn load(&mut self) {
+        if let Some(part) = self.open.as_ref().and_then(Conversation::wanted) {
+            self.ask_page(part);
+        }
+    }
+
+    /// Asks for a part; nothing that was asked for before is waited for any more.
+    fn ask_page(&mut self, part: Part) {
         let Some(open) = &mut self.open else {
             return;
         };
-        if open.is_loading || !open.is_begun {
-            return;
-        }
-        let part = match open.timeline.wants() {
-            Some(true) => Part::Older,
-            Some(false) => Part::Newer,
-            None if open.is_behind && !open.timeline.has_newer => {
-                open.is_behind = false;
-                Part::Newer
-            }
-            None => return,
-        };
-        open.is_loading = true;
-        let address = open.address.clone();
-        self.ask_page(address, part);
-    }
-
-    fn ask_page(&mut self, address: String, part: Part) {
-        let open = self.open.as_ref();
-        let edge = |is_older| open.and_then(|open| open.timeline.edge(is_older));
-        let mut params = json!({"to": address, "limit": PAGE});
+        self.page_number += 1;
+        let number = self.page_number;
+        open.ask(part, number);
+        let mut params = json!({"to": open.address, "limit": PAGE});
         let place = match part {
             Part::Begin(around) | Part::Again(around) => ("around", around),
-            Part::Older => ("before", edge(true)),
-            Part::Newer => ("after", edge(false)),
+            Part::Older => ("before", open.timeline.edge(true)),
+            Part::Newer => ("after", open.timeline.edge(false)),
         };
         if let (name, Some(id)) = place {
             params[name] = json!(id);
         }
-        self.call("history", params, Purpose::Page { address, part });
+        let address = open.address.clone();
+        let purpose = Purpose::Page {
+            address,
+            part,
+            number,
+        };
+        self.call("history", params, purpose);
     }
 
     fn handle_drawn(&mut self) {
         if !self.has_focus || self.overlay.is_some() || self.areas().conversation.is_none() {
             return;
         }
+        let covered = self.completions().len();
         let Some(open) = &mut self.open else {
             return;
         };
-        let ids = open.timeline.take_shown();
+        let ids = open.timeline.take_shown(covered);
         if ids.is_empty() {
             return;
         }
         let address = open.address.clone();
         let params = json!({"from": address, "ids": ids});
         self.write("read", params, Purpose::Read { address, ids });
+    }
+
+    /// Commands that begin like what is written, as far as they are shown above it.
+    pub(crate) fn completions(&self) -> Vec<Known> {
+        /// Most of them that are shown.
+        const SHOWN: usize = 8;
+        let Some(composer) = self.composer() else {
+            return Vec::new();
+        };
+        let text = composer.text();
+        let is_edit = matches!(composer.writing, Writing::Edit { .. });
+        let beginning = text
+            .strip_prefix('/')
+            .filter(|rest| !rest.contains(char::is_whitespace));
+        let Some(beginning) = beginning.filter(|_| !is_edit) else {
+            return Vec::new();
+        };
+        let rows = self
+            .areas()
+            .conversation
+            .map_or(0, |areas| areas.timeline.height.into());
+        let mut known = typed::completions(beginning);
+        known.truncate(SHOWN.min(rows));
+        known
     }
 
     // Calls.
@@ -332,6 +403,7 @@ impl App {
     }
 
     fn write(&mut self, method: &'static str, params: Value, purpose: Purpose) {
+        self.saving += usize::from(purpose.is_writing());
         self.effects.push(Effect::Write(Call {
             method,
             params,
@@ -366,18 +438,31 @@ impl App {
     // The end.
 
     fn end(&mut self) {
-        if self.has_failed_to_end {
+        if self.end == End::Refused {
             self.effects.push(Effect::Quit);
             return;
         }
-        self.is_ending = true;
-        self.save_draft();
+        self.end = End::Wanted;
         self.end_if_saved();
     }
 
+    /// Also what is written until then is kept.
     fn end_if_saved(&mut self) {
-        if self.is_ending && self.unsaved == 0 {
+        if self.end != End::Wanted {
+            return;
+        }
+        self.keep_drafts();
+        if self.saving == 0 {
             self.effects.push(Effect::Quit);
+        } else {
+            self.say("saving…");
+        }
+    }
+
+    /// What is not saved keeps the program here, with the reason on the screen.
+    fn refuse_end(&mut self) {
+        if self.end == End::Wanted {
+            self.end = End::Refused;
         }
     }
 }

@@ -3,7 +3,7 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{App, Line, Overlay, Pane};
+use super::{App, Line, Pane};
 
 /// Rows that one step of the wheel scrolls.
 const WHEEL_ROWS: isize = 3;
@@ -38,7 +38,7 @@ impl App {
             let lines = self.people.lines();
             let first = first_line(lines.len(), self.people.cursor(), list.height.into());
             match lines.get(first + usize::from(at.y - list.y)) {
-                Some(Line::Requests(_)) => self.overlay = Some(Overlay::Requests { at: 0 }),
+                Some(Line::Requests(_)) => self.show_requests(),
                 Some(Line::Contact(contact)) => {
                     let address = contact.address.clone();
                     self.open_conversation(&address);

@@ -1,12 +1,72 @@
 //! What the journal tells.
 
-use super::{App, Effect};
+use std::collections::BTreeMap;
+
+use super::{App, Effect, News};
+use crate::printable::printable;
 use crate::rpc::objects::{EventObject, HistoryObject, MessageObject, StateEvent, TimerObject};
+
+/// Characters of a message that are shown elsewhere. Chosen: what a desktop has room for.
+const BODY_CHARS: usize = 200;
 
 impl App {
     pub(super) fn handle_news(&mut self, events: Vec<EventObject>) {
+        let mut unseen = Vec::new();
         for event in events {
+            unseen.extend(self.unseen(&event));
             self.handle_event(event);
+        }
+        if let Some(open) = &mut self.open {
+            if !self.has_focus || !open.timeline.is_at_end() {
+                open.timeline.mark_unread_anew();
+            }
+            open.timeline.catch_up();
+        }
+        self.notice(unseen);
+    }
+
+    /// What is to be noticed of an event, if something is.
+    fn unseen(&self, event: &EventObject) -> Option<News> {
+        match event {
+            EventObject::Message(message) => {
+                let address = &message.address;
+                let is_open = self
+                    .open
+                    .as_ref()
+                    .is_some_and(|open| open.address == *address);
+                let contact = self.people.contact(address);
+                let is_muted = contact.is_some_and(|contact| contact.muted);
+                let is_seen = is_open && self.has_focus && self.overlay.is_none();
+                (!is_muted && !is_seen).then(|| News {
+                    about: address.clone(),
+                    title: printable(&message.from),
+                    body: printable(&message.text),
+                })
+            }
+            EventObject::Request(request) => Some(News {
+                about: request.id.clone(),
+                title: printable(&request.name),
+                body: "asks to become your contact".to_owned(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// One for each contact, however much came.
+    fn notice(&mut self, unseen: Vec<News>) {
+        let mut counted: BTreeMap<String, (u64, News)> = BTreeMap::new();
+        for news in unseen {
+            let counts = counted.entry(news.about.clone());
+            let (count, last) = counts.or_insert_with(|| (0, news.clone()));
+            *count += 1;
+            *last = news;
+        }
+        for (count, mut news) in counted.into_values() {
+            if count > 1 {
+                news.body = format!("{count} new messages; the last one: {}", news.body);
+            }
+            news.body = news.body.chars().take(BODY_CHARS).collect();
+            self.effects.push(Effect::Notice(news));
         }
     }
 
@@ -24,7 +84,13 @@ impl App {
                 {
                     match changed.message {
                         Some(message) => open.timeline.replace(*message),
-                        None => open.timeline.remove(changed.id),
+                        None => {
+                            open.timeline.remove(changed.id);
+                            open.selected = open.selected.filter(|id| *id != changed.id);
+                        }
+                    }
+                    if open.is_loading() {
+                        open.handle_stale();
                     }
                 }
                 self.ask_contacts();
@@ -34,7 +100,6 @@ impl App {
                     "{} asks to become your contact (Ctrl-R)",
                     request.name
                 ));
-                self.effects.push(Effect::Bell);
                 self.ask_requests();
             }
             EventObject::Accepted(accepted) => {
@@ -56,27 +121,19 @@ impl App {
                 self.ask_contacts();
                 self.ask_requests();
             }
-            EventObject::Gap(_) | EventObject::Missed(_) => {
-                self.look_again();
+            EventObject::Gap(gap) => {
+                self.handle_stale(&gap.address);
                 self.ask_contacts();
             }
+            EventObject::Missed(_) => self.ask_everything(),
         }
     }
 
     fn handle_message(&mut self, message: MessageObject) {
-        let address = message.address.clone();
         let is_open = self
             .open
             .as_ref()
-            .is_some_and(|open| open.address == address);
-        let is_muted = self
-            .people
-            .contact(&address)
-            .is_some_and(|contact| contact.muted);
-        let is_seen = is_open && self.has_focus;
-        if !(is_muted || is_seen) {
-            self.effects.push(Effect::Bell);
-        }
+            .is_some_and(|open| open.address == message.address);
         if is_open {
             self.take_place(HistoryObject::Message(Box::new(message)));
         }
@@ -98,36 +155,13 @@ impl App {
         let Some(open) = &mut self.open else {
             return;
         };
-        if !open.is_begun || open.timeline.has_newer {
-            open.is_behind = true;
-            return;
-        }
-        if open.timeline.comes_last(&item) {
+        if open.is_loading() || !open.is_begun {
+            // It may be in what is on its way, or not.
+            open.handle_stale();
+        } else if !open.timeline.comes_last(&item) {
+            open.handle_stale();
+        } else if !open.timeline.has_newer {
             open.timeline.append(vec![item], false);
-            if !self.has_focus && !open.timeline.has_unread_line() || !open.timeline.is_at_end() {
-                open.timeline.mark_unread();
-            }
-        } else {
-            self.look_again();
-        }
-    }
-
-    /// The part that is loaded is not what it was.
-    fn look_again(&mut self) {
-        let Some(open) = &mut self.open else {
-            return;
-        };
-        if open.is_begun && !open.is_loading {
-            open.is_loading = true;
-            let address = open.address.clone();
-            let around = if open.timeline.is_at_end() {
-                None
-            } else {
-                open.timeline.visible().first().map(|one| one.id)
-            };
-            self.ask_page(address, super::Part::Again(around));
-        } else {
-            open.is_behind = true;
         }
     }
 
@@ -139,9 +173,9 @@ impl App {
             return;
         }
         let are_loaded = open.timeline.set_state(&state.ids, state.state);
-        if !are_loaded && !open.timeline.has_newer {
+        if open.is_loading() || !are_loaded && !open.timeline.has_newer {
             // Written by another face, or what is no message.
-            open.is_behind = true;
+            open.handle_stale();
         }
     }
 }

@@ -11,16 +11,20 @@ pub(crate) enum Overlay {
     Switcher(Switcher),
     /// A command, where no conversation is written in.
     Command(Field),
-    /// Who asks, and which of them is meant.
+    /// Who asks, and the address of the one who is meant; the first, if nobody was chosen.
     Requests {
-        at: usize,
+        chosen: Option<String>,
     },
     /// A link, once it is made; alone as a QR code, if that is wanted.
     Invite {
         invite: Option<InviteObject>,
         as_code: bool,
     },
-    Verify(Option<VerificationObject>),
+    /// A contact's safety number, once it is here.
+    Verify {
+        address: String,
+        verification: Option<VerificationObject>,
+    },
     /// A sign for this message.
     React {
         id: MsgId,

@@ -6,7 +6,7 @@ use crate::rpc::objects::{ContactObject, Presence, RequestObject};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct People {
     contacts: Vec<ContactObject>,
-    pub(crate) requests: Vec<RequestObject>,
+    requests: Vec<RequestObject>,
     /// Where the list's cursor is.
     cursor: usize,
 }
@@ -32,6 +32,20 @@ impl People {
             self.point_to(&address);
         }
         self.cursor = self.cursor.min(self.lines().len().saturating_sub(1));
+    }
+
+    /// Who asks now. What the cursor is at stays there.
+    pub(crate) fn set_requests(&mut self, requests: Vec<RequestObject>) {
+        let at_cursor = self.at_cursor();
+        self.requests = requests;
+        if let Some(address) = at_cursor {
+            self.point_to(&address);
+        }
+        self.cursor = self.cursor.min(self.lines().len().saturating_sub(1));
+    }
+
+    pub(crate) fn requests(&self) -> &[RequestObject] {
+        &self.requests
     }
 
     pub(crate) fn contacts(&self) -> &[ContactObject] {

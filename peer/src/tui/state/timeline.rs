@@ -25,6 +25,9 @@ const WINDOW_MAX: usize = 600;
 /// More is loaded when so many screens are left.
 const SCREENS_AHEAD: usize = 2;
 
+/// Most screens that are scrolled when they come. Chosen: a key that is held down, and not more than is loaded at once.
+const OWED_SCREENS: usize = 3;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Timeline {
@@ -33,8 +36,10 @@ pub(crate) struct Timeline {
     pub(crate) has_older: bool,
     pub(crate) has_newer: bool,
     anchor: Anchor,
+    /// Rows that somebody wanted to see above what is loaded, and that are on their way.
+    owed: usize,
     /// Where what nobody had read began when the conversation was opened.
-    unread_from: Option<MsgId>,
+    unread_from: Option<Key>,
     width: usize,
     height: usize,
     zone: TimeZone,
@@ -53,9 +58,13 @@ struct Entry {
 enum Anchor {
     /// The end, at the bottom.
     End,
-    /// This row of this entry, at the top.
-    At { id: MsgId, row: usize },
+    /// A row of this entry, at the top: so many rows before its end, because what stands at an entry's beginning depends
+    /// on what stands before it.
+    At { key: Key, to_end: usize },
 }
+
+/// Both sides give ids, so whose it is belongs to it.
+type Key = (bool, MsgId);
 
 /// A row that is to be drawn.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +80,7 @@ impl Timeline {
             has_older: false,
             has_newer: false,
             anchor: Anchor::End,
+            owed: 0,
             unread_from: None,
             width: 0,
             height: 0,
@@ -128,29 +138,50 @@ impl Timeline {
 
     // What is loaded.
 
-    /// Begins anew with this part; with what is unread in it, if something is.
+    /// Begins anew with this part, at its end.
     pub(crate) fn begin(&mut self, items: Vec<HistoryObject>, has_older: bool, has_newer: bool) {
         self.entries = self.entries_of(items);
         (self.has_older, self.has_newer) = (has_older, has_newer);
         self.anchor = Anchor::End;
         self.mark_unread();
         self.lay_out(0, self.entries.len());
-        let Some(at) = self.unread_from.and_then(|id| self.position(id)) else {
+        self.owed = 0;
+        self.leave_end();
+    }
+
+    /// Scrolls to where what nobody has read begins, if not all of it is on the screen.
+    pub(crate) fn show_unread(&mut self) {
+        let Some(at) = self.unread_from.and_then(|key| self.position(key)) else {
             return;
         };
         let line = self.start_of(at);
-        if self.total() - line > self.height {
+        if self.total() - line > self.height || self.has_newer {
             // With some of what was read before it.
             self.scroll_to(line.saturating_sub(self.height / 3));
         }
     }
 
+    /// What has come is shown from where it begins, if the end of it alone would be seen.
+    pub(crate) fn catch_up(&mut self) {
+        if self.anchor != Anchor::End {
+            return;
+        }
+        let first = self.entries.iter().position(|entry| is_unread(&entry.item));
+        if let Some(at) = first
+            && self.total() - self.start_of(at) > self.height
+        {
+            self.mark_unread();
+            self.show_unread();
+        }
+    }
+
     /// The same part as it is now; it stays scrolled to where it was.
     pub(crate) fn renew(&mut self, items: Vec<HistoryObject>, has_older: bool, has_newer: bool) {
-        self.stay_unless_at_end();
         self.entries = self.entries_of(items);
         (self.has_older, self.has_newer) = (has_older, has_newer);
+        self.owed = 0;
         self.lay_out(0, self.entries.len());
+        self.leave_end();
     }
 
     /// Whether it was said after everything that is loaded.
@@ -161,38 +192,65 @@ impl Timeline {
 
     /// What stands before what there is.
     pub(crate) fn prepend(&mut self, items: Vec<HistoryObject>, has_older: bool) {
-        self.has_older = has_older;
-        self.stay();
         let new = self.entries_of(self.unknown(items));
+        // A part that brings nothing is the last one, whatever it says.
+        self.has_older = has_older && !new.is_empty();
+        self.stay();
         let count = new.len();
         self.entries.splice(0..0, new);
         self.lay_out(0, count + 1);
-        if self.entries.len() > WINDOW_MAX {
-            self.entries.truncate(WINDOW_MAX);
+        let owed = std::mem::take(&mut self.owed);
+        if owed > 0 {
+            self.scroll_to(self.top().saturating_sub(owed));
+        }
+        let seen = self.last_visible() + 1;
+        if self.entries.len() > WINDOW_MAX.max(seen) {
+            self.entries.truncate(WINDOW_MAX.max(seen));
             self.has_newer = true;
+            self.leave_end();
         }
     }
 
     /// What stands after what there is.
     pub(crate) fn append(&mut self, items: Vec<HistoryObject>, has_newer: bool) {
-        self.has_newer = has_newer;
+        // Who looks at what is not the end stays there.
+        self.leave_end();
         let new = self.entries_of(self.unknown(items));
+        self.has_newer = has_newer && !new.is_empty();
         let from = self.entries.len();
         self.entries.extend(new);
         self.lay_out(from, self.entries.len());
-        if self.entries.len() > WINDOW_MAX {
-            self.stay_unless_at_end();
-            self.entries.drain(..self.entries.len() - WINDOW_MAX);
+        let too_many = self.entries.len().saturating_sub(WINDOW_MAX);
+        let gone = match self.anchor {
+            Anchor::End => too_many,
+            Anchor::At { key, .. } => too_many.min(self.position(key).unwrap_or_default()),
+        };
+        if gone > 0 {
+            self.entries.drain(..gone);
             self.has_older = true;
             self.lay_out(0, 1);
+        }
+        let seen = self.last_visible() + 1;
+        if self.entries.len() > WINDOW_MAX.max(seen) {
+            self.entries.truncate(WINDOW_MAX.max(seen));
+            self.has_newer = true;
         }
     }
 
     /// What nobody has read begins with the first such message, until it is seen to its end.
     pub(crate) fn mark_unread(&mut self) {
-        let first = self.messages().find(|message| message.unread);
-        let first = first.map(|message| message.id);
+        let first = self.entries.iter().find(|entry| is_unread(&entry.item));
+        let first = first.map(|entry| key_of(&entry.item));
         self.set_unread_from(first);
+    }
+
+    /// The same, but where what is marked has not been seen yet.
+    pub(crate) fn mark_unread_anew(&mut self) {
+        let marked = self.unread_from.and_then(|key| self.position(key));
+        let marked = marked.and_then(|at| self.entries.get(at));
+        if !marked.is_some_and(|entry| is_unread(&entry.item)) {
+            self.mark_unread();
+        }
     }
 
     /// Everything was seen.
@@ -200,14 +258,10 @@ impl Timeline {
         self.set_unread_from(None);
     }
 
-    pub(crate) const fn has_unread_line(&self) -> bool {
-        self.unread_from.is_some()
-    }
-
-    fn set_unread_from(&mut self, id: Option<MsgId>) {
-        let before = std::mem::replace(&mut self.unread_from, id);
-        for id in [before, id].into_iter().flatten() {
-            if let Some(at) = self.position(id) {
+    fn set_unread_from(&mut self, key: Option<Key>) {
+        let before = std::mem::replace(&mut self.unread_from, key);
+        for key in [before, key].into_iter().flatten() {
+            if let Some(at) = self.position(key) {
                 self.lay_out(at, at + 1);
             }
         }
@@ -215,7 +269,7 @@ impl Timeline {
 
     /// A message as it is now; one that is not loaded is left out.
     pub(crate) fn replace(&mut self, message: MessageObject) {
-        if let Some(at) = self.position(message.id)
+        if let Some(at) = self.position((message.outgoing, message.id))
             && let Some(entry) = self.entries.get_mut(at)
         {
             entry.item = HistoryObject::Message(Box::new(message));
@@ -224,19 +278,26 @@ impl Timeline {
     }
 
     pub(crate) fn remove(&mut self, id: MsgId) {
-        let Some(at) = self.position(id) else {
+        let Some(at) = self
+            .entries
+            .iter()
+            .position(|entry| id_of(&entry.item) == id)
+        else {
             return;
         };
         self.stay_unless_at_end();
-        self.entries.remove(at);
-        if let Anchor::At { id: anchor, .. } = self.anchor
-            && anchor == id
+        let gone = key_of(&self.entries.remove(at).item);
+        if let Anchor::At { key, .. } = self.anchor
+            && key == gone
         {
             let next = self.entries.get(at).or(self.entries.last());
             self.anchor = next.map_or(Anchor::End, |entry| Anchor::At {
-                id: id_of(&entry.item),
-                row: 0,
+                key: key_of(&entry.item),
+                to_end: entry.rows.len(),
             });
+        }
+        if self.unread_from == Some(gone) {
+            self.unread_from = None;
         }
         self.lay_out(at, at + 1);
     }
@@ -263,10 +324,13 @@ impl Timeline {
         found == ids.len()
     }
 
-    /// Messages of the contact that nobody has read and that stand on the screen to their end. From now on they
-    /// count as read.
-    pub(crate) fn take_shown(&mut self) -> Vec<MsgId> {
-        let (top, bottom) = (self.top(), self.top() + self.height);
+    /// Messages of the contact that nobody has read and that stand on the screen to their end, but for so many rows that are
+    /// covered. From now on they count as read.
+    pub(crate) fn take_shown(&mut self, covered: usize) -> Vec<MsgId> {
+        // What is covered is so at the bottom.
+        let empty = self.height.saturating_sub(self.total());
+        let rows = (self.height - empty).saturating_sub(covered);
+        let (top, bottom) = (self.top(), self.top() + rows);
         let mut shown = Vec::new();
         let mut end = 0;
         for entry in &mut self.entries {
@@ -286,6 +350,7 @@ impl Timeline {
     pub(crate) fn not_read(&mut self, ids: &[MsgId]) {
         for entry in &mut self.entries {
             if let HistoryObject::Message(message) = &mut entry.item
+                && !message.outgoing
                 && ids.contains(&message.id)
             {
                 message.unread = true;
@@ -306,11 +371,22 @@ impl Timeline {
 
     /// Rows up (negative) or down.
     pub(crate) fn scroll(&mut self, rows: isize) {
-        self.scroll_to(self.top().saturating_add_signed(rows));
+        let top = self.top();
+        if self.has_older && rows < 0 {
+            let missing = rows.unsigned_abs().saturating_sub(top);
+            self.owed = (self.owed + missing).min(OWED_SCREENS * self.height);
+        } else {
+            self.owed = 0;
+        }
+        self.scroll_to(top.saturating_add_signed(rows));
     }
 
+    /// Only where it is loaded.
     pub(crate) fn scroll_to_end(&mut self) {
-        self.anchor = Anchor::End;
+        self.owed = 0;
+        if !self.has_newer {
+            self.anchor = Anchor::End;
+        }
     }
 
     pub(crate) fn scroll_to_begin(&mut self) {
@@ -348,9 +424,20 @@ impl Timeline {
         next.and_then(|at| ids.get(at)).copied()
     }
 
+    /// What it can be asked around of what is on the screen.
+    pub(crate) fn first_visible_message(&self) -> Option<MsgId> {
+        let visible = self.visible();
+        let mut ids = visible.iter().map(|one| one.id);
+        ids.find(|id| self.message(*id).is_some())
+    }
+
     /// Scrolls as little as is needed to show this message.
     pub(crate) fn show(&mut self, id: MsgId) {
-        let Some(at) = self.position(id) else {
+        let Some(at) = self
+            .entries
+            .iter()
+            .position(|entry| id_of(&entry.item) == id)
+        else {
             return;
         };
         let start = self.start_of(at);
@@ -371,24 +458,45 @@ impl Timeline {
         let mut left = top.min(self.last_top());
         for entry in &self.entries {
             if left < entry.rows.len() {
-                let id = id_of(&entry.item);
-                self.anchor = Anchor::At { id, row: left };
+                let key = key_of(&entry.item);
+                let to_end = entry.rows.len() - left;
+                self.anchor = Anchor::At { key, to_end };
                 return;
             }
             left -= entry.rows.len();
         }
     }
 
+    /// What is not the end is not looked at as if it were.
+    fn leave_end(&mut self) {
+        if self.has_newer && self.anchor == Anchor::End {
+            self.scroll_to(self.last_top());
+        }
+    }
+
     /// The row at the top of the screen.
     fn top(&self) -> usize {
         let last = self.last_top();
-        match self.anchor {
-            Anchor::End => last,
-            Anchor::At { id, row } => match self.position(id) {
-                Some(at) => (self.start_of(at) + row).min(last),
-                None => last,
-            },
-        }
+        let Anchor::At { key, to_end } = self.anchor else {
+            return last;
+        };
+        let Some(at) = self.position(key) else {
+            return last;
+        };
+        let rows = self.entries.get(at).map_or(0, |entry| entry.rows.len());
+        (self.start_of(at) + rows.saturating_sub(to_end)).min(last)
+    }
+
+    /// The last entry of which something is on the screen.
+    fn last_visible(&self) -> usize {
+        let bottom = self.top() + self.height;
+        let mut end = 0;
+        let is_below = |entry: &Entry| {
+            end += entry.rows.len();
+            end >= bottom
+        };
+        let at = self.entries.iter().position(is_below);
+        at.unwrap_or_else(|| self.entries.len().saturating_sub(1))
     }
 
     fn last_top(&self) -> usize {
@@ -404,10 +512,10 @@ impl Timeline {
         before.map(|entry| entry.rows.len()).sum()
     }
 
-    fn position(&self, id: MsgId) -> Option<usize> {
+    fn position(&self, key: Key) -> Option<usize> {
         self.entries
             .iter()
-            .position(|entry| id_of(&entry.item) == id)
+            .position(|entry| key_of(&entry.item) == key)
     }
 
     /// What is at the top stays there, whatever comes.
@@ -436,13 +544,13 @@ impl Timeline {
     }
 
     fn unknown(&self, items: Vec<HistoryObject>) -> Vec<HistoryObject> {
-        let known: BTreeSet<MsgId> = self
+        let mut known: BTreeSet<Key> = self
             .entries
             .iter()
-            .map(|entry| id_of(&entry.item))
+            .map(|entry| key_of(&entry.item))
             .collect();
         let items = items.into_iter();
-        items.filter(|item| !known.contains(&id_of(item))).collect()
+        items.filter(|item| known.insert(key_of(item))).collect()
     }
 
     /// Makes the rows of these entries anew, and those of the next one, which look at what stands before.
@@ -455,7 +563,7 @@ impl Timeline {
             let around = Around {
                 width: self.width,
                 before: before.map(|entry| (&entry.item, entry.at)),
-                is_first_unread: self.unread_from == Some(id_of(&entry.item)),
+                is_first_unread: self.unread_from == Some(key_of(&entry.item)),
                 today: self.today,
             };
             let new = rows(&entry.item, entry.at, around);
@@ -471,6 +579,17 @@ pub(crate) const fn id_of(item: &HistoryObject) -> MsgId {
         HistoryObject::Message(message) => message.id,
         HistoryObject::Timer(timer) => timer.id,
     }
+}
+
+const fn key_of(item: &HistoryObject) -> Key {
+    match item {
+        HistoryObject::Message(message) => (message.outgoing, message.id),
+        HistoryObject::Timer(timer) => (timer.outgoing, timer.id),
+    }
+}
+
+fn is_unread(item: &HistoryObject) -> bool {
+    matches!(item, HistoryObject::Message(message) if message.unread)
 }
 
 pub(crate) fn said_at(item: &HistoryObject) -> &str {

@@ -2,76 +2,68 @@
 
 use serde_json::json;
 
+use super::event::Typed;
 use super::{App, Effect, Overlay, Purpose, Say, Writing};
-use crate::MsgId;
 use crate::cli::typed::{self, About};
 
 impl App {
     /// Sends what is written, or does what it says.
     pub(super) fn send(&mut self) {
-        let Some(open) = &mut self.open else {
+        let Some(composer) = self.composer() else {
             return;
         };
-        let text = open.composer.text();
+        let text = composer.text();
         if text.trim().is_empty() {
             return;
         }
-        let is_new = !matches!(open.composer.writing, Writing::Edit { .. });
-        if let Some(line) = text.strip_prefix('/').filter(|_| is_new) {
-            match line.strip_prefix('/') {
-                Some(_) => self.send_text(line.to_owned()),
-                None => {
-                    if self.obey(line) {
-                        self.clear_composer();
-                    }
+        let is_new = !matches!(composer.writing, Writing::Edit { .. });
+        match text.strip_prefix('/').filter(|_| is_new) {
+            None => self.send_text(&text),
+            Some(rest) if rest.starts_with('/') => self.send_text(rest),
+            Some(line) => {
+                let address = self.open.as_ref().map(|open| open.address.clone());
+                if self.obey(line, Some((address, text.clone()))) {
+                    self.clear_composer();
                 }
             }
-            return;
         }
-        self.send_text(text);
     }
 
-    fn send_text(&mut self, text: String) {
+    fn send_text(&mut self, text: &str) {
         let Some(open) = &mut self.open else {
             return;
         };
-        let (_, writing) = open.composer.take();
+        let Some(composer) = self.composers.get_mut(&open.address) else {
+            return;
+        };
+        let (_, writing, id) = composer.take();
         open.timeline.forget_unread();
         open.selected = None;
-        let address = open.address.clone();
-        self.unsaved += 1;
+        let (address, text) = (open.address.clone(), text.to_owned());
         if let Writing::Edit { id } = writing {
             let params = json!({"to": address, "id": id, "text": text});
             self.write("edit", params, Purpose::Edited { address, text, id });
             return;
-        }
-        open.timeline.scroll_to_end();
-        if open.timeline.has_newer {
-            // The end is not what is loaded.
-            open.is_begun = false;
         }
         let reply_to = match writing {
             Writing::Answer { id, .. } => Some(id),
             Writing::New | Writing::Edit { .. } => None,
         };
         // With an id it is one message, however often it has to be asked for.
-        let params = json!({
-            "to": address, "texts": [text], "ids": [MsgId::now_v7()], "reply_to": reply_to,
-        });
-        self.write(
-            "send",
-            params,
-            Purpose::Sent {
-                address,
-                text,
-                reply_to,
-            },
-        );
-        self.save_draft();
+        let params = json!({"to": address, "texts": [text], "ids": [id], "reply_to": reply_to});
+        let purpose = Purpose::Sent {
+            address,
+            text,
+            id,
+            reply_to,
+        };
+        self.write("send", params, purpose);
+        self.scroll_to_end();
+        self.keep_drafts();
     }
 
-    /// A command, without its slash. Returns whether it was one.
-    pub(super) fn obey(&mut self, line: &str) -> bool {
+    /// A command, without its slash, and where it was typed. Returns whether it was one.
+    pub(super) fn obey(&mut self, line: &str, typed: Typed) -> bool {
         let name = line.split_whitespace().next().unwrap_or_default();
         match name {
             "help" => self.show_help(),
@@ -81,17 +73,29 @@ impl App {
             }
             "invite" if line.trim() == "invite" => self.show_invite(),
             "verify" if line.trim() == "verify" => self.show_verification(),
-            "requests" => self.overlay = Some(Overlay::Requests { at: 0 }),
+            "requests" => self.show_requests(),
             _ => {
-                let call = match typed::call(line, self.about(name)) {
+                let about = match self.about(name) {
+                    Ok(about) => about,
+                    Err(wrong) => {
+                        self.refuse(wrong);
+                        return false;
+                    }
+                };
+                let call = match typed::call(line, about) {
                     Ok(call) => call,
                     Err(wrong) => {
                         self.refuse_command(&wrong);
                         return false;
                     }
                 };
-                let purpose = Purpose::Done(Say(call.line));
-                self.write(call.method, call.params, purpose);
+                let say = Say(call.line);
+                // It waits for servers of others.
+                if call.method == "add" {
+                    self.call(call.method, call.params, Purpose::Added(say, typed));
+                } else {
+                    self.write(call.method, call.params, Purpose::Done(say, typed));
+                }
             }
         }
         true
@@ -106,10 +110,10 @@ impl App {
         }
     }
 
-    /// What a command means if nothing else is said: one's own last message is edited, somebody else's reacted to.
-    fn about(&self, command: &str) -> About<'_> {
+    /// What a command means if no message is selected: one's own last message is edited, somebody else's reacted to.
+    fn about(&self, command: &str) -> Result<About<'_>, &'static str> {
         let Some(open) = &self.open else {
-            return About::default();
+            return Ok(About::default());
         };
         let mut messages = open.timeline.messages().rev();
         let last = match command {
@@ -117,60 +121,71 @@ impl App {
             "react" => messages.find(|message| !message.outgoing && !message.deleted),
             _ => None,
         };
-        About {
+        // What is last must be on the screen, or the person means another one.
+        let is_sure = !open.timeline.has_newer && self.saving == 0 && !open.is_loading();
+        if open.selected.is_none() && last.is_some() && !is_sure {
+            return Err("select the message first (Ctrl-Up): it is not sure which one is the last");
+        }
+        Ok(About {
             contact: Some(&open.address),
             message: open.selected.or(last.map(|message| message.id)),
-        }
+        })
     }
 
     fn clear_composer(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.composer.set("");
+        if let Some(composer) = self.composer_mut() {
+            composer.set("");
         }
     }
 
     pub(super) fn handle_edited(&mut self, text: &str) {
-        if let Some(open) = &mut self.open {
-            open.composer.set(text.trim_end_matches('\n'));
+        if let Some(composer) = self.composer_mut() {
+            composer.set(text.trim_end_matches('\n'));
         }
     }
 
     pub(super) fn edit_elsewhere(&mut self) {
-        if let Some(open) = &self.open {
-            self.effects.push(Effect::Edit(open.composer.text()));
+        if let Some(composer) = self.composer() {
+            self.effects.push(Effect::Edit(composer.text()));
         }
     }
 
     /// Keeps what is written and not sent, for later and for other faces.
-    pub(super) fn save_draft(&mut self) {
-        let Some(open) = &mut self.open else {
-            return;
-        };
-        if !open.composer.is_unsaved {
-            return;
+    pub(super) fn keep_drafts(&mut self) {
+        let known = |address: &str| self.people.contact(address).is_some();
+        let mut drafts = Vec::new();
+        for (address, composer) in &mut self.composers {
+            if known(address)
+                && let Some(text) = composer.to_keep()
+            {
+                drafts.push((address.clone(), text));
+            }
         }
-        open.composer.is_unsaved = false;
-        let (address, text) = (open.address.clone(), open.composer.draft());
-        let Some(contact) = self.people.contact_mut(&address) else {
-            return;
-        };
-        if contact.draft == text {
-            return;
+        for (address, text) in drafts {
+            let params = json!({"name": address, "text": text});
+            self.write("draft", params, Purpose::Draft { address });
         }
-        contact.draft.clone_from(&text);
-        self.unsaved += 1;
-        let params = json!({"name": address, "text": text});
-        self.write("draft", params, Purpose::Draft { address });
     }
 
-    /// Completes a command, if there is but one that begins like this.
+    /// Whether something is written to somebody and not sent.
+    pub(crate) fn has_draft(&self, address: &str) -> bool {
+        match self.composers.get(address) {
+            Some(composer) => !composer.is_empty(),
+            None => self
+                .people
+                .contact(address)
+                .is_some_and(|contact| !contact.draft.is_empty()),
+        }
+    }
+
+    /// Completes a command, if what is written begins one.
     pub(super) fn complete(&mut self) -> bool {
-        let Some(open) = &mut self.open else {
+        let Some(composer) = self.composer_mut() else {
             return false;
         };
-        let completed = completed(&open.composer.text());
+        let completed = completed(&composer.text());
         if let Some(completed) = &completed {
-            open.composer.set(completed);
+            composer.set(completed);
         }
         completed.is_some()
     }

@@ -91,6 +91,9 @@ fn what_could_not_be_marked_is_marked_again() {
     stage.happens(Event::Answer(call.purpose, Err(error)));
     assert!(stage.notice().contains("make room"), "{}", stage.notice());
     stage.draw();
+    assert!(stage.read().is_empty(), "not as fast as it fails");
+    stage.happens(Event::Tick("2026-11-27T15:00:05Z".parse().unwrap()));
+    stage.draw();
     assert_eq!(stage.read(), [id]);
 }
 
@@ -116,26 +119,45 @@ fn the_next_unread_conversation_is_a_key_away_and_muted_ones_come_last() {
 }
 
 #[test]
-fn the_bell_sounds_for_what_is_not_seen_and_not_muted() {
+fn what_is_not_seen_and_not_muted_is_noticed_once_for_each_contact() {
     let mut stage = Stage::new(100, 20);
-    let bells = |stage: &mut Stage| {
-        let effects = std::mem::take(&mut stage.effects);
-        effects
-            .iter()
-            .filter(|effect| **effect == Effect::Bell)
-            .count()
+    let noticed = |stage: &mut Stage| -> Vec<String> {
+        let effects = std::mem::take(&mut stage.effects).into_iter();
+        let bodies = effects.filter_map(|effect| match effect {
+            Effect::Notice(news) => Some(format!("{}: {}", news.title, news.body)),
+            _ => None,
+        });
+        bodies.collect()
     };
-    stage.comes(BOB, "one");
-    assert_eq!(bells(&mut stage), 1);
+    stage.comes(BOB, "one\u{1b}");
+    assert_eq!(noticed(&mut stage), ["bob: one\u{fffd}"]);
     stage.opens(BOB);
     stage.comes(BOB, "two");
-    assert_eq!(bells(&mut stage), 0);
+    assert!(noticed(&mut stage).is_empty());
+    stage.press(KeyCode::F(1));
+    stage.comes(BOB, "below the help");
+    assert_eq!(noticed(&mut stage).len(), 1);
+    stage.press(KeyCode::Esc);
     stage.happens(Event::Focus(false));
-    stage.comes(BOB, "three");
-    assert_eq!(bells(&mut stage), 1);
+    let many: Vec<_> = (0..100)
+        .map(|n| stage.says(BOB, false, &format!("many {n}")))
+        .collect();
+    let many = many
+        .into_iter()
+        .map(|id| serde_json::from_value(stage.message(id)).unwrap());
+    let many = many.collect();
+    stage.happens(Event::News(many));
+    assert_eq!(
+        noticed(&mut stage),
+        ["bob: 100 new messages; the last one: many 99"]
+    );
     stage.set_contact(BOB, "muted", json!(true));
     stage.comes(BOB, "four");
-    assert_eq!(bells(&mut stage), 0);
+    stage.asks("dave", "");
+    assert_eq!(noticed(&mut stage), ["dave: asks to become your contact"]);
+    // Where the desktop cannot show it, the bell sounds.
+    stage.happens(Event::NotNoticed);
+    assert_eq!(stage.effects, [Effect::Bell]);
 }
 
 #[test]
@@ -169,4 +191,142 @@ fn what_comes_moves_nothing_that_is_read() {
         KeyModifiers::CONTROL,
     )));
     assert!(stage.draw().contains("new 29"));
+}
+
+#[test]
+fn regression_a_burst_is_shown_from_its_beginning() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.draw();
+    let many: Vec<_> = (0..60)
+        .map(|n| stage.says(BOB, false, &format!("message {n}")))
+        .collect();
+    let events = many
+        .iter()
+        .map(|id| serde_json::from_value(stage.message(*id)).unwrap());
+    let events = events.collect();
+    stage.happens(Event::News(events));
+    let screen = stage.draw();
+    assert!(
+        screen.contains(" unread ") && screen.contains("message 0 "),
+        "{screen}"
+    );
+    assert!(!stage.read().contains(&many[59]));
+}
+
+#[test]
+fn regression_what_the_completions_cover_is_not_read() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.types("/");
+    let id = stage.comes(BOB, "hidden");
+    assert!(!stage.draw().contains("hidden"));
+    assert!(stage.read().is_empty());
+    stage.press(KeyCode::Backspace);
+    assert!(stage.draw().contains("hidden"));
+    assert_eq!(stage.read(), [id]);
+}
+
+#[test]
+fn regression_the_end_of_a_long_unread_conversation_is_not_run_to() {
+    let mut stage = Stage::new(100, 200);
+    for n in 0..1000 {
+        stage.says(BOB, false, &format!("message {n}"));
+    }
+    stage.refresh();
+    stage.opens(BOB);
+    let screen = stage.draw();
+    assert!(screen.contains("message 0 "), "{screen}");
+    assert!(stage.read().len() < 200, "{}", stage.read().len());
+    let end = crossterm::event::KeyEvent::new(KeyCode::End, KeyModifiers::CONTROL);
+    stage.happens(Event::Key(end));
+    assert!(stage.draw().contains("message 999"));
+    assert!(stage.read().len() < 400, "{}", stage.read().len());
+}
+
+#[test]
+fn regression_what_comes_while_a_part_is_loaded_is_shown_in_its_place() {
+    let mut stage = Stage::new(100, 30);
+    stage.says(BOB, true, "first");
+    stage.refresh();
+    stage.holds_pages = true;
+    stage.opens(BOB);
+    stage.answers_page();
+    // Something of ours is asked for, and something of theirs comes before the answer.
+    stage.tells(json!({
+        "type": "state", "conversation": "bob", "address": BOB, "ids": [crate::MsgId::now_v7()], "state": "pending",
+        "reason": null,
+    }));
+    let own = stage.says(BOB, true, "second");
+    stage.comes(BOB, "third");
+    stage.set(own, "state", json!("sent"));
+    while !stage.calls_of("history").is_empty() {
+        stage.answers_page();
+    }
+    let screen = stage.draw();
+    let at = |text: &str| {
+        screen
+            .find(text)
+            .unwrap_or_else(|| panic!("{text} is missing:\n{screen}"))
+    };
+    assert!(
+        at("first") < at("second") && at("second") < at("third"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn regression_an_answer_to_an_older_question_is_nobodys() {
+    let mut stage = Stage::new(100, 20);
+    for n in 0..500 {
+        let id = stage.says(BOB, false, &format!("message {n}"));
+        stage.set(id, "unread", json!(n >= 450));
+    }
+    stage.says(CAROL, false, "hi");
+    stage.refresh();
+    stage.holds_pages = true;
+    stage.opens(BOB);
+    stage.opens(CAROL);
+    stage.opens(BOB);
+    // The questions of the first time, of carol, of the second time.
+    while !stage.calls_of("history").is_empty() {
+        stage.answers_page();
+    }
+    let timeline = &stage.app.open.as_ref().unwrap().timeline;
+    let ids: Vec<_> = timeline.messages().map(|one| one.seq).collect();
+    assert!(ids.windows(2).all(|two| two[0] + 1 == two[1]), "{ids:?}");
+    assert!(stage.draw().contains(" unread "));
+}
+
+#[test]
+fn regression_a_conversation_whose_first_unread_message_is_gone_opens_at_its_end() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "hello");
+    stage.set_contact(BOB, "first_unread_id", json!(crate::MsgId::now_v7()));
+    stage.holds_pages = true;
+    stage.opens(BOB);
+    let call = stage.calls.pop().unwrap();
+    let error = crate::rpc::RpcError::not_found("no such message", "");
+    stage.happens(Event::Answer(call.purpose, Err(error)));
+    stage.answers_page();
+    assert!(stage.draw().contains("hello"));
+}
+
+#[test]
+fn regression_what_fails_is_asked_for_again_after_some_time_and_not_at_once() {
+    let mut stage = Stage::new(100, 20);
+    for n in 0..300 {
+        stage.says(BOB, true, &format!("message {n}"));
+    }
+    stage.refresh();
+    stage.holds_pages = true;
+    stage.opens(BOB);
+    stage.answers_page();
+    for _ in 0..10 {
+        stage.press(KeyCode::PageUp);
+    }
+    stage.fails("the disk is full");
+    assert!(stage.calls.is_empty(), "{:?}", stage.calls);
+    stage.happens(Event::Tick("2026-11-27T15:00:05Z".parse().unwrap()));
+    assert_eq!(stage.calls_of("history").len(), 1);
 }

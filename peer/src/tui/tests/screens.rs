@@ -203,7 +203,7 @@ fn the_first_run() {
         let stage = Stage::new(80, 20);
         let mut terminal = stage.terminal();
         terminal
-            .draw(|frame| view::first_run::draw(frame, run, &theme()))
+            .draw(|frame| assert!(view::first_run::draw(frame, run, &theme())))
             .unwrap();
         terminal.backend().to_string()
     };

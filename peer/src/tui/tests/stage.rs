@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) calls: Vec<Call>,
     pub(super) effects: Vec<Effect>,
     size: Size,
+    /// Whether parts of conversations are answered by the test.
+    pub(super) holds_pages: bool,
 }
 
 impl Stage {
@@ -44,13 +46,14 @@ impl Stage {
         };
         let size = Size { width, height };
         let mut stage = Self {
-            app: App::new(Keys::default(), clock),
+            app: App::new(Keys::default(), clock, None),
             contacts: vec![contact("bob", BOB), contact("carol", CAROL)],
             requests: Vec::new(),
             said: Vec::new(),
             calls: Vec::new(),
             effects: Vec::new(),
             size,
+            holds_pages: false,
         };
         let begun = stage.app.begin();
         stage.carry_out(begun);
@@ -98,6 +101,12 @@ impl Stage {
         self.tells(request);
     }
 
+    /// Their request is answered elsewhere.
+    pub(super) fn leaves(&mut self, name: &str) {
+        self.requests.retain(|one| one["name"] != name);
+        self.refresh();
+    }
+
     /// The journal tells that this message came.
     pub(super) fn comes(&mut self, with: &'static str, text: &str) -> MsgId {
         let id = self.says(with, false, text);
@@ -130,6 +139,9 @@ impl Stage {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Call(call) if self.holds_pages && call.method == "history" => {
+                    self.calls.push(call);
+                }
                 Effect::Call(call) => {
                     let answer = self.answer(&call);
                     self.happens(Event::Answer(call.purpose, answer));
@@ -179,6 +191,14 @@ impl Stage {
             }),
             other => return Err(RpcError::failed(format!("nobody plays {other}"), "")),
         })
+    }
+
+    /// The first question for a part of a conversation that waits is answered with what is there now.
+    pub(super) fn answers_page(&mut self) {
+        let at = self.calls.iter().position(|call| call.method == "history");
+        let call = self.calls.remove(at.unwrap());
+        let answer = self.answer(&call);
+        self.happens(Event::Answer(call.purpose, answer));
     }
 
     /// As the method `history` says.
@@ -289,7 +309,7 @@ impl Stage {
     }
 
     pub(super) fn composer(&self) -> String {
-        self.app.open.as_ref().unwrap().composer.text()
+        self.app.composer().unwrap().text()
     }
 
     pub(super) fn notice(&self) -> &str {

@@ -141,7 +141,6 @@ proptest! {
             prop_assert!(loaded.len() <= 600 + PAGE, "{}", loaded.len());
             let first = world.at(loaded[0]);
             prop_assert_eq!(&world.all[first..first + loaded.len()], &loaded[..]);
-            prop_assert_eq!(world.timeline.has_older, first > 0 && world.timeline.has_older);
             let is_last = first + loaded.len() == world.all.len();
             prop_assert!(world.timeline.has_newer || is_last);
             let visible = world.timeline.visible().len();
@@ -149,6 +148,30 @@ proptest! {
             prop_assert!(visible == world.timeline.height() || whole, "{visible}");
         }
     }
+}
+
+/// A key that is held down is faster than what is loaded.
+#[test]
+fn regression_what_was_scrolled_to_before_it_was_loaded_is_shown_when_it_comes() {
+    let mut world = World::new(300);
+    world.timeline.scroll(-10_000);
+    assert!(
+        world.visible().iter().any(|row| row.contains("200 ")),
+        "as far as there is"
+    );
+    world.timeline.scroll(-15);
+    world.timeline.scroll(-15);
+    let page = world.items(100, 200);
+    world.timeline.prepend(page, true);
+    let first = world.visible()[0].clone();
+    assert!(!first.contains("200 "), "{first}");
+    // Who has gone back meanwhile stays there.
+    world.timeline.scroll(-10_000);
+    world.timeline.scroll(5);
+    let before = world.visible();
+    let page = world.items(0, 100);
+    world.timeline.prepend(page, false);
+    assert_eq!(world.visible()[3..], before[3..]);
 }
 
 #[test]
@@ -168,6 +191,7 @@ fn it_opens_where_unread_messages_begin() {
     let mut timeline = Timeline::new(&clock);
     timeline.resize(60, 20);
     timeline.begin(world.items(0, 100), false, false);
+    timeline.show_unread();
     world.timeline = timeline;
     let rows = world.visible();
     let line = rows
@@ -180,5 +204,6 @@ fn it_opens_where_unread_messages_begin() {
     let mut timeline = Timeline::new(&clock);
     timeline.resize(60, 200);
     timeline.begin(world.items(0, 100), false, false);
+    timeline.show_unread();
     assert!(timeline.is_at_end());
 }

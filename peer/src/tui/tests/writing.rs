@@ -80,17 +80,17 @@ fn a_command_is_about_what_is_on_the_screen() {
     stage.opens(BOB);
     stage.draw();
     stage.calls.clear();
-    stage.enters("/react \u{1f44d}");
-    stage.enters("/edit hello");
-    stage.enters("/mute --for 8h");
-    let params: Vec<_> = stage
-        .calls
-        .iter()
-        .map(|call| (call.method, &call.params))
-        .collect();
-    assert_eq!(params[0].1["id"], json!(theirs));
-    assert_eq!((params[1].0, &params[1].1["id"]), ("edit", &json!(own)));
-    assert_eq!(params[2].1, &json!({"name": BOB, "for_ms": 28_800_000}));
+    let given = |stage: &mut Stage, line: &str| {
+        stage.enters(line);
+        let call = stage.calls.last().unwrap().clone();
+        stage.succeeds(json!({"type": "done"}));
+        (call.method, call.params)
+    };
+    assert_eq!(given(&mut stage, "/react \u{1f44d}").1["id"], json!(theirs));
+    let (method, params) = given(&mut stage, "/edit hello");
+    assert_eq!((method, &params["id"]), ("edit", &json!(own)));
+    let (_, params) = given(&mut stage, "/mute --for 8h");
+    assert_eq!(params, json!({"name": BOB, "for_ms": 28_800_000}));
     // Which message goes must be said.
     stage.enters("/delete");
     assert!(
@@ -140,10 +140,10 @@ fn what_is_written_is_kept_for_its_conversation_and_at_the_end() {
     assert_eq!(stage.composer(), "half a sen");
     stage.types("tence");
     stage.press_with(CTRL, 'q');
-    assert_eq!(stage.calls_of("draft")[1].params["text"], "half a sentence");
     // The end waits for both.
     assert!(!stage.effects.contains(&Effect::Quit));
     stage.succeeds(json!({}));
+    assert_eq!(stage.calls_of("draft")[0].params["text"], "half a sentence");
     assert!(!stage.effects.contains(&Effect::Quit));
     stage.succeeds(json!({}));
     assert!(stage.effects.contains(&Effect::Quit));
@@ -268,4 +268,144 @@ fn pasted_lines_are_one_message() {
         stage.calls_of("send")[0].params["texts"],
         json!(["one\ntwo\n[31mthree"])
     );
+}
+
+#[test]
+fn regression_a_draft_that_could_not_be_saved_is_tried_again() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.types("hello");
+    stage.opens(CAROL);
+    stage.fails("the disk is full");
+    stage.refresh();
+    let tick = || Event::Tick("2026-11-27T15:00:05Z".parse().unwrap());
+    stage.happens(tick());
+    assert_eq!(stage.calls_of("draft").len(), 1);
+    assert_eq!(
+        stage.calls_of("draft")[0].params,
+        json!({"name": BOB, "text": "hello"})
+    );
+    stage.press_with(CTRL, 'q');
+    assert!(
+        !stage.effects.contains(&Effect::Quit),
+        "it is not saved yet"
+    );
+    stage.succeeds(json!({}));
+    assert!(stage.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn regression_what_is_typed_while_the_program_ends_is_saved_too() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("hello");
+    stage.press_with(CTRL, 'q');
+    stage.types("more");
+    stage.succeeds(json!({}));
+    assert!(!stage.effects.contains(&Effect::Quit));
+    assert_eq!(stage.calls_of("draft")[0].params["text"], "more");
+    stage.succeeds(json!({}));
+    assert!(stage.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn regression_an_edit_or_answer_that_is_being_written_survives_another_conversation() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "helo");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.press(KeyCode::Up);
+    stage.types("e");
+    stage.types(" there");
+    stage.opens(CAROL);
+    stage.opens(BOB);
+    assert_eq!(stage.composer(), "helo there");
+    // Nor is it lost by the next one.
+    stage.press_with(CTRL, 'p');
+    stage.types("e");
+    assert!(
+        stage.notice().contains("finish the edit"),
+        "{}",
+        stage.notice()
+    );
+    stage.press(KeyCode::Esc);
+    stage.press(KeyCode::Enter);
+    assert_eq!(stage.calls_of("edit")[0].params["text"], "helo there");
+}
+
+#[test]
+fn regression_an_edit_that_could_not_be_saved_comes_back() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "helo");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.press(KeyCode::Up);
+    stage.types("e");
+    stage.enters("!");
+    let edit = stage.calls.pop().unwrap();
+    stage.opens(CAROL);
+    let error = crate::rpc::RpcError::failed("the disk is full", "");
+    stage.happens(Event::Answer(edit.purpose, Err(error)));
+    stage.opens(BOB);
+    assert_eq!(stage.composer(), "helo!");
+    stage.press(KeyCode::Enter);
+    assert_eq!(stage.calls_of("edit")[0].params["text"], "helo!");
+}
+
+#[test]
+fn regression_a_command_that_failed_can_be_given_again() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("/rename carol");
+    assert_eq!(stage.composer(), "");
+    stage.fails("another contact has this name");
+    assert_eq!(stage.composer(), "/rename carol");
+}
+
+#[test]
+fn regression_a_held_key_accepts_nobody_who_was_not_looked_at() {
+    let mut stage = Stage::new(100, 20);
+    stage.asks("dave", "");
+    stage.asks("erin", "");
+    stage.press_with(CTRL, 'r');
+    stage.press(KeyCode::Enter);
+    assert!(stage.calls_of("accept").is_empty());
+    stage.press(KeyCode::Down);
+    // Somebody else is answered elsewhere meanwhile.
+    stage.leaves("dave");
+    stage.types("a");
+    assert_eq!(
+        stage.calls_of("accept")[0].params,
+        json!({"id": "tin1erin"})
+    );
+}
+
+#[test]
+fn regression_the_cursor_stays_at_its_contact_when_somebody_asks() {
+    let mut stage = Stage::new(100, 20);
+    stage.press(KeyCode::Down);
+    stage.asks("dave", "");
+    stage.press(KeyCode::Enter);
+    assert_eq!(stage.app.open.as_ref().unwrap().address, CAROL);
+}
+
+#[test]
+fn regression_what_is_last_must_be_sure_to_be_edited_without_a_selection() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "one");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.enters("two");
+    stage.enters("/edit twoo");
+    assert!(
+        stage.notice().contains("select the message"),
+        "{}",
+        stage.notice()
+    );
+    assert!(stage.calls_of("edit").is_empty());
+    // With a selection it is.
+    stage.press_with(CTRL, 'p');
+    stage.types("/");
+    stage.enters("edit ones");
+    assert_eq!(stage.calls_of("edit").len(), 1);
 }

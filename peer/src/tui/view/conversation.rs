@@ -6,16 +6,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph};
 
 use super::theme::Theme;
-use crate::cli::typed;
 use crate::message::Verification;
 use crate::printable::printable;
 use crate::rpc::objects::{ContactObject, Presence, Standing};
 use crate::tui::layout::screen::ConversationAreas;
 use crate::tui::layout::wrap::{shorten, width};
-use crate::tui::state::{App, Conversation, Pane, Writing, stay_text};
-
-/// Most completions that are shown.
-const COMPLETIONS_MAX: usize = 8;
+use crate::tui::state::{App, Composer, Conversation, Pane, Writing, stay_text};
 
 pub(super) fn draw(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, theme: &Theme) {
     let Some(open) = &app.open else {
@@ -25,8 +21,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, t
         draw_title(frame, areas.title, contact, theme);
     }
     draw_timeline(frame, areas.timeline, open, theme);
-    draw_composer(frame, areas.composer, app, open, theme);
-    draw_completions(frame, areas, open, theme);
+    if let Some(composer) = app.composer() {
+        draw_composer(frame, areas.composer, app, composer, theme);
+    }
+    draw_completions(frame, areas, app, theme);
 }
 
 fn draw_nothing(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, theme: &Theme) {
@@ -117,38 +115,33 @@ fn draw_timeline(frame: &mut Frame<'_>, area: Rect, open: &Conversation, theme: 
             },
         );
     }
-    if !open.timeline.is_at_end() && area.height > 1 && area.width > 12 {
-        let place = Rect {
-            x: area.right() - 11,
-            y: area.bottom() - 1,
-            width: 11,
-            height: 1,
-        };
-        frame.render_widget(Line::styled(" more below ", theme.selected()), place);
-    }
 }
 
-fn draw_composer(frame: &mut Frame<'_>, area: Rect, app: &App, open: &Conversation, theme: &Theme) {
-    let title = match &open.composer.writing {
+fn draw_composer(frame: &mut Frame<'_>, area: Rect, app: &App, composer: &Composer, theme: &Theme) {
+    let title = match &composer.writing {
         Writing::New => String::new(),
         Writing::Answer { to, .. } => format!(" answer to: {to} "),
         Writing::Edit { .. } => " another text for your message (Esc leaves it) ".to_owned(),
     };
     let room = usize::from(area.width).saturating_sub(2);
+    let open = app.open.as_ref();
+    let is_at_end = open.is_none_or(|open| open.timeline.is_at_end());
+    let below = if is_at_end { "" } else { " more below " };
+    let title = shorten(&title, room.saturating_sub(width(below)));
     let block = Block::new()
         .borders(Borders::TOP)
         .border_style(theme.dim())
-        .title(shorten(&title, room));
+        .title(title)
+        .title(Line::styled(below, theme.selected()).right_aligned());
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if inner.is_empty() {
         return;
     }
-    frame.render_widget(open.composer.area(), inner);
-    let is_written =
-        app.pane == Pane::Conversation && open.selected.is_none() && app.overlay.is_none();
-    if is_written {
-        set_cursor(frame, inner, open.composer.area());
+    frame.render_widget(composer.area(), inner);
+    let is_selecting = open.is_some_and(|open| open.selected.is_some());
+    if app.pane == Pane::Conversation && !is_selecting && app.overlay.is_none() {
+        set_cursor(frame, inner, composer.area());
     }
 }
 
@@ -168,32 +161,16 @@ pub(super) fn set_cursor(frame: &mut Frame<'_>, area: Rect, text: &ratatui_texta
 }
 
 /// Commands that begin like what is written.
-fn draw_completions(
-    frame: &mut Frame<'_>,
-    areas: ConversationAreas,
-    open: &Conversation,
-    theme: &Theme,
-) {
-    let text = open.composer.text();
-    let Some(beginning) = text
-        .strip_prefix('/')
-        .filter(|rest| !rest.contains(char::is_whitespace))
-    else {
-        return;
-    };
-    let known = typed::completions(beginning);
-    let count = known
-        .len()
-        .min(COMPLETIONS_MAX)
-        .min(areas.timeline.height.into());
-    let height = u16::try_from(count).unwrap_or(0);
+fn draw_completions(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, theme: &Theme) {
+    let known = app.completions();
+    let height = u16::try_from(known.len()).unwrap_or(0);
     let place = Rect {
         y: areas.timeline.bottom() - height,
         height,
         ..areas.timeline
     };
     frame.render_widget(Clear, place);
-    for (at, one) in known.iter().take(count).enumerate() {
+    for (at, one) in known.iter().enumerate() {
         let y = place.y + u16::try_from(at).unwrap_or(0);
         let typed = format!("/{} {}", one.name, one.takes);
         let typed = format!("{typed:<20} ");
@@ -202,13 +179,11 @@ fn draw_completions(
             Span::raw(typed),
             Span::styled(shorten(&one.does, room), theme.dim()),
         ]);
-        frame.render_widget(
-            line,
-            Rect {
-                y,
-                height: 1,
-                ..place
-            },
-        );
+        let row = Rect {
+            y,
+            height: 1,
+            ..place
+        };
+        frame.render_widget(line, row);
     }
 }

@@ -13,7 +13,11 @@ use crate::tui::layout::wrap::wrap;
 /// Columns of the text.
 const WIDTH: u16 = 72;
 
-pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) {
+/// Columns that one numbered word needs.
+const WORDS_WIDTH: usize = 14;
+
+/// Returns whether all of it has room.
+pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) -> bool {
     let screen = frame.area();
     let width = WIDTH.min(screen.width.saturating_sub(2));
     let area = Rect {
@@ -88,6 +92,11 @@ pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) {
                 .map(|line| Line::styled(line, theme.error())),
         );
     }
+    let is_whole = lines.len() <= area.height.into() && columns >= WORDS_WIDTH;
+    if !is_whole {
+        lines.truncate(usize::from(area.height).saturating_sub(1));
+        lines.push(Line::styled("make the terminal larger", theme.error()));
+    }
     let text_rows = u16::try_from(lines.len())
         .unwrap_or(u16::MAX)
         .min(area.height);
@@ -97,7 +106,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) {
     };
     frame.render_widget(Paragraph::new(lines), text);
     let Some(field) = field else {
-        return;
+        return is_whole;
     };
     let place = Rect {
         y: (text.bottom() + 1).min(area.bottom().saturating_sub(1)),
@@ -106,6 +115,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) {
     };
     frame.render_widget(field.area(), place);
     set_cursor(frame, place, field.area());
+    is_whole
 }
 
 const fn protection_text(protection: Protection) -> &'static str {

@@ -29,7 +29,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, theme: &Theme) 
             Line::Requests(count) => (requests_line(*count, room, theme), false),
             Line::Contact(contact) => {
                 let is_open = open == Some(contact.address.as_str());
-                (contact_line(contact, room, theme), is_open)
+                let has_draft = app.has_draft(&contact.address);
+                (contact_line(contact, has_draft, room, theme), is_open)
             }
         };
         let is_at_cursor = app.pane == Pane::List && at == app.people.cursor();
@@ -71,7 +72,12 @@ fn requests_line(count: usize, room: usize, theme: &Theme) -> TextLine<'static> 
     TextLine::styled(shorten(&text, room), theme.unread())
 }
 
-fn contact_line(contact: &ContactObject, room: usize, theme: &Theme) -> TextLine<'static> {
+fn contact_line(
+    contact: &ContactObject,
+    has_draft: bool,
+    room: usize,
+    theme: &Theme,
+) -> TextLine<'static> {
     let (dot, dot_style) = match (contact.standing, contact.presence) {
         (Standing::Blocked, _) => ("x ", theme.dim()),
         (Standing::Requested, _) => ("? ", theme.dim()),
@@ -82,7 +88,7 @@ fn contact_line(contact: &ContactObject, room: usize, theme: &Theme) -> TextLine
     if contact.muted {
         marks += " z";
     }
-    if !contact.draft.is_empty() {
+    if has_draft {
         marks += " +";
     }
     let count = match contact.unread {

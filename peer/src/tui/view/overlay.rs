@@ -15,10 +15,13 @@ use crate::message::{MessageState, Verification};
 use crate::printable::printable;
 use crate::rpc::objects::{InviteObject, MessageObject, RequestObject, VerificationObject};
 use crate::tui::layout::wrap::{cut, shorten, wrap};
-use crate::tui::state::{App, Overlay, SIGNS, Switcher, Wanted, first_line};
+use crate::tui::state::{App, Overlay, SIGNS, Switcher, Wanted, chosen_request, first_line};
 
 /// Columns of a box, if there is room.
 const WIDTH: u16 = 76;
+
+/// Lines of what somebody says who asks. Chosen: what fits on most screens beside the rest.
+const WORDS_MAX: usize = 8;
 
 /// Digits of a safety number in a row: as they are read aloud.
 const GROUPS: usize = 4;
@@ -38,13 +41,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, overlay: &Overlay, app: &App, theme: &
             });
             draw_with_field(frame, "Command", lines.collect(), field.area(), theme);
         }
-        Overlay::Requests { at } => draw_requests(frame, *at, &app.people.requests, theme),
+        Overlay::Requests { chosen } => {
+            draw_requests(frame, chosen.as_deref(), app.people.requests(), theme);
+        }
         Overlay::Invite { invite, as_code } => match invite {
             None => draw_box(frame, "Invite", vec![Line::raw("making a link…")], theme),
             Some(invite) if *as_code => draw_code(frame, &invite.link, theme),
             Some(invite) => draw_invite(frame, invite, theme),
         },
-        Overlay::Verify(verification) => draw_verification(frame, verification.as_ref(), theme),
+        Overlay::Verify { verification, .. } => {
+            draw_verification(frame, verification.as_ref(), theme);
+        }
         Overlay::React { field, .. } => {
             let signs = SIGNS.iter().enumerate();
             let signs = signs.map(|(at, sign)| format!("{} {sign}", at + 1));
@@ -75,7 +82,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, overlay: &Overlay, app: &App, theme: &
             let inner = draw_frame(frame, area, title, theme);
             let width = usize::from(inner.width);
             let rows = lines.iter().flat_map(|line| wrap(&printable(line), width));
-            let rows: Vec<Line<'_>> = rows.skip(*top).map(Line::raw).collect();
+            let rows: Vec<Line<'_>> = rows.map(Line::raw).collect();
+            // Its last row is not scrolled past.
+            let last = rows.len().saturating_sub(inner.height.into());
+            let rows: Vec<Line<'_>> = rows.into_iter().skip((*top).min(last)).collect();
             frame.render_widget(Paragraph::new(rows), inner);
         }
     }
@@ -123,30 +133,52 @@ fn draw_switcher(frame: &mut Frame<'_>, switcher: &Switcher, theme: &Theme) {
     set_cursor(frame, field, switcher.field.area());
 }
 
-fn draw_requests(frame: &mut Frame<'_>, at: usize, requests: &[RequestObject], theme: &Theme) {
-    let mut lines = Vec::new();
-    for (n, request) in requests.iter().enumerate() {
-        let style = if n == at {
-            theme.selected()
-        } else {
-            theme.title()
-        };
-        lines.push(Line::styled(printable(&request.name), style));
-        lines.extend(wrapped(frame, &request.id, theme.dim()));
-        let words = printable(&request.text);
-        if !words.is_empty() {
-            lines.extend(wrapped(frame, &words, Style::new()));
+/// Who asks, and everything about the one who is meant.
+fn draw_requests(
+    frame: &mut Frame<'_>,
+    chosen: Option<&str>,
+    requests: &[RequestObject],
+    theme: &Theme,
+) {
+    let mut about = Vec::new();
+    let at = chosen_request(requests, chosen);
+    match at.and_then(|at| requests.get(at)) {
+        Some(request) => {
+            about.push(Line::raw(""));
+            about.extend(wrapped(frame, &request.id, theme.dim()));
+            let words = wrapped(frame, &printable(&request.text), Style::new());
+            let is_long = words.len() > WORDS_MAX;
+            about.extend(words.into_iter().take(WORDS_MAX));
+            if is_long {
+                about.push(Line::raw("…"));
+            }
+            about.push(Line::styled(
+                "a accept  r drop it  b block  Esc back",
+                theme.dim(),
+            ));
         }
-        lines.push(Line::raw(""));
+        None => {
+            about.push(Line::raw("Nobody asks."));
+            about.push(Line::styled("Esc back", theme.dim()));
+        }
     }
-    if requests.is_empty() {
-        lines.push(Line::raw("Nobody asks."));
-        lines.push(Line::raw(""));
-    }
-    lines.push(Line::styled(
-        "a accept  r drop it  b block  Esc back",
-        theme.dim(),
-    ));
+    let screen = usize::from(frame.area().height);
+    let rows = screen
+        .saturating_sub(about.len() + 2)
+        .clamp(1, requests.len().max(1));
+    let first = first_line(requests.len(), at.unwrap_or_default(), rows);
+    let names = requests.iter().enumerate().skip(first).take(rows);
+    let mut lines: Vec<Line<'_>> = names
+        .map(|(n, request)| {
+            let style = if Some(n) == at {
+                theme.selected()
+            } else {
+                theme.title()
+            };
+            Line::styled(printable(&request.name), style)
+        })
+        .collect();
+    lines.extend(about);
     draw_box(frame, "Who asks to become your contact", lines, theme);
 }
 

@@ -97,7 +97,7 @@ fn servers_text(status: &StatusObject) -> String {
         .filter_map(|server| server.problem.as_deref())
         .next();
     match problem {
-        Some(problem) => format!("no server: {problem}"),
+        Some(problem) => format!("no server: {}", printable(problem)),
         None => "connecting to the server".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! The key of a profile in a real keyring: found again, and what is said where it is not.
 
-mod desktop;
+pub(crate) mod desktop;
 
 use std::fs;
 use std::io::Write as _;
