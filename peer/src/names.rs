@@ -34,9 +34,10 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-/// Characters that change how others are shown: direction marks, invisible ones, line separators.
+/// Characters that change how others are shown: direction marks, invisible and blank ones, line separators.
 const fn is_format(c: char) -> bool {
     matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' |
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -49,6 +50,10 @@ mod tests {
     fn hostile_names_become_plain() {
         assert_eq!(clean("\u{1b}[31mAnn\u{202e}\n  Lee "), "[31mAnn Lee");
         assert_eq!(clean("\u{200b}\u{7}"), NAMELESS);
+        assert_eq!(
+            clean("bob, verified\u{2800}\u{2800}\u{3164}"),
+            "bob, verified"
+        );
         assert_eq!(clean("Zoë 🥫"), "Zoë 🥫");
     }
 

@@ -1043,7 +1043,7 @@ class Methods(ABC):
         """
         return cast("StateObject", self.call("state", {"id": id, "to": to}))
 
-    def history(self, *, to: str, after: Optional[str] = None, around: Optional[str] = None, before: Optional[str] = None, limit: Optional[int] = None) -> list[HistoryObject]:
+    def history(self, *, to: str, after: Optional[str] = None, around: Optional[str] = None, before: Optional[str] = None, limit: Optional[int] = None, oldest: Optional[bool] = None) -> list[HistoryObject]:
         """A part of a conversation, oldest first: messages, and notices that have a place among them. Its
         newest part, unless something else is said.
 
@@ -1052,8 +1052,9 @@ class Methods(ABC):
         around: This message, and as much before as after it.
         before: Only what stands before this message.
         limit: At most so many; 50, if this is not given.
+        oldest: Its oldest part.
         """
-        return cast("list[HistoryObject]", self.call("history", {"to": to, "after": after, "around": around, "before": before, "limit": limit}))
+        return cast("list[HistoryObject]", self.call("history", {"to": to, "after": after, "around": around, "before": before, "limit": limit, "oldest": oldest}))
 
     def read(self, *, from_: str, ids: Optional[list[str]] = None, seq: Optional[int] = None) -> Done:
         """Notes that a contact's messages have been shown to the person; the contact is told up to where all

@@ -33,6 +33,7 @@ pub(super) fn no_interface(is_bare: bool, json: bool) -> ExitCode {
     if is_bare && !json {
         let help = Args::command().render_help().to_string();
         Output::new(false).note(&help);
+        Output::new(false).note("(without a command: the terminal interface, which needs a terminal on stdin and stdout)");
         return ExitCode::from(2);
     }
     let error = RpcError::usage(

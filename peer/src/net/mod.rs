@@ -19,6 +19,11 @@ mod signaling;
 mod socket;
 mod turn_servers;
 
+#[cfg(feature = "tui")]
+use tincan_protocol::limits::SIGNAL_MESSAGE_MAX;
+#[cfg(feature = "tui")]
+use tincan_protocol::origin::ServerUrl;
+
 pub use client::{Client, ClientOutput, Frame};
 pub use handle::Dial;
 pub(crate) use network::Network;
@@ -26,3 +31,16 @@ pub use reconnect::{RETRY_FIRST, RETRY_LONGEST, STABLE};
 pub use relay::{DepositTag, OwnQueue, RelayClient, RelayCommand, RelayEvent};
 pub use signaling::{SignalClient, SignalCommand, SignalEvent};
 pub use socket::{DEAD_AFTER, Lost, PING_AFTER};
+
+/// Whether a signaling server of one's own answers; if not, why.
+#[cfg(feature = "tui")]
+pub(crate) async fn look_for(server: &ServerUrl) -> Result<(), Lost> {
+    let dial = Dial {
+        server: server.clone(),
+        own: std::sync::Arc::from([server.clone()]),
+    };
+    let endpoint = <SignalClient as Client>::ENDPOINT;
+    socket::connect(&dial, endpoint, SIGNAL_MESSAGE_MAX)
+        .await
+        .map(drop)
+}

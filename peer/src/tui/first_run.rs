@@ -13,6 +13,8 @@ use crate::{KeySource, Phrase, ServerUrl};
 pub(crate) enum Step {
     Name(Field),
     Server(Field),
+    /// Whether the server answers is being found out.
+    Looking,
     /// How the key of the messages is protected, and which of [`Protection::ALL`] is meant.
     Protection {
         at: usize,
@@ -37,6 +39,8 @@ pub(crate) enum Protection {
 /// What is to be done.
 pub(crate) enum Want {
     Nothing,
+    /// Whether this server answers is to be found out.
+    Look(ServerUrl),
     Make {
         name: String,
         server: ServerUrl,
@@ -59,6 +63,8 @@ pub(crate) struct FirstRun {
     key: Option<KeySource>,
     name: String,
     server: Option<ServerUrl>,
+    /// One that did not answer: the person knows, and may take it all the same.
+    doubtful: Option<ServerUrl>,
     /// Whether all of it was drawn.
     is_whole: bool,
 }
@@ -82,6 +88,7 @@ impl FirstRun {
             key,
             name: String::new(),
             server: None,
+            doubtful: None,
             is_whole: true,
         }
     }
@@ -113,7 +120,7 @@ impl FirstRun {
         }
         self.wrong = None;
         match (&mut self.step, key.code) {
-            (Step::Making, _) => Want::Nothing,
+            (Step::Making | Step::Looking, _) => Want::Nothing,
             (Step::Words(_), KeyCode::Enter) if self.is_whole => Want::Done,
             (Step::Words(_), _) => Want::Nothing,
             (_, KeyCode::Esc) => self.back(),
@@ -169,18 +176,19 @@ impl FirstRun {
                 Want::Nothing
             }
             Step::Server(field) => match field.text().trim().parse::<ServerUrl>() {
+                Ok(server) if self.doubtful.as_ref() == Some(&server) => self.take_server(server),
                 Ok(server) => {
-                    self.server = Some(server);
-                    match self.key.clone() {
-                        Some(key) => self.make(key),
-                        None => {
-                            self.step = Step::Protection { at: 0 };
-                            Want::Nothing
-                        }
-                    }
+                    self.server = Some(server.clone());
+                    self.step = Step::Looking;
+                    Want::Look(server)
                 }
                 Err(wrong) => {
-                    self.wrong = Some(wrong.to_string());
+                    let typed = field.text().trim();
+                    let help = match typed.contains("://") {
+                        true => String::new(),
+                        false => format!("; write it like http://{typed} or https://{typed}"),
+                    };
+                    self.wrong = Some(format!("{wrong}{help}"));
                     Want::Nothing
                 }
             },
@@ -199,7 +207,31 @@ impl FirstRun {
                 let typed = Zeroizing::new(field.text().to_owned());
                 self.next_passphrase(typed, first.clone())
             }
-            Step::Making | Step::Words(_) => Want::Nothing,
+            Step::Looking | Step::Making | Step::Words(_) => Want::Nothing,
+        }
+    }
+
+    /// Whether the server has answered, and why not. A profile keeps its servers, so one that does not is asked about.
+    pub(crate) fn looked(&mut self, server: ServerUrl, answer: Result<(), String>) -> Want {
+        match answer {
+            Ok(()) => self.take_server(server),
+            Err(why) => {
+                self.wrong = Some(format!("{why}. Enter again takes it all the same."));
+                self.step = self.ask_server();
+                self.doubtful = Some(server);
+                Want::Nothing
+            }
+        }
+    }
+
+    fn take_server(&mut self, server: ServerUrl) -> Want {
+        self.server = Some(server);
+        match self.key.clone() {
+            Some(key) => self.make(key),
+            None => {
+                self.step = Step::Protection { at: 0 };
+                Want::Nothing
+            }
         }
     }
 
@@ -286,7 +318,11 @@ mod tests {
         assert!(run.wrong.is_some());
         press(&mut run, KeyCode::Esc);
         press(&mut run, KeyCode::Enter);
-        typed(&mut run, "http://127.0.0.1:8443");
+        let url: ServerUrl = "http://127.0.0.1:8443".parse().unwrap();
+        assert!(
+            matches!(typed(&mut run, "http://127.0.0.1:8443"), Want::Look(server) if server == url)
+        );
+        assert!(matches!(run.looked(url, Ok(())), Want::Nothing));
         assert_eq!(run.protections[0], Protection::Passphrase);
         press(&mut run, KeyCode::Enter);
         typed(&mut run, "one");
@@ -313,10 +349,16 @@ mod tests {
     fn words_are_left_with_enter_alone_and_a_failure_begins_anew() {
         let mut run = FirstRun::new("ann", Some(KeySource::Plain), true);
         press(&mut run, KeyCode::Enter);
-        assert!(matches!(
-            typed(&mut run, "http://127.0.0.1:1"),
-            Want::Make { .. }
-        ));
+        let url: ServerUrl = "http://127.0.0.1:1".parse().unwrap();
+        typed(&mut run, "http://127.0.0.1:1");
+        run.looked(url, Err("it does not answer".to_owned()));
+        assert!(
+            run.wrong
+                .as_ref()
+                .is_some_and(|wrong| wrong.contains("does not answer"))
+        );
+        // Who knows that it is away may take it.
+        assert!(matches!(press(&mut run, KeyCode::Enter), Want::Make { .. }));
         run.made(Err("the disk is full".to_owned()));
         assert!(matches!(run.step, Step::Name(_)) && run.wrong.is_some());
         run.made(Ok(Phrase::from_entropy([7; 32])));

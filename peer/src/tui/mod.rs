@@ -287,7 +287,7 @@ async fn first_run(
             // Its words are in the profile no more: whoever ends it now makes another one.
             () = signals.next() => return Ok(None),
         };
-        let want = match event {
+        let mut want = match event {
             Event::Key(key) => run.key(key),
             Event::Paste(text) => {
                 run.paste(&text);
@@ -295,8 +295,15 @@ async fn first_run(
             }
             _ => Want::Nothing,
         };
+        if let Want::Look(server) = want {
+            draw_first_run(terminal, &mut run, config)?;
+            let answer = crate::net::look_for(&server).await;
+            want = run.looked(server, answer.map_err(|lost| lost.to_string()));
+            // What was typed meanwhile was not meant for what is asked next.
+            while terminal.ready().is_some() {}
+        }
         match want {
-            Want::Nothing => {}
+            Want::Nothing | Want::Look(_) => {}
             Want::Leave => return Ok(None),
             Want::Done => return Ok(used),
             Want::Make { name, server, key } => {

@@ -15,6 +15,13 @@ impl Clock {
     pub(crate) fn today(&self) -> Date {
         self.now.to_zoned(self.zone.clone()).date()
     }
+
+    /// A time of an object, for people.
+    pub(crate) fn date_time(&self, rfc3339: &str) -> String {
+        local(rfc3339, &self.zone)
+            .strftime("%-d %B %Y, %H:%M:%S")
+            .to_string()
+    }
 }
 
 /// A time of an object, as a clock on the wall shows it.

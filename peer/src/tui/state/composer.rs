@@ -73,7 +73,7 @@ impl Composer {
     // What is kept.
 
     /// What the profile is to be told to keep now, if it does not and is not being told.
-    pub(crate) fn to_keep(&mut self) -> Option<String> {
+    pub(crate) fn next_to_keep(&mut self) -> Option<String> {
         let draft = self.draft();
         if self.keeping.is_some() || draft == self.kept {
             return None;
@@ -102,7 +102,7 @@ impl Composer {
     // Writing.
 
     pub(crate) fn key(&mut self, key: KeyEvent) {
-        self.area.input(key);
+        super::field::type_into(&mut self.area, key);
     }
 
     /// Text as if it were typed, but for what a terminal would obey.
@@ -311,20 +311,20 @@ mod tests {
     #[test]
     fn what_is_written_is_kept_and_tried_again_if_it_could_not_be() {
         let mut composer = Composer::new("");
-        assert_eq!(composer.to_keep(), None);
+        assert_eq!(composer.next_to_keep(), None);
         composer.insert("one");
-        assert_eq!(composer.to_keep().as_deref(), Some("one"));
-        assert_eq!(composer.to_keep(), None, "one call at a time");
+        assert_eq!(composer.next_to_keep().as_deref(), Some("one"));
+        assert_eq!(composer.next_to_keep(), None, "one call at a time");
         composer.handle_kept(false);
-        assert_eq!(composer.to_keep().as_deref(), Some("one"));
+        assert_eq!(composer.next_to_keep().as_deref(), Some("one"));
         composer.insert("!");
         composer.handle_kept(true);
-        assert_eq!(composer.to_keep().as_deref(), Some("one!"));
+        assert_eq!(composer.next_to_keep().as_deref(), Some("one!"));
         composer.handle_kept(true);
-        assert_eq!(composer.to_keep(), None);
+        assert_eq!(composer.next_to_keep(), None);
         // Also what is written as an edit.
         composer.edit(ID, "helo");
-        assert_eq!(composer.to_keep().as_deref(), Some("one!\nhelo"));
+        assert_eq!(composer.next_to_keep().as_deref(), Some("one!\nhelo"));
     }
 
     #[test]

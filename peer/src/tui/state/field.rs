@@ -1,7 +1,18 @@
 //! One line that is typed into something that lies above the conversation.
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui_textarea::{CursorMove, TextArea};
+
+/// As shells and editors have taught people to expect; the rest is the text area's own.
+pub(super) fn type_into(area: &mut TextArea<'static>, key: KeyEvent) -> bool {
+    let is_control = key.modifiers == KeyModifiers::CONTROL;
+    match key.code {
+        KeyCode::Char('u') if is_control => area.delete_line_by_head(),
+        KeyCode::Char('z') if is_control => area.undo(),
+        KeyCode::Char('y') if is_control => area.redo(),
+        _ => area.input(key),
+    }
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -35,7 +46,7 @@ impl Field {
 
     /// Returns whether the text has changed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> bool {
-        !matches!(key.code, KeyCode::Enter | KeyCode::Tab) && self.area.input(key)
+        !matches!(key.code, KeyCode::Enter | KeyCode::Tab) && type_into(&mut self.area, key)
     }
 
     pub(crate) fn insert(&mut self, text: &str) {

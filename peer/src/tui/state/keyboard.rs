@@ -17,6 +17,8 @@ impl App {
             return;
         }
         self.notice = None;
+        // Whoever types looks at it, whatever the terminal has told of its focus.
+        self.has_focus = true;
         let action = self.keys.action(key, Place::Everywhere);
         if action == Some(Action::Quit) {
             return self.end();
@@ -236,6 +238,14 @@ impl App {
                 });
             }
             Some(Overlay::React { id, field }) => self.handle_sign_key(id, field, key),
+            Some(Overlay::Remove { address, name }) => {
+                if key.code == KeyCode::Char('y') {
+                    let say = Say(|_| "removed, with everything that was said".to_owned());
+                    self.write("remove", json!({"name": address}), Purpose::Done(say, None));
+                } else {
+                    self.overlay = Some(Overlay::Remove { address, name });
+                }
+            }
             Some(Overlay::Delete { id, is_own }) => self.handle_delete_key(id, is_own, key),
             Some(Overlay::Page { title, lines, top }) => {
                 let last = lines.len().saturating_sub(1);
@@ -385,14 +395,18 @@ impl App {
                 text += &format!("  {keys:<26} {does}\n");
             }
         }
-        text += "\nCommands; what they are about is on the screen:\n";
+        text += "\nWriting: Ctrl-W deletes a word, Ctrl-U to the beginning of the line, Ctrl-Z takes back, Ctrl-Y does again.\n";
+        text += "\nCommands; what they are about is on the screen, and /NAME --help tells more:\n";
         for known in crate::cli::typed::completions("") {
             let typed = format!("/{} {}", known.name, known.takes);
             text += &format!("  {typed:<26} {}\n", known.does);
         }
         text += "  /quit                      End; what is written is kept\n";
-        text += "\n// begins a text with a slash. Marks: .. waits here, ✓ at their device or relay, ✓✓ delivered,\n\
-                 ✓✓ in the colour of the unread line: shown to them, !! not delivered.\n";
+        text += "\n// begins a text with a slash.\n\
+                 Messages: .. waits here, ✓ at their device or relay, ✓✓ delivered, ✓✓ in the colour of the unread line: \
+                 shown to them, !! not delivered.\n\
+                 Contacts: ● online, ○ away, ? asked and not accepted yet, x blocked, v verified, z muted, + something is \
+                 written and not sent.\n";
         self.overlay = Some(Overlay::page("Help", &text));
     }
 }

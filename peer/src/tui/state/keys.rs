@@ -280,6 +280,13 @@ impl Keys {
             };
             for name in names {
                 let chord = Chord::parse(name)?;
+                let is_letter =
+                    matches!(chord.code, KeyCode::Char(_)) && chord.modifiers.is_empty();
+                if is_letter && known.place == Place::Everywhere {
+                    return Err(format!(
+                        "{name:?} alone is typed; write it like \"ctrl-{name}\" or \"alt-{name}\""
+                    ));
+                }
                 let all = match known.place {
                     Place::Everywhere => &mut keys.everywhere,
                     Place::Message => &mut keys.message,
@@ -295,7 +302,21 @@ impl Keys {
                 all.push((chord, known.action));
             }
         }
+        if !keys
+            .everywhere
+            .iter()
+            .any(|(_, action)| *action == Action::Quit)
+        {
+            return Err("quit needs a key".to_owned());
+        }
         Ok(keys)
+    }
+
+    /// The first key of an action, for people.
+    pub(crate) fn name_of(&self, action: Action) -> String {
+        let mut all = self.everywhere.iter().chain(&self.message);
+        let found = all.find(|(_, known)| *known == action);
+        found.map_or_else(String::new, |(chord, _)| chord.name())
     }
 
     pub(crate) fn action(&self, key: KeyEvent, place: Place) -> Option<Action> {
@@ -476,11 +497,10 @@ mod tests {
         };
         assert!(with("fly", "f5").contains("next-unread"));
         assert!(with("quit", "ctrl-foo").contains("is no key"));
-        assert!(
-            with("quit", "alt-a").contains("two things"),
-            "{}",
-            with("quit", "alt-a")
-        );
+        assert!(with("quit", "alt-a").contains("two things"));
+        assert!(with("quit", "a").contains("alone is typed"));
+        let none = Keys::with(&[("quit".to_owned(), vec![])].into());
+        assert!(none.is_err_and(|wrong| wrong.contains("needs a key")));
     }
 
     #[test]

@@ -23,6 +23,7 @@ impl App {
         match next {
             Some(id) => {
                 open.timeline.show(id);
+                open.timeline.hold();
                 open.selected = Some(id);
             }
             // Below the last one is what is written.
@@ -73,7 +74,8 @@ impl App {
             }
             Action::Details => self.overlay = Some(Overlay::Details(Box::new(message))),
             Action::Copy => {
-                self.effects.push(Effect::Copy(message.text));
+                // It may be pasted into a shell.
+                self.effects.push(Effect::Copy(printable(&message.text)));
                 self.say("copied, if the terminal lets programs do that");
             }
             _ => {}

@@ -35,7 +35,7 @@ pub(crate) use conversation::Conversation;
 pub(crate) use event::{Call, Effect, Event, News, Part, Purpose, Say};
 pub(crate) use field::Field;
 pub(crate) use keyboard::{chosen_request, stay_text};
-pub(crate) use keys::{Keys, Place};
+pub(crate) use keys::{Action, Keys, Place};
 pub(crate) use mouse::first_line;
 pub(crate) use overlay::{Overlay, SIGNS};
 pub(crate) use people::{Line, People};
@@ -53,7 +53,12 @@ use crate::tui::layout::screen::Areas;
 pub(crate) struct Notice {
     pub(crate) text: String,
     pub(crate) is_error: bool,
+    /// For how long it was there, in ticks.
+    age: u32,
 }
+
+/// So long a notice stays if no key is pressed, ticks. Chosen: time enough to read it.
+const NOTICE_TICKS: u32 = 4;
 
 /// Which part of the screen keys go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +236,13 @@ impl App {
 
     fn handle_tick(&mut self, now: jiff::Timestamp) {
         self.clock.now = now;
+        self.notice = self
+            .notice
+            .take()
+            .filter(|notice| notice.age < NOTICE_TICKS);
+        if let Some(notice) = &mut self.notice {
+            notice.age += 1;
+        }
         self.keep_drafts();
         let again = std::mem::take(&mut self.unread_again);
         if let Some(open) = &mut self.open {
@@ -417,6 +429,7 @@ impl App {
         self.notice = Some(Notice {
             text: text.into(),
             is_error: false,
+            age: 0,
         });
     }
 
@@ -424,6 +437,7 @@ impl App {
         self.notice = Some(Notice {
             text: text.into(),
             is_error: true,
+            age: 0,
         });
     }
 

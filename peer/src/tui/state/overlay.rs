@@ -35,6 +35,11 @@ pub(crate) enum Overlay {
         id: MsgId,
         is_own: bool,
     },
+    /// Whether this contact shall go, with everything that was said.
+    Remove {
+        address: String,
+        name: String,
+    },
     Details(Box<MessageObject>),
     /// Text of several lines, from this one on.
     Page {

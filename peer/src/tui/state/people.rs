@@ -1,6 +1,6 @@
 //! Contacts and those who ask to become one, in the order of the list.
 
-use crate::rpc::objects::{ContactObject, Presence, RequestObject};
+use crate::rpc::objects::{ContactObject, Presence, RequestObject, Standing};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +20,19 @@ pub(crate) enum Line<'a> {
 }
 
 impl People {
-    /// The contacts as they are now: whose last message is newest, first.
+    /// The contacts as they are now: whose last message is newest, first; who is blocked, last.
     pub(crate) fn set_contacts(&mut self, mut contacts: Vec<ContactObject>) {
+        for contact in &mut contacts {
+            // Nobody is to be reminded of them.
+            if contact.standing == Standing::Blocked {
+                contact.unread = 0;
+            }
+        }
         contacts.sort_by(|a, b| {
-            let newest = b.last_at.cmp(&a.last_at);
+            let is_blocked = |one: &ContactObject| one.standing == Standing::Blocked;
+            let newest = is_blocked(a)
+                .cmp(&is_blocked(b))
+                .then_with(|| b.last_at.cmp(&a.last_at));
             newest.then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase()))
         });
         let at_cursor = self.at_cursor();

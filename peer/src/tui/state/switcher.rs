@@ -53,8 +53,11 @@ impl Switcher {
                 Some((pattern.score(name, &mut matcher)?, contact))
             })
             .collect();
-        // Among equals, the order of the list.
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        // Who is called just that comes first; among equals, the order of the list.
+        scored.sort_by_key(|(score, contact)| {
+            let is_other = !crate::names::same(&contact.name, letters);
+            (is_other, std::cmp::Reverse(*score))
+        });
         let found = scored.into_iter();
         self.found = found
             .map(|(_, contact)| (contact.address.clone(), contact.name.clone()))

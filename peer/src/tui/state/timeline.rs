@@ -455,6 +455,10 @@ impl Timeline {
             self.anchor = Anchor::End;
             return;
         }
+        self.anchor_at(top);
+    }
+
+    fn anchor_at(&mut self, top: usize) {
         let mut left = top.min(self.last_top());
         for entry in &self.entries {
             if left < entry.rows.len() {
@@ -465,6 +469,12 @@ impl Timeline {
             }
             left -= entry.rows.len();
         }
+    }
+
+    /// What is on the screen stays there, also at the end.
+    pub(crate) fn hold(&mut self) {
+        let top = self.top();
+        self.anchor_at(top);
     }
 
     /// What is not the end is not looked at as if it were.

@@ -74,6 +74,7 @@ impl App {
             "invite" if line.trim() == "invite" => self.show_invite(),
             "verify" if line.trim() == "verify" => self.show_verification(),
             "requests" => self.show_requests(),
+            "remove" if line.trim() == "remove" => self.ask_whether_to_remove(),
             _ => {
                 let about = match self.about(name) {
                     Ok(about) => about,
@@ -99,6 +100,20 @@ impl App {
             }
         }
         true
+    }
+
+    fn ask_whether_to_remove(&mut self) {
+        let Some(contact) = self
+            .open
+            .as_ref()
+            .and_then(|open| self.people.contact(&open.address))
+        else {
+            return self.refuse("no conversation is open");
+        };
+        self.overlay = Some(Overlay::Remove {
+            address: contact.address.clone(),
+            name: contact.name.clone(),
+        });
     }
 
     /// Help of several lines is a page.
@@ -156,7 +171,7 @@ impl App {
         let mut drafts = Vec::new();
         for (address, composer) in &mut self.composers {
             if known(address)
-                && let Some(text) = composer.to_keep()
+                && let Some(text) = composer.next_to_keep()
             {
                 drafts.push((address.clone(), text));
             }

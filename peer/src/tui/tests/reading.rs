@@ -330,3 +330,26 @@ fn regression_what_fails_is_asked_for_again_after_some_time_and_not_at_once() {
     stage.happens(Event::Tick("2026-11-27T15:00:05Z".parse().unwrap()));
     assert_eq!(stage.calls_of("history").len(), 1);
 }
+
+#[test]
+fn regression_a_selected_message_stays_where_it_is_whatever_comes() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, true, "the one");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.press(KeyCode::Up);
+    for _ in 0..8 {
+        let many: Vec<_> = (0..250)
+            .map(|n| stage.says(BOB, false, &format!("message {n}")))
+            .collect();
+        let events = many
+            .iter()
+            .map(|id| serde_json::from_value(stage.message(*id)).unwrap());
+        let events = events.collect();
+        stage.happens(Event::News(events));
+        assert!(stage.draw().contains("the one"));
+    }
+    stage.types("d");
+    stage.types("b");
+    assert_eq!(stage.calls_of("delete").len(), 1);
+}

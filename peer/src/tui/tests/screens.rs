@@ -220,6 +220,7 @@ fn the_first_run() {
     press(&mut run, KeyCode::Enter);
     run.paste("http://127.0.0.1:8443");
     press(&mut run, KeyCode::Enter);
+    run.looked("http://127.0.0.1:8443".parse().unwrap(), Ok(()));
     insta::assert_snapshot!("first_run_protection", draw(&run));
     let mut run = FirstRun::new("ann", Some(KeySource::Plain), true);
     run.made(Ok(Phrase::from_entropy([7; 32])));

@@ -409,3 +409,55 @@ fn regression_what_is_last_must_be_sure_to_be_edited_without_a_selection() {
     stage.enters("edit ones");
     assert_eq!(stage.calls_of("edit").len(), 1);
 }
+
+#[test]
+fn a_contact_is_removed_only_after_a_question() {
+    let mut stage = Stage::new(100, 20);
+    stage.opens(BOB);
+    stage.enters("/remove");
+    assert!(stage.screen().contains("everything that was said is gone"));
+    stage.press(KeyCode::Enter);
+    assert!(stage.calls_of("remove").is_empty());
+    stage.types("y");
+    assert_eq!(stage.calls_of("remove")[0].params, json!({"name": BOB}));
+}
+
+#[test]
+fn regression_a_name_does_not_hide_whether_its_owner_is_verified() {
+    let mut stage = Stage::new(80, 20);
+    stage.set_contact(BOB, "name", json!("bob, online, verified ".repeat(6)));
+    stage.happens(Event::Resize(ratatui::layout::Size {
+        width: 80,
+        height: 20,
+    }));
+    stage.press(KeyCode::Enter);
+    assert!(
+        stage.screen().contains("online, not verified"),
+        "{}",
+        stage.screen()
+    );
+}
+
+#[test]
+fn regression_a_blocked_stranger_is_nothing_that_is_unread() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, false, "let me in");
+    stage.set_contact(BOB, "standing", json!("blocked"));
+    stage.press_with(KeyModifiers::ALT, 'a');
+    assert_eq!(stage.notice(), "nothing is unread");
+    let screen = stage.screen();
+    let at = |name: &str| screen.find(name).unwrap();
+    assert!(at("carol") < at("bob"), "{screen}");
+}
+
+#[test]
+fn regression_what_is_copied_is_what_is_seen() {
+    let mut stage = Stage::new(100, 20);
+    stage.says(BOB, false, "ls\u{1b}]52;c;eA==\u{7}\u{202e}");
+    stage.refresh();
+    stage.opens(BOB);
+    stage.press(KeyCode::Up);
+    stage.types("y");
+    let copied = Effect::Copy("ls\u{fffd}]52;c;eA==\u{fffd}\u{fffd}".to_owned());
+    assert!(stage.effects.contains(&copied), "{:?}", stage.effects);
+}

@@ -11,7 +11,10 @@ use crate::printable::printable;
 use crate::rpc::objects::{ContactObject, Presence, Standing};
 use crate::tui::layout::screen::ConversationAreas;
 use crate::tui::layout::wrap::{shorten, width};
-use crate::tui::state::{App, Composer, Conversation, Pane, Writing, stay_text};
+use crate::tui::state::{Action, App, Composer, Conversation, Pane, Writing, stay_text};
+
+/// Columns of a name that are shown at least.
+const NAME_MIN: usize = 8;
 
 pub(super) fn draw(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, theme: &Theme) {
     let Some(open) = &app.open else {
@@ -30,8 +33,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, t
 fn draw_nothing(frame: &mut Frame<'_>, areas: ConversationAreas, app: &App, theme: &Theme) {
     let text = match (&app.me, app.is_ready) {
         (Some(me), true) => format!(
-            "You are {}. F1 shows what the keys do.",
-            printable(&me.name)
+            "You are {}. {} shows what the keys do.",
+            printable(&me.name),
+            app.keys.name_of(Action::Help)
         ),
         _ => "opening…".to_owned(),
     };
@@ -66,9 +70,13 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, contact: &ContactObject, theme:
     if let Some(stay) = stay_text(contact) {
         about += &format!(", {stay}");
     }
+    // What is known of them is shown whatever they call themselves.
     let room = usize::from(area.width);
-    let name = shorten(&printable(&contact.name), room);
-    let about = shorten(&about, room.saturating_sub(width(&name)));
+    let about = shorten(&about, room.saturating_sub(NAME_MIN.min(room)));
+    let name = shorten(
+        &printable(&contact.name),
+        room.saturating_sub(width(&about)),
+    );
     let style = match contact.verification {
         Verification::Changed => theme.error(),
         _ => theme.dim(),

@@ -61,6 +61,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) -> bool
             });
             Some(field)
         }
+        Step::Looking => {
+            say("Looking for the server…");
+            None
+        }
         Step::Making => {
             say("Making it…");
             None
@@ -92,9 +96,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, run: &FirstRun, theme: &Theme) -> bool
                 .map(|line| Line::styled(line, theme.error())),
         );
     }
-    let is_whole = lines.len() <= area.height.into() && columns >= WORDS_WIDTH;
+    // What is typed has its place in any case.
+    let field_rows = if field.is_some() { 2 } else { 0 };
+    let room = usize::from(area.height).saturating_sub(field_rows);
+    let is_whole = lines.len() <= room && columns >= WORDS_WIDTH;
     if !is_whole {
-        lines.truncate(usize::from(area.height).saturating_sub(1));
+        lines.truncate(room.saturating_sub(1));
         lines.push(Line::styled("make the terminal larger", theme.error()));
     }
     let text_rows = u16::try_from(lines.len())

@@ -85,6 +85,9 @@ fn contact_line(
         (_, Presence::Offline) => ("○ ", theme.dim()),
     };
     let mut marks = String::new();
+    if contact.verified {
+        marks += " v";
+    }
     if contact.muted {
         marks += " z";
     }

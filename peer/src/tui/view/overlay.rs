@@ -76,7 +76,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, overlay: &Overlay, app: &App, theme: &
             lines.push(Line::styled("Esc leaves it", theme.dim()));
             draw_box(frame, "Delete", lines, theme);
         }
-        Overlay::Details(message) => draw_box(frame, "Message", details(frame, message), theme),
+        Overlay::Remove { name, .. } => {
+            let name = printable(name);
+            let mut lines = wrapped(
+                frame,
+                &format!(
+                    "{name} is no contact any more then, and everything that was said is gone here. They are not told."
+                ),
+                Style::new(),
+            );
+            lines.push(Line::styled("y remove  Esc leave it", theme.title()));
+            draw_box(frame, "Remove", lines, theme);
+        }
+        Overlay::Details(message) => {
+            draw_box(frame, "Message", details(frame, app, message), theme)
+        }
         Overlay::Page { title, lines, top } => {
             let area = place(frame, u16::MAX, u16::MAX);
             let inner = draw_frame(frame, area, title, theme);
@@ -277,7 +291,7 @@ fn draw_verification(
     draw_with_code(frame, "Safety number", lines, &digits, theme);
 }
 
-fn details(frame: &Frame<'_>, message: &MessageObject) -> Vec<Line<'static>> {
+fn details(frame: &Frame<'_>, app: &App, message: &MessageObject) -> Vec<Line<'static>> {
     let state = match message.state {
         MessageState::Received => "received here",
         MessageState::Pending => "here only; it goes out when there is a way",
@@ -291,10 +305,11 @@ fn details(frame: &Frame<'_>, message: &MessageObject) -> Vec<Line<'static>> {
     } else {
         printable(&message.from)
     };
+    let at = |time: &str| app.clock.date_time(time);
     let mut facts = vec![
         format!("from      {from}"),
-        format!("said at   {}", message.sent_at),
-        format!("here at   {}", message.received_at),
+        format!("said at   {}", at(&message.sent_at)),
+        format!("here at   {}", at(&message.received_at)),
         format!("state     {state}"),
         format!("id        {}", message.id),
     ];

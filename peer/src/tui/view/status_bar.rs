@@ -8,7 +8,7 @@ use super::theme::Theme;
 use crate::printable::printable;
 use crate::rpc::objects::{ContactStatusObject, LinkName, StatusObject};
 use crate::tui::layout::wrap::{shorten, width};
-use crate::tui::state::App;
+use crate::tui::state::{Action, App};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, theme: &Theme) {
     let room = usize::from(area.width);
@@ -27,8 +27,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, theme: &Theme) 
         .as_ref()
         .is_some_and(|open| open.selected.is_some())
     {
-        let keys = "r answer  e edit  d delete  x react  f forward  i details  y copy  Esc back";
-        frame.render_widget(Line::styled(shorten(keys, room), theme.title()), area);
+        let actions = [
+            (Action::Reply, "answer"),
+            (Action::Edit, "edit"),
+            (Action::Delete, "delete"),
+            (Action::React, "react"),
+            (Action::Forward, "forward"),
+            (Action::Details, "details"),
+            (Action::Copy, "copy"),
+            (Action::Back, "back"),
+        ];
+        let keys = actions.map(|(action, does)| format!("{} {does}", app.keys.name_of(action)));
+        frame.render_widget(
+            Line::styled(shorten(&keys.join("  "), room), theme.title()),
+            area,
+        );
         return;
     }
     let left = app
@@ -63,7 +76,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, theme: &Theme) 
 /// Which way messages take to the contact whose conversation is open.
 fn path_text(app: &App, status: &StatusObject) -> String {
     let Some(open) = &app.open else {
-        return "F1 help  Ctrl-K find  Alt-A unread".to_owned();
+        let key = |action| app.keys.name_of(action);
+        return format!(
+            "{} help  {} find  {} unread",
+            key(Action::Help),
+            key(Action::Switch),
+            key(Action::NextUnread)
+        );
     };
     let contact = status
         .contacts
@@ -83,6 +102,8 @@ fn contact_text(contact: &ContactStatusObject) -> String {
         LinkName::None => "no link; their relay takes it".to_owned(),
     };
     match &contact.waiting {
+        // That says where it does not go.
+        Some(why) if contact.link == LinkName::None => format!("no link; waits: {why}"),
         Some(why) => format!("{path}; waits: {why}"),
         None => path,
     }

@@ -72,6 +72,9 @@ impl Theme {
             Role::TheirName => self.colour("their").add_modifier(Modifier::BOLD),
             Role::Waiting => self.colour("waiting"),
             Role::Sent | Role::Delivered => self.dim(),
+            Role::Read if self.colours.is_empty() => {
+                Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
+            }
             Role::Read => self.colour("unread").add_modifier(Modifier::BOLD),
             Role::Failed => self.error(),
             Role::Quote => self.colour("quote"),
