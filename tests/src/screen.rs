@@ -24,6 +24,7 @@ pub struct Tmux {
     socket: PathBuf,
     folder: PathBuf,
     bus: String,
+    editor: String,
 }
 
 /// A window with one program in it.
@@ -41,7 +42,15 @@ impl Tmux {
             socket: folder.join("tmux"),
             folder: folder.to_owned(),
             bus: NO_BUS.to_owned(),
+            editor: "false".to_owned(),
         }
+    }
+
+    /// With this editor.
+    #[must_use]
+    pub fn with_editor(mut self, command: &str) -> Self {
+        command.clone_into(&mut self.editor);
+        self
     }
 
     /// With the D-Bus session at this address.
@@ -69,6 +78,7 @@ impl Tmux {
         );
         let config = format!("XDG_CONFIG_HOME={}", self.folder.display());
         let bus = format!("DBUS_SESSION_BUS_ADDRESS={}", self.bus);
+        let editor = format!("EDITOR={}", self.editor);
         self.run(&[
             "new-session",
             "-d",
@@ -84,6 +94,10 @@ impl Tmux {
             "USER=",
             "-e",
             &bus,
+            "-e",
+            &editor,
+            "-e",
+            "VISUAL=",
             "-e",
             "LANG=C.UTF-8",
             "-e",

@@ -151,7 +151,14 @@ fn docs(scope: &Scope) -> anyhow::Result<Note> {
 
 fn build(scope: &Scope) -> anyhow::Result<Note> {
     // What took how long is in target/cargo-timings then.
-    let build = ["build", "--locked", "--tests", "--bins", "--timings"];
+    let build = [
+        "build",
+        "--locked",
+        "--tests",
+        "--bins",
+        "--examples",
+        "--timings",
+    ];
     Program::cargo_on(scope, &build).run()?;
     Ok(None)
 }

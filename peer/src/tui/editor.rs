@@ -10,7 +10,9 @@ use std::process::Command;
 /// # Errors
 /// What went wrong, for people.
 pub(super) fn edit(text: &str, folder: &Path) -> Result<String, String> {
-    let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(std::env::var_os);
+    let names = ["VISUAL", "EDITOR"].into_iter();
+    let mut chosen = names.filter_map(std::env::var_os);
+    let chosen = chosen.find(|editor| !editor.is_empty());
     let editor = chosen.unwrap_or_else(|| "vi".into());
     let name = editor.to_string_lossy().into_owned();
     let wrong =

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::EndSignals;
 use crate::cli::args::Global;
@@ -39,7 +39,7 @@ pub(crate) use terminal::give_back;
 /// How often the time, and how things are, is looked at.
 const TICK: Duration = Duration::from_secs(5);
 
-/// So long what was written is waited for when the terminal is gone.
+/// So long what was written is waited for when somebody else ends the program, or the terminal is gone.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// What happened is dealt with before it is drawn, up to so much.
@@ -136,6 +136,7 @@ impl Shell {
             let invited = self.app.invite();
             self.carry_out(invited, terminal).await?;
         }
+        let mut deadline = None;
         loop {
             // It may have another size than its last word says.
             self.handle(Event::Resize(terminal.size()?), terminal)
@@ -146,7 +147,14 @@ impl Shell {
                 typed = terminal.next() => Some(typed_event(typed?)),
                 event = self.events.recv() => event,
                 _ = tick.tick() => Some(Event::Tick(jiff::Timestamp::now())),
-                () = self.signals.next() => Some(Event::Ended),
+                () = self.signals.next() => {
+                    // Who says it twice does not want to wait.
+                    if deadline.replace(Instant::now() + LAST_WRITES).is_some() {
+                        return Ok(());
+                    }
+                    Some(Event::Ended)
+                }
+                () = at(deadline) => return Ok(()),
             };
             if let Some(event) = event
                 && self.handle(event, terminal).await?
@@ -251,6 +259,14 @@ impl Shell {
         #[cfg(not(feature = "notifications"))]
         let is_tried = false;
         Ok((!is_tried).then_some(Event::NotNoticed))
+    }
+}
+
+/// At this time; without one, never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -46,7 +46,12 @@ impl Told {
             self.received.entry(from).or_default().push(message);
         }
         let mut hasher = DefaultHasher::new();
-        event.to_string().hash(&mut hasher);
+        // A message is told as it is now, and it may have been read since.
+        let mut content = event.clone();
+        if let Some(content) = content.as_object_mut() {
+            content.remove("unread");
+        }
+        content.to_string().hash(&mut hasher);
         let cursor = event["cursor"].as_u64().unwrap_or_default();
         self.events.push((cursor, hasher.finish()));
     }

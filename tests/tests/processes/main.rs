@@ -16,6 +16,7 @@ mod changes;
 mod conversation;
 mod coturn;
 mod embedding;
+mod examples;
 mod handover;
 mod hostile_signaling;
 mod keyring;

@@ -1,7 +1,7 @@
 //! Two people at two terminals, with what the README and the screen tell them.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Screen, Tmux, World};
+use e2e::{Profile, Screen, Tmux, World};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SIZE: (u16, u16) = (100, 30);
@@ -133,12 +133,50 @@ async fn two_people_meet_verify_each_other_and_talk_also_while_one_is_away() -> 
         screen.contains("● ann") && screen.contains("are you there?")
     })?;
 
-    // Whoever ends it by a signal finds the terminal as it was.
+    // Whoever ends it by a signal finds the terminal as it was, and what was just typed is kept.
+    bob.types("tence")?;
+    bob.shows("half a sentence")?;
     let process = i32::try_from(bob.process()?)?;
     let process = Pid::from_raw(process).context("no process")?;
     kill_process(process, Signal::TERM)?;
     assert_eq!(bob.ended()?, 0);
     ensure!(!bob.text()?.contains("are you there?"), "{}", bob.text()?);
+    bob.close()?;
+    let contacts = Profile::at(&world.path("bob")).run(&["contacts"])?;
+    assert_eq!(contacts[0]["draft"], "half a sentence");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_persons_own_editor_gets_the_text_and_the_terminal_each_time() -> Result<()> {
+    let world = World::start()?;
+    world.ann_and_bob()?;
+    let tmux = Tmux::new(world.folder()).with_editor("sed -i s/$/+/");
+    let screen = again(&tmux, &world, "ann", SIZE)?;
+    screen.shows("bob")?;
+    screen.press("Enter")?;
+    screen.shows("nothing was said yet")?;
+    screen.types("text")?;
+    screen.shows("text")?;
+    // It was a matter of luck who read an answer of the terminal.
+    for times in 1..=8 {
+        screen.press("C-e")?;
+        let edited = format!("text{}", "+".repeat(times));
+        screen.shows(&edited)?;
+    }
+    screen.press("C-q")?;
+    assert_eq!(screen.ended()?, 0);
+    screen.close()?;
+    let tmux = tmux.with_editor("false");
+    let screen = again(&tmux, &world, "bob", SIZE)?;
+    screen.shows("ann")?;
+    screen.press("Enter")?;
+    screen.shows("nothing was said yet")?;
+    screen.types("text")?;
+    screen.press("C-e")?;
+    screen.shows("false ended with")?;
+    screen.press("C-q")?;
+    assert_eq!(screen.ended()?, 0);
     Ok(())
 }
 

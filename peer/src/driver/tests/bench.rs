@@ -245,6 +245,11 @@ impl Bench {
         self.store.read_snapshot(self.no()).unwrap().read_up_to
     }
 
+    /// What time it is there, Unix milliseconds.
+    pub(super) fn unix_ms(&self) -> u64 {
+        self.driver.around.now().unix_ms
+    }
+
     /// Whether nothing of any conversation is kept.
     pub(super) fn is_empty_but_for_what_ended(&self) -> bool {
         self.store.rows_of_conversations().unwrap() == 0

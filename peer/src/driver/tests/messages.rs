@@ -183,6 +183,25 @@ async fn regression_our_word_on_how_long_messages_stay_counts_after_theirs() {
     assert_eq!(ann.row().settings.expires_s, 0);
 }
 
+/// It stood before it, as long as their clock was ahead.
+#[tokio::test]
+async fn regression_our_answer_stands_after_what_it_answers_whatever_their_clock_says() {
+    let (mut ann, mut bob) = ann_and_bob();
+    bob.pass(Duration::from_secs(240));
+    bob.says("question");
+    bob.reaches(&mut ann);
+    ann.says("answer");
+    let texts = ann.texts();
+    assert_eq!(texts[texts.len() - 2..], ["question", "answer"]);
+    // A clock that is far ahead takes ours along no further than it is believed.
+    bob.pass(400 * DAY);
+    bob.says("from the future");
+    bob.reaches(&mut ann);
+    let id = ann.says("now");
+    let ahead = ann.message(id).sent_at_ms.saturating_sub(ann.unix_ms());
+    assert!(ahead <= 5 * 60 * 1000 + 1, "{ahead} ms");
+}
+
 #[tokio::test]
 async fn regression_what_a_stranger_says_of_their_words_is_not_told_before_they_are_accepted() {
     let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));

@@ -7,6 +7,7 @@
 //!   until it is durable, and is kept when another conversation is opened and at the end.
 //! - The number beside a contact is the store's.
 
+mod above;
 mod answers;
 mod clock;
 mod composer;
@@ -29,12 +30,13 @@ use std::collections::BTreeMap;
 use ratatui::layout::{Rect, Size};
 use serde_json::{Value, json};
 
+pub(crate) use above::chosen_request;
 pub(crate) use clock::Clock;
 pub(crate) use composer::{Composer, Writing};
 pub(crate) use conversation::Conversation;
 pub(crate) use event::{Call, Effect, Event, News, Part, Purpose, Say};
 pub(crate) use field::Field;
-pub(crate) use keyboard::{chosen_request, stay_text};
+pub(crate) use keyboard::stay_text;
 pub(crate) use keys::{Action, Keys, Place};
 pub(crate) use mouse::first_line;
 pub(crate) use overlay::{Overlay, SIGNS};

@@ -313,6 +313,16 @@ fn details(frame: &Frame<'_>, app: &App, message: &MessageObject) -> Vec<Line<'s
         format!("state     {state}"),
         format!("id        {}", message.id),
     ];
+    let status = app.status.as_ref();
+    let contact = status.and_then(|status| {
+        let mut contacts = status.contacts.iter();
+        contacts.find(|contact| contact.address == message.address)
+    });
+    if message.state == MessageState::Pending
+        && let Some(why) = contact.and_then(|contact| contact.waiting.as_deref())
+    {
+        facts.push(format!("waits     {}", printable(why)));
+    }
     for (is, note) in [
         (message.edited, "edited"),
         (message.deleted, "deleted"),

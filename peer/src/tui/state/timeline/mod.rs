@@ -3,6 +3,9 @@
 //! Invariants: entries stand in their order and each once; what comes moves nothing that is read, but where the end
 //! is looked at; never more than [`WINDOW_MAX`] entries are kept.
 
+mod scrolling;
+mod unread;
+
 use std::collections::BTreeSet;
 
 use jiff::civil::{Date, DateTime};
@@ -21,12 +24,6 @@ pub(crate) const PAGE: usize = 100;
 /// Entries that are kept; beyond it they go at the end that is looked away from. Chosen: many screens, and little
 /// memory even with the longest texts.
 const WINDOW_MAX: usize = 600;
-
-/// More is loaded when so many screens are left.
-const SCREENS_AHEAD: usize = 2;
-
-/// Most screens that are scrolled when they come. Chosen: a key that is held down, and not more than is loaded at once.
-const OWED_SCREENS: usize = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -149,32 +146,6 @@ impl Timeline {
         self.leave_end();
     }
 
-    /// Scrolls to where what nobody has read begins, if not all of it is on the screen.
-    pub(crate) fn show_unread(&mut self) {
-        let Some(at) = self.unread_from.and_then(|key| self.position(key)) else {
-            return;
-        };
-        let line = self.start_of(at);
-        if self.total() - line > self.height || self.has_newer {
-            // With some of what was read before it.
-            self.scroll_to(line.saturating_sub(self.height / 3));
-        }
-    }
-
-    /// What has come is shown from where it begins, if the end of it alone would be seen.
-    pub(crate) fn catch_up(&mut self) {
-        if self.anchor != Anchor::End {
-            return;
-        }
-        let first = self.entries.iter().position(|entry| is_unread(&entry.item));
-        if let Some(at) = first
-            && self.total() - self.start_of(at) > self.height
-        {
-            self.mark_unread();
-            self.show_unread();
-        }
-    }
-
     /// The same part as it is now; it stays scrolled to where it was.
     pub(crate) fn renew(&mut self, items: Vec<HistoryObject>, has_older: bool, has_newer: bool) {
         self.entries = self.entries_of(items);
@@ -237,36 +208,6 @@ impl Timeline {
         }
     }
 
-    /// What nobody has read begins with the first such message, until it is seen to its end.
-    pub(crate) fn mark_unread(&mut self) {
-        let first = self.entries.iter().find(|entry| is_unread(&entry.item));
-        let first = first.map(|entry| key_of(&entry.item));
-        self.set_unread_from(first);
-    }
-
-    /// The same, but where what is marked has not been seen yet.
-    pub(crate) fn mark_unread_anew(&mut self) {
-        let marked = self.unread_from.and_then(|key| self.position(key));
-        let marked = marked.and_then(|at| self.entries.get(at));
-        if !marked.is_some_and(|entry| is_unread(&entry.item)) {
-            self.mark_unread();
-        }
-    }
-
-    /// Everything was seen.
-    pub(crate) fn forget_unread(&mut self) {
-        self.set_unread_from(None);
-    }
-
-    fn set_unread_from(&mut self, key: Option<Key>) {
-        let before = std::mem::replace(&mut self.unread_from, key);
-        for key in [before, key].into_iter().flatten() {
-            if let Some(at) = self.position(key) {
-                self.lay_out(at, at + 1);
-            }
-        }
-    }
-
     /// A message as it is now; one that is not loaded is left out.
     pub(crate) fn replace(&mut self, message: MessageObject) {
         if let Some(at) = self.position((message.outgoing, message.id))
@@ -324,224 +265,6 @@ impl Timeline {
         found == ids.len()
     }
 
-    /// Messages of the contact that nobody has read and that stand on the screen to their end, but for so many rows that are
-    /// covered. From now on they count as read.
-    pub(crate) fn take_shown(&mut self, covered: usize) -> Vec<MsgId> {
-        // What is covered is so at the bottom.
-        let empty = self.height.saturating_sub(self.total());
-        let rows = (self.height - empty).saturating_sub(covered);
-        let (top, bottom) = (self.top(), self.top() + rows);
-        let mut shown = Vec::new();
-        let mut end = 0;
-        for entry in &mut self.entries {
-            end += entry.rows.len();
-            let HistoryObject::Message(message) = &mut entry.item else {
-                continue;
-            };
-            if message.unread && (top + 1..=bottom).contains(&end) {
-                message.unread = false;
-                shown.push(message.id);
-            }
-        }
-        shown
-    }
-
-    /// They could not be marked as read.
-    pub(crate) fn not_read(&mut self, ids: &[MsgId]) {
-        for entry in &mut self.entries {
-            if let HistoryObject::Message(message) = &mut entry.item
-                && !message.outgoing
-                && ids.contains(&message.id)
-            {
-                message.unread = true;
-            }
-        }
-    }
-
-    // Where it is scrolled to.
-
-    /// What is on the screen, from the top; fewer rows than there is room for if there are no more.
-    pub(crate) fn visible(&self) -> Vec<Visible<'_>> {
-        let rows = self.entries.iter().flat_map(|entry| {
-            let id = id_of(&entry.item);
-            entry.rows.iter().map(move |row| Visible { id, row })
-        });
-        rows.skip(self.top()).take(self.height).collect()
-    }
-
-    /// Rows up (negative) or down.
-    pub(crate) fn scroll(&mut self, rows: isize) {
-        let top = self.top();
-        if self.has_older && rows < 0 {
-            let missing = rows.unsigned_abs().saturating_sub(top);
-            self.owed = (self.owed + missing).min(OWED_SCREENS * self.height);
-        } else {
-            self.owed = 0;
-        }
-        self.scroll_to(top.saturating_add_signed(rows));
-    }
-
-    /// Only where it is loaded.
-    pub(crate) fn scroll_to_end(&mut self) {
-        self.owed = 0;
-        if !self.has_newer {
-            self.anchor = Anchor::End;
-        }
-    }
-
-    pub(crate) fn scroll_to_begin(&mut self) {
-        self.scroll_to(0);
-    }
-
-    pub(crate) const fn height(&self) -> usize {
-        self.height
-    }
-
-    /// Whether more is to be loaded: before (true) or after what there is.
-    pub(crate) fn wants(&self) -> Option<bool> {
-        let ahead = self.height * SCREENS_AHEAD;
-        if self.has_older && self.top() < ahead {
-            return Some(true);
-        }
-        let below = self.last_top() - self.top();
-        (self.has_newer && below < ahead).then_some(false)
-    }
-
-    /// The message before or after this one; without one, the last that is on the screen.
-    pub(crate) fn next_to(&self, id: Option<MsgId>, is_before: bool) -> Option<MsgId> {
-        let Some(id) = id else {
-            let visible = self.visible();
-            let mut ids = visible.iter().rev().map(|one| one.id);
-            return ids.find(|id| self.message(*id).is_some());
-        };
-        let ids: Vec<MsgId> = self.messages().map(|message| message.id).collect();
-        let at = ids.iter().position(|one| *one == id)?;
-        let next = if is_before {
-            at.checked_sub(1)
-        } else {
-            Some(at + 1)
-        };
-        next.and_then(|at| ids.get(at)).copied()
-    }
-
-    /// What it can be asked around of what is on the screen.
-    pub(crate) fn first_visible_message(&self) -> Option<MsgId> {
-        let visible = self.visible();
-        let mut ids = visible.iter().map(|one| one.id);
-        ids.find(|id| self.message(*id).is_some())
-    }
-
-    /// Scrolls as little as is needed to show this message.
-    pub(crate) fn show(&mut self, id: MsgId) {
-        let Some(at) = self
-            .entries
-            .iter()
-            .position(|entry| id_of(&entry.item) == id)
-        else {
-            return;
-        };
-        let start = self.start_of(at);
-        let end = start + self.entries.get(at).map_or(0, |entry| entry.rows.len());
-        let top = self.top();
-        if start < top {
-            self.scroll_to(start);
-        } else if end > top + self.height {
-            self.scroll_to(end.saturating_sub(self.height).min(start));
-        }
-    }
-
-    fn scroll_to(&mut self, top: usize) {
-        if top >= self.last_top() && !self.has_newer {
-            self.anchor = Anchor::End;
-            return;
-        }
-        self.anchor_at(top);
-    }
-
-    fn anchor_at(&mut self, top: usize) {
-        let mut left = top.min(self.last_top());
-        for entry in &self.entries {
-            if left < entry.rows.len() {
-                let key = key_of(&entry.item);
-                let to_end = entry.rows.len() - left;
-                self.anchor = Anchor::At { key, to_end };
-                return;
-            }
-            left -= entry.rows.len();
-        }
-    }
-
-    /// What is on the screen stays there, also at the end.
-    pub(crate) fn hold(&mut self) {
-        let top = self.top();
-        self.anchor_at(top);
-    }
-
-    /// What is not the end is not looked at as if it were.
-    fn leave_end(&mut self) {
-        if self.has_newer && self.anchor == Anchor::End {
-            self.scroll_to(self.last_top());
-        }
-    }
-
-    /// The row at the top of the screen.
-    fn top(&self) -> usize {
-        let last = self.last_top();
-        let Anchor::At { key, to_end } = self.anchor else {
-            return last;
-        };
-        let Some(at) = self.position(key) else {
-            return last;
-        };
-        let rows = self.entries.get(at).map_or(0, |entry| entry.rows.len());
-        (self.start_of(at) + rows.saturating_sub(to_end)).min(last)
-    }
-
-    /// The last entry of which something is on the screen.
-    fn last_visible(&self) -> usize {
-        let bottom = self.top() + self.height;
-        let mut end = 0;
-        let is_below = |entry: &Entry| {
-            end += entry.rows.len();
-            end >= bottom
-        };
-        let at = self.entries.iter().position(is_below);
-        at.unwrap_or_else(|| self.entries.len().saturating_sub(1))
-    }
-
-    fn last_top(&self) -> usize {
-        self.total().saturating_sub(self.height)
-    }
-
-    fn total(&self) -> usize {
-        self.entries.iter().map(|entry| entry.rows.len()).sum()
-    }
-
-    fn start_of(&self, at: usize) -> usize {
-        let before = self.entries.iter().take(at);
-        before.map(|entry| entry.rows.len()).sum()
-    }
-
-    fn position(&self, key: Key) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| key_of(&entry.item) == key)
-    }
-
-    /// What is at the top stays there, whatever comes.
-    fn stay(&mut self) {
-        let top = self.top();
-        if top < self.last_top() {
-            self.scroll_to(top);
-        }
-    }
-
-    fn stay_unless_at_end(&mut self) {
-        if self.anchor != Anchor::End {
-            self.stay();
-        }
-    }
-
     // Rows.
 
     fn entries_of(&self, items: Vec<HistoryObject>) -> Vec<Entry> {
@@ -596,10 +319,6 @@ const fn key_of(item: &HistoryObject) -> Key {
         HistoryObject::Message(message) => (message.outgoing, message.id),
         HistoryObject::Timer(timer) => (timer.outgoing, timer.id),
     }
-}
-
-fn is_unread(item: &HistoryObject) -> bool {
-    matches!(item, HistoryObject::Message(message) if message.unread)
 }
 
 pub(crate) fn said_at(item: &HistoryObject) -> &str {
