@@ -17,7 +17,7 @@ Commands:
   docs          the documentation, without warnings
   fuzz          the fuzz targets, all if none is named, 30 s each
   mutants       cargo-mutants on protocol and peer/core: takes two hours
-  some-mutants  one in two hundred of them, another one for each commit
+  some-mutants  one in four hundred of them, another one for each commit
   install       the Debian packages and cargo tools that the tests need
   help          this text
 

@@ -8,9 +8,9 @@ use crate::cargo::{Program, Scope};
 use crate::steps::Note;
 use crate::{output, tools};
 
-/// Of so many parts of all mutants one is tried by [`some`]. Chosen: some six mutants, which take half a
+/// Of so many parts of all mutants one is tried by [`some`]. Chosen: some three mutants, which take half a
 /// minute besides the three that compiling takes. Each commit has its own part.
-const PARTS: u64 = 200;
+const PARTS: u64 = 400;
 
 /// A test that runs longer than this has noticed, seconds: what never ends is a failure as well. On an
 /// idle machine the tests of one package take twelve.
