@@ -76,6 +76,12 @@ impl Numbers {
         Some(self.ids.len())
     }
 
+    /// Whether it was printed: what comes while the past is read is in both.
+    fn knows(&self, message: &Value) -> bool {
+        let id = serde_json::from_value(message["id"].clone());
+        id.is_ok_and(|id: MsgId| self.known.contains_key(&id))
+    }
+
     /// The message that is meant by `#12`.
     fn id(&self, number: &str) -> Option<MsgId> {
         let number: usize = number.strip_prefix('#')?.parse().ok()?;
@@ -138,6 +144,7 @@ impl Chatting<'_> {
         let ours: Vec<&Value> = items(events).filter(of_this).collect();
         for event in &ours {
             match event["type"].as_str() {
+                Some("message") if self.numbers.knows(event) => {}
                 Some("message" | "timer") => self.print(event),
                 Some("changed") => self.output.print(event, || changed_line(event)),
                 Some("gap") => self.output.print(event, || gap_line(event)),
@@ -334,5 +341,15 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(numbers.last, [Some(first), Some(second)]);
+    }
+
+    /// One that came between the place in the journal and the past that was printed stood there twice.
+    #[test]
+    fn regression_what_was_printed_with_the_past_is_known() {
+        let mut numbers = Numbers::default();
+        let message = json!({"id": MsgId::now_v7(), "outgoing": false});
+        assert!(!numbers.knows(&message));
+        numbers.of(&message);
+        assert!(numbers.knows(&message));
     }
 }

@@ -86,22 +86,36 @@ async fn export(session: &mut Session, args: &Export) -> Result<u64, RpcError> {
     let mut count = 0;
     loop {
         let page = session.call("history", params.clone()).await?;
-        let mut last = Value::Null;
-        for item in items(&page) {
+        let all: Vec<&Value> = items(&page).collect();
+        let (now, last) = part(&all, PAGE);
+        for item in now {
             writing.item(&mut out, item).map_err(failed)?;
-            if item["type"] == "message" {
-                last = item["id"].clone();
-                count += 1;
-            }
+            count += u64::from(is_message(item));
         }
-        if items(&page).count() < PAGE || last.is_null() {
+        let Some(last) = last else {
             break;
-        }
-        params = json!({"to": contact["address"], "limit": PAGE, "after": last});
+        };
+        params = json!({"to": contact["address"], "limit": PAGE, "after": last["id"]});
     }
     writing.end(&mut out).map_err(failed)?;
     out.flush().map_err(failed)?;
     Ok(count)
+}
+
+/// What is written of a page, and the message after which the next one begins, if there may be one. That cannot begin
+/// after a notice, so those at the end of a full page are left to it.
+fn part<'a>(page: &'a [&'a Value], full: usize) -> (&'a [&'a Value], Option<&'a Value>) {
+    let last = page.iter().rposition(|item| is_message(item));
+    match last {
+        Some(at) if page.len() >= full => {
+            (page.get(..=at).unwrap_or_default(), page.get(at).copied())
+        }
+        _ => (page, None),
+    }
+}
+
+fn is_message(item: &Value) -> bool {
+    item["type"] == "message"
 }
 
 /// A new one that only this user can read: what is in it is in clear.
@@ -142,5 +156,27 @@ impl Writing for Json {
 
     fn end(&mut self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "\n]}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One at the end of a page was written again with the next.
+    #[test]
+    fn regression_a_notice_at_the_end_of_a_page_is_written_once() {
+        let kinds = |kinds: &[&str]| -> Vec<Value> {
+            kinds.iter().map(|kind| json!({"type": kind})).collect()
+        };
+        let all = kinds(&["message", "message", "timer"]);
+        let page: Vec<&Value> = all.iter().collect();
+        let (now, last) = part(&page, 3);
+        assert_eq!((now.len(), last.is_some()), (2, true));
+        // At the end of the conversation it is written.
+        let (now, last) = part(&page, 4);
+        assert_eq!((now.len(), last.is_some()), (3, false));
+        let (now, last) = part(&page[2..], 1);
+        assert_eq!((now.len(), last.is_some()), (1, false));
     }
 }

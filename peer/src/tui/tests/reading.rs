@@ -139,17 +139,10 @@ fn what_is_not_seen_and_not_muted_is_noticed_once_for_each_contact() {
     assert_eq!(noticed(&mut stage).len(), 1);
     stage.press(KeyCode::Esc);
     stage.happens(Event::Focus(false));
-    let many: Vec<_> = (0..100)
-        .map(|n| stage.says(BOB, false, &format!("many {n}")))
-        .collect();
-    let many = many
-        .into_iter()
-        .map(|id| serde_json::from_value(stage.message(id)).unwrap());
-    let many = many.collect();
-    stage.happens(Event::News(many));
+    stage.bursts(BOB, 100);
     assert_eq!(
         noticed(&mut stage),
-        ["bob: 100 new messages; the last one: many 99"]
+        ["bob: 100 new messages; the last one: message 99"]
     );
     stage.set_contact(BOB, "muted", json!(true));
     stage.comes(BOB, "four");
@@ -198,14 +191,7 @@ fn regression_a_burst_is_shown_from_its_beginning() {
     let mut stage = Stage::new(100, 20);
     stage.opens(BOB);
     stage.draw();
-    let many: Vec<_> = (0..60)
-        .map(|n| stage.says(BOB, false, &format!("message {n}")))
-        .collect();
-    let events = many
-        .iter()
-        .map(|id| serde_json::from_value(stage.message(*id)).unwrap());
-    let events = events.collect();
-    stage.happens(Event::News(events));
+    let many = stage.bursts(BOB, 60);
     let screen = stage.draw();
     assert!(
         screen.contains(" unread ") && screen.contains("message 0 "),
@@ -339,14 +325,7 @@ fn regression_a_selected_message_stays_where_it_is_whatever_comes() {
     stage.opens(BOB);
     stage.press(KeyCode::Up);
     for _ in 0..8 {
-        let many: Vec<_> = (0..250)
-            .map(|n| stage.says(BOB, false, &format!("message {n}")))
-            .collect();
-        let events = many
-            .iter()
-            .map(|id| serde_json::from_value(stage.message(*id)).unwrap());
-        let events = events.collect();
-        stage.happens(Event::News(events));
+        stage.bursts(BOB, 250);
         assert!(stage.draw().contains("the one"));
     }
     stage.types("d");

@@ -115,6 +115,17 @@ impl Stage {
         id
     }
 
+    /// The journal tells of so many messages at once.
+    pub(super) fn bursts(&mut self, with: &'static str, count: usize) -> Vec<MsgId> {
+        let texts = (0..count).map(|n| format!("message {n}"));
+        let ids: Vec<MsgId> = texts.map(|text| self.says(with, false, &text)).collect();
+        let events = ids.iter().map(|id| self.message(*id));
+        let events = events.map(|event| serde_json::from_value(event).unwrap());
+        let events = events.collect();
+        self.happens(Event::News(events));
+        ids
+    }
+
     pub(super) fn message(&self, id: MsgId) -> Value {
         let found = self.said.iter().find(|(_, one)| one["id"] == json!(id));
         found.unwrap().1.clone()

@@ -219,11 +219,7 @@ impl Timeline {
     }
 
     pub(crate) fn remove(&mut self, id: MsgId) {
-        let Some(at) = self
-            .entries
-            .iter()
-            .position(|entry| id_of(&entry.item) == id)
-        else {
+        let Some(at) = self.position_of(id) else {
             return;
         };
         self.stay_unless_at_end();

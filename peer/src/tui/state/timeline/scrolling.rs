@@ -83,11 +83,7 @@ impl Timeline {
 
     /// Scrolls as little as is needed to show this message.
     pub(crate) fn show(&mut self, id: MsgId) {
-        let Some(at) = self
-            .entries
-            .iter()
-            .position(|entry| id_of(&entry.item) == id)
-        else {
+        let Some(at) = self.position_of(id) else {
             return;
         };
         let start = self.start_of(at);
@@ -170,6 +166,12 @@ impl Timeline {
     pub(super) fn start_of(&self, at: usize) -> usize {
         let before = self.entries.iter().take(at);
         before.map(|entry| entry.rows.len()).sum()
+    }
+
+    /// Of whichever side's message has this id.
+    pub(super) fn position_of(&self, id: MsgId) -> Option<usize> {
+        let mut items = self.entries.iter().map(|entry| &entry.item);
+        items.position(|item| id_of(item) == id)
     }
 
     pub(super) fn position(&self, key: Key) -> Option<usize> {
