@@ -60,8 +60,9 @@ pub use error::{
 pub use event::{Event, Events, LoggedEvent};
 pub use home::{Home, HomeError};
 pub use message::{
-    Change, Contact, ContactChange, ContactStanding, DRAFT_MAX, Draft, HistoryItem, HistoryPart,
-    Message, MessageState, Quote, RequestFrom, Shown, SignFrom, TimerChange, Verification,
+    Ask, Change, Contact, ContactChange, ContactStanding, DRAFT_MAX, Draft, HistoryItem,
+    HistoryPart, Message, MessageState, Quote, RequestFrom, Shown, SignFrom, TimerChange,
+    Verification,
 };
 pub use peer::{Identity, Peer};
 pub use status::{ContactStatus, LinkStatus, OutboxStatus, ServerStatus, StatusReport};

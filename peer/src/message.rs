@@ -8,6 +8,19 @@ use tincan_protocol::{ConversationId, IdentityId, MsgId};
 /// again with every pause in typing, and read with every list of contacts.
 pub const DRAFT_MAX: usize = 64 * 1024;
 
+/// How somebody is asked to become a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ask {
+    /// A few words for them, at most [`REQUEST_TEXT_MAX`](tincan_protocol::limits::REQUEST_TEXT_MAX) bytes.
+    pub text: String,
+    /// What they are to be called here; what they call themselves, if this is none.
+    pub name: Option<String>,
+    /// Also if they are a contact: they have removed us, and must be asked once more. What was said stays, and
+    /// what they have not received is sent when they have accepted.
+    pub again: bool,
+}
+
 /// A message of either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

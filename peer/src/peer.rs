@@ -28,7 +28,7 @@ use crate::error::{
 use crate::event::Events;
 use crate::home::Home;
 use crate::message::{
-    Change, Contact, ContactChange, DRAFT_MAX, Draft, RequestFrom, Shown, Verification,
+    Ask, Change, Contact, ContactChange, DRAFT_MAX, Draft, RequestFrom, Shown, Verification,
 };
 use crate::status::StatusReport;
 use crate::store::{
@@ -165,28 +165,28 @@ impl Peer {
     /// # Errors
     /// [`AddError`].
     pub async fn add(&self, invite: Invite) -> Result<IdentityId, AddError> {
-        self.add_with(invite, "", None).await
+        self.add_with(invite, Ask::default()).await
     }
 
-    /// Like [`Peer::add`], with a text of at most [`REQUEST_TEXT_MAX`] bytes for the one who is asked,
-    /// and a name of our choice for them.
+    /// Like [`Peer::add`], with more to say.
     ///
     /// # Errors
     /// [`AddError`].
-    pub async fn add_with(
-        &self,
-        invite: Invite,
-        text: &str,
-        name: Option<&str>,
-    ) -> Result<IdentityId, AddError> {
-        if name.is_some_and(|name| name.trim().is_empty() || name.len() > NAME_MAX) {
+    pub async fn add_with(&self, invite: Invite, ask: Ask) -> Result<IdentityId, AddError> {
+        let Ask { text, name, again } = ask;
+        let is_no_name = |name: &String| name.trim().is_empty() || name.len() > NAME_MAX;
+        if name.as_ref().is_some_and(is_no_name) {
             return Err(AddError::Name);
         }
         if text.len() > REQUEST_TEXT_MAX {
             return Err(AddError::TextTooLong);
         }
-        let (name, text) = (name.map(str::to_owned), text.to_owned());
-        let request = Box::new(AddRequest { invite, name, text });
+        let request = Box::new(AddRequest {
+            invite,
+            name,
+            text,
+            is_again: again,
+        });
         self.ask(|reply| Command::Add { request, reply })
             .await
             .unwrap_or(Err(AddError::NotSaved))

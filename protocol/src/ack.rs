@@ -56,12 +56,40 @@ impl SeqSet {
         if seq == 0 {
             return false;
         }
-        seq <= self.cumulative
-            || self
-                .ranges
-                .range(..=seq)
-                .next_back()
-                .is_some_and(|(_, &last)| seq <= last)
+        self.run_end(seq).is_some()
+    }
+
+    /// The last of the seqs that follow on `seq` without a hole, `seq` among them; none if it is not in the set.
+    #[must_use]
+    pub fn run_end(&self, seq: u64) -> Option<u64> {
+        if seq > 0 && seq <= self.cumulative {
+            return Some(self.cumulative);
+        }
+        let (_, &last) = self.ranges.range(..=seq).next_back()?;
+        (seq <= last).then_some(last)
+    }
+
+    /// The ranges of `first..=last` that are not in the set.
+    #[must_use]
+    pub fn missing_in(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let mut missing = Vec::new();
+        let mut from = first.max(1).max(self.cumulative + 1);
+        for (start, end) in self.ranges() {
+            if end < from {
+                continue;
+            }
+            if start > last {
+                break;
+            }
+            if from < start {
+                missing.push((from, start - 1));
+            }
+            from = end + 1;
+        }
+        if from <= last {
+            missing.push((from, last));
+        }
+        missing
     }
 
     /// Whether every seq of `first..=last` is in the set.

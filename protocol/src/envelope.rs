@@ -4,7 +4,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::invite::RequestProof;
-use crate::limits::{ENVELOPE_MAX, HANDSHAKE_MAX, PAYLOAD_CONTENTS_MAX};
+use crate::limits::{
+    ENVELOPE_MAX, HANDSHAKE_MAX, PAYLOAD_CONTENTS_MAX, SKIPPED_RANGES_MAX, SKIPPED_SEQ_MAX,
+};
 use crate::wire;
 
 /// What an envelope carries.
@@ -13,11 +15,11 @@ use crate::wire;
 pub enum Envelope {
     /// An MLS PrivateMessage of an existing group.
     Message(Bytes),
-    /// A first contact.
+    /// Somebody asks to talk.
     Request(Request),
 }
 
-/// A first contact: what makes the recipient a member, and the first message there.
+/// What makes the recipient a member of a new group, and the first message there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// MLSMessage(Welcome).
@@ -26,6 +28,16 @@ pub struct Request {
     pub message: Bytes,
     /// Shows that the sender has had the invite's link; none if the link has no secret.
     pub proof: Option<RequestProof>,
+}
+
+/// What is sealed together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// Each one an encoded [`crate::content::Content`].
+    pub contents: Vec<Bytes>,
+    /// First and last of the sender's numbers that the reader is not to wait for: under them comes nothing any
+    /// more before these contents.
+    pub skipped: Vec<(u64, u64)>,
 }
 
 /// Why bytes are not an envelope or payload.
@@ -91,23 +103,50 @@ impl Envelope {
     }
 }
 
-/// Encodes the contents (each one an encoded [`crate::content::Content`]) that are sealed together.
-#[must_use]
-pub fn encode_payload(contents: Vec<Bytes>) -> Vec<u8> {
-    wire::Payload { contents }.encode_to_vec()
-}
-
-/// Reads a payload's contents.
-///
-/// # Errors
-/// [`EnvelopeError::Malformed`] or [`EnvelopeError::TooManyContents`].
-pub fn decode_payload(bytes: Bytes) -> Result<Vec<Bytes>, EnvelopeError> {
-    let payload = wire::Payload::decode(bytes).map_err(|_| EnvelopeError::Malformed)?;
-    let count = payload.contents.len();
-    if count > PAYLOAD_CONTENTS_MAX {
-        return Err(EnvelopeError::TooManyContents { count });
+impl Payload {
+    /// Contents, and nothing skipped before them.
+    #[must_use]
+    pub const fn of(contents: Vec<Bytes>) -> Self {
+        Self {
+            contents,
+            skipped: Vec::new(),
+        }
     }
-    Ok(payload.contents)
+
+    /// The bytes that [`Payload::decode`] reads. Of what is skipped the first [`SKIPPED_RANGES_MAX`].
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        let skipped = self.skipped.into_iter().take(SKIPPED_RANGES_MAX);
+        let payload = wire::Payload {
+            contents: self.contents,
+            skipped: skipped
+                .map(|(first, last)| wire::SeqRange { first, last })
+                .collect(),
+        };
+        payload.encode_to_vec()
+    }
+
+    /// Reads a payload. Ranges of skipped numbers that make no sense are left out.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Malformed`] or [`EnvelopeError::TooManyContents`].
+    pub fn decode(bytes: Bytes) -> Result<Self, EnvelopeError> {
+        let payload = wire::Payload::decode(bytes).map_err(|_| EnvelopeError::Malformed)?;
+        let count = payload.contents.len();
+        if count > PAYLOAD_CONTENTS_MAX {
+            return Err(EnvelopeError::TooManyContents { count });
+        }
+        let skipped = payload.skipped.into_iter().take(SKIPPED_RANGES_MAX);
+        let makes_sense =
+            |&(first, last): &(u64, u64)| 0 < first && first <= last && last <= SKIPPED_SEQ_MAX;
+        Ok(Self {
+            contents: payload.contents,
+            skipped: skipped
+                .map(|range| (range.first, range.last))
+                .filter(makes_sense)
+                .collect(),
+        })
+    }
 }
 
 fn read_proof(bytes: &[u8]) -> Result<Option<RequestProof>, EnvelopeError> {
@@ -186,28 +225,50 @@ mod tests {
     #[test]
     fn a_payload_of_too_many_contents_is_refused() {
         let most = vec![Bytes::from_static(b"c"); PAYLOAD_CONTENTS_MAX];
-        let bytes = encode_payload(most.clone());
-        assert_eq!(decode_payload(bytes.into()), Ok(most.clone()));
-        let bytes = encode_payload([most, vec![Bytes::new()]].concat());
+        let payload = Payload::of(most.clone());
+        let bytes = payload.clone().encode();
+        assert_eq!(Payload::decode(bytes.into()), Ok(payload));
+        let bytes = Payload::of([most, vec![Bytes::new()]].concat()).encode();
         let count = PAYLOAD_CONTENTS_MAX + 1;
         assert_eq!(
-            decode_payload(bytes.into()),
+            Payload::decode(bytes.into()),
             Err(EnvelopeError::TooManyContents { count })
         );
     }
 
+    #[test]
+    fn of_what_is_skipped_only_what_makes_sense_is_read() {
+        let sense = [(1, 1), (7, SKIPPED_SEQ_MAX)];
+        let nonsense = [(0, 3), (5, 4), (2, SKIPPED_SEQ_MAX + 1), (0, 0)];
+        let payload = Payload {
+            contents: Vec::new(),
+            skipped: [&sense[..], &nonsense, &[(3, 4)]].concat(),
+        };
+        let read = Payload::decode(payload.encode().into()).unwrap();
+        assert_eq!(read.skipped, [(1, 1), (7, SKIPPED_SEQ_MAX), (3, 4)]);
+        let skipped = vec![(1, 2); SKIPPED_RANGES_MAX + 1];
+        let contents = Vec::new();
+        let many = Payload { contents, skipped }.encode();
+        let read = Payload::decode(many.into()).unwrap();
+        assert_eq!(read.skipped.len(), SKIPPED_RANGES_MAX);
+    }
+
     proptest! {
         #[test]
-        fn payloads_round_trip(contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..10)) {
-            let contents: Vec<Bytes> = contents.into_iter().map(Bytes::from).collect();
-            let bytes = encode_payload(contents.clone());
-            prop_assert_eq!(decode_payload(bytes.into()), Ok(contents));
+        fn payloads_round_trip(
+            contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..10),
+            skipped in proptest::collection::vec((1..=9u64, 9..=SKIPPED_SEQ_MAX), 0..=SKIPPED_RANGES_MAX),
+        ) {
+            let contents = contents.into_iter().map(Bytes::from).collect();
+            let payload = Payload { contents, skipped };
+            let bytes = payload.clone().encode();
+            prop_assert_eq!(Payload::decode(bytes.into()), Ok(payload));
         }
 
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Envelope::decode(bytes.clone().into());
-            let _ = decode_payload(bytes.into());
+            let _ = Payload::decode(bytes.into());
         }
     }
 }

@@ -32,6 +32,14 @@ pub const PAYLOAD_MAX: usize = ENVELOPE_MAX - 1024;
 /// are already below a tenth of the whole, and a reader's work per envelope stays bounded.
 pub const PAYLOAD_CONTENTS_MAX: usize = 256;
 
+/// Ranges of skipped numbers in one payload: they take at most 16 * 22 bytes of the 1,024 that [`PAYLOAD_MAX`]
+/// leaves.
+pub const SKIPPED_RANGES_MAX: usize = 16;
+
+/// The highest number that may be skipped: 2^53 - 1, the largest that every program can read from JSON, and more
+/// than anybody ever sends.
+pub const SKIPPED_SEQ_MAX: u64 = 9_007_199_254_740_991;
+
 /// A text message, bytes of UTF-8.
 pub const TEXT_MAX: usize = 16 * 1024;
 

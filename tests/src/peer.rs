@@ -1,5 +1,6 @@
 //! Peers: profiles in temporary homes, commands on them, and daemons that run them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Profile {
     args: Vec<String>,
     bus: String,
     namespace: Option<String>,
+    /// The 24 words, if it was made here.
+    phrase: String,
 }
 
 /// What a command printed and how it ended.
@@ -46,6 +49,7 @@ impl Profile {
             args: Vec::new(),
             bus: NO_BUS.to_owned(),
             namespace: None,
+            phrase: String::new(),
         }
     }
 
@@ -54,18 +58,32 @@ impl Profile {
     /// # Errors
     /// If the command fails.
     pub fn init(home: &Path, name: &str, server: &str, relay: &str) -> Result<Self> {
-        let profile = Self::at(home);
-        let args = [
-            "--no-keyring",
-            "init",
-            "--name",
-            name,
-            "--server",
-            server,
-            "--relay",
-            relay,
-        ];
-        profile.run(&args)?;
+        let mut profile = Self::at(home);
+        let made = profile.run(&init_args(name, server, relay))?;
+        let phrase = made.first().and_then(|one| one["phrase"].as_str());
+        phrase.context("no words")?.clone_into(&mut profile.phrase);
+        Ok(profile)
+    }
+
+    /// The same person with another device, which knows nothing but the 24 words.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn restore(&self, home: &Path, name: &str, server: &str, relay: &str) -> Result<Self> {
+        let profile = Self {
+            home: home.to_owned(),
+            ..self.clone()
+        };
+        let args = [&init_args(name, server, relay)[..], &["--restore"]].concat();
+        let mut init = profile.command(&args)?;
+        init.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = init.spawn()?;
+        let stdin = child.stdin.take();
+        stdin
+            .context("no stdin")?
+            .write_all(self.phrase.as_bytes())?;
+        let status = child.wait()?;
+        anyhow::ensure!(status.success(), "init --restore: {status}");
         Ok(profile)
     }
 
@@ -224,6 +242,19 @@ impl Daemon {
             .filter_map(|message| message["text"].as_str().map(str::to_owned))
             .collect())
     }
+}
+
+fn init_args<'a>(name: &'a str, server: &'a str, relay: &'a str) -> [&'a str; 8] {
+    [
+        "--no-keyring",
+        "init",
+        "--name",
+        name,
+        "--server",
+        server,
+        "--relay",
+        relay,
+    ]
 }
 
 /// How a contact is linked now: `none`, `connecting`, `direct` or `turn`.

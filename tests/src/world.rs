@@ -79,6 +79,14 @@ impl World {
         Ok((ann, bob))
     }
 
+    /// The same person with another device, which knows nothing but the 24 words.
+    ///
+    /// # Errors
+    /// If `peer init --restore` fails.
+    pub fn same_person_elsewhere(&self, who: &Profile, name: &str) -> Result<Profile> {
+        who.restore(&self.path(name), name, self.server.url(), self.server.url())
+    }
+
     /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tincan_core::{Input, RefusedDeposit, Via};
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{Body, Content, DeviceAck, Receipt, Resend};
-use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::wire::NackReason;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
@@ -125,7 +125,7 @@ pub(crate) fn play(script: &mut Script<'_>, world: &mut World) {
                 let seq = first.wrapping_add(at.wrapping_mul(stride));
                 content(seq, hlc, Body::text(text.clone()))
             });
-            let payload = encode_payload(texts.collect());
+            let payload = Payload::of(texts.collect()).encode();
             world.receive(via, REMOTE, &payload);
         }
         Step::Receipt => {
@@ -254,7 +254,7 @@ fn resend(script: &mut Script<'_>, world: &World) -> Resend {
 }
 
 fn control(body: Body) -> Vec<u8> {
-    encode_payload(vec![content(0, 0, body)])
+    Payload::of(vec![content(0, 0, body)]).encode()
 }
 
 fn content(seq: u64, hlc: u64, body: Body) -> Bytes {

@@ -14,7 +14,7 @@ use tincan_core::{
 };
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{Body, Content};
-use tincan_protocol::envelope::decode_payload;
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::limits::ENVELOPE_MAX;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
@@ -297,7 +297,7 @@ impl World {
                 assert_eq!(EnvelopeId::of(envelope), *id);
                 assert!(envelope.len() <= ENVELOPE_MAX);
                 let payload = envelope.slice(SEAL..);
-                for bytes in decode_payload(payload).unwrap() {
+                for bytes in Payload::decode(payload).unwrap().contents {
                     self.check_sent(id, &bytes);
                 }
             }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::content::{Body, Content, Reach};
-use tincan_protocol::envelope::{Envelope, decode_payload, encode_payload};
+use tincan_protocol::envelope::{Envelope, Payload};
 use tincan_protocol::limits::{
     ENVELOPE_MAX, EXPIRES_MAX_S, HANDSHAKE_MAX, NAME_MAX, PAYLOAD_CONTENTS_MAX, REACTION_MAX,
     RECEIPT_RANGES_MAX, REQUEST_TEXT_MAX, RESEND_MAX, SIGNAL_SERVERS_MAX, TEXT_MAX,
@@ -74,13 +74,13 @@ fn check_reach(reach: &Reach) {
 /// A list of contents.
 pub fn payload(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
-    let Ok(contents) = bounded(data.len(), || decode_payload(bytes)) else {
+    let Ok(payload) = bounded(data.len(), || Payload::decode(bytes)) else {
         return;
     };
-    assert!(contents.len() <= PAYLOAD_CONTENTS_MAX);
-    let again = encode_payload(contents.clone());
+    assert!(payload.contents.len() <= PAYLOAD_CONTENTS_MAX);
+    let again = payload.clone().encode();
     assert!(again.len() <= data.len());
-    assert_eq!(decode_payload(again.into()), Ok(contents));
+    assert_eq!(Payload::decode(again.into()), Ok(payload));
 }
 
 /// An envelope.

@@ -80,7 +80,7 @@ impl Inbox {
         out: &mut VecDeque<Output>,
     ) -> Result<bool, VaultError> {
         let seq = content.seq;
-        if self.received.contains(seq) {
+        if self.received.contains(seq) && !self.is_skipped(seq) {
             if self.recent.contradicts(seq, &bytes) {
                 let what = "put two contents under one sequence number; the first is kept";
                 out.push_back(Output::Event(Event::Misbehaved { what }));
@@ -98,11 +98,28 @@ impl Inbox {
             self.show(content, bytes, now, out);
             self.release(vault, now, out)?;
         } else if seq < self.next_shown {
-            self.fill(content, bytes, out);
+            self.fill(content, bytes, now, out);
         } else {
             self.hold(seq, bytes, now.instant, out);
         }
         Ok(true)
+    }
+
+    /// The other side never sends these numbers again: nothing waits for them. True if that is news.
+    pub(crate) fn skip(
+        &mut self,
+        first: u64,
+        last: u64,
+        vault: &dyn Vault,
+        now: Now,
+        out: &mut VecDeque<Output>,
+    ) -> Result<bool, VaultError> {
+        let missing = self.received.missing_in(first, last);
+        for &(first, last) in &missing {
+            self.received.insert_range(first, last);
+        }
+        self.release(vault, now, out)?;
+        Ok(!missing.is_empty())
     }
 
     /// When a hole is given up.
@@ -130,14 +147,19 @@ impl Inbox {
             return Ok(false);
         };
         let place = self.place_of_held(next, vault, now)?;
-        let (first, last) = (self.next_shown, next - 1);
+        let holes = self.received.missing_in(self.next_shown, next - 1);
+        let (first, last) = holes
+            .first()
+            .copied()
+            .unwrap_or((self.next_shown, next - 1));
         self.gaps.push(GapRow {
             first,
             last,
             place: place.as_u64(),
+            skipped: false,
         });
         out.push_back(Output::Event(Event::Gap { first, last, place }));
-        self.next_shown = next;
+        self.next_shown = last + 1;
         self.release(vault, now, out)?;
         Ok(true)
     }
@@ -216,7 +238,13 @@ impl Inbox {
         now: Now,
         out: &mut VecDeque<Output>,
     ) -> Result<(), VaultError> {
-        while let Some(body) = self.held.remove(&self.next_shown) {
+        loop {
+            let Some(body) = self.held.remove(&self.next_shown) else {
+                if self.pass_skipped() {
+                    continue;
+                }
+                break;
+            };
             let seq = self.next_shown;
             let bytes = match body {
                 Some(bytes) => {
@@ -238,8 +266,36 @@ impl Inbox {
         Ok(())
     }
 
+    /// Goes on behind the numbers that are next and skipped. True if there were some.
+    fn pass_skipped(&mut self) -> bool {
+        let Some(end) = self.received.run_end(self.next_shown) else {
+            return false;
+        };
+        let held = self.held.keys().next();
+        let (first, last) = (self.next_shown, held.map_or(end, |&held| end.min(held - 1)));
+        if self.gaps.len() < GAPS {
+            self.gaps.push(GapRow {
+                first,
+                last,
+                place: self.last_place.as_u64(),
+                skipped: true,
+            });
+        }
+        self.next_shown = last + 1;
+        true
+    }
+
+    /// Whether a number that counts as received has not come.
+    fn is_skipped(&self, seq: u64) -> bool {
+        if seq >= self.next_shown {
+            return !self.held.contains_key(&seq);
+        }
+        let mut gaps = self.gaps.iter();
+        gaps.any(|gap| gap.first <= seq && seq <= gap.last)
+    }
+
     /// Puts a late message where it belongs.
-    fn fill(&mut self, content: Content, bytes: Bytes, out: &mut VecDeque<Output>) {
+    fn fill(&mut self, content: Content, bytes: Bytes, now: Now, out: &mut VecDeque<Output>) {
         let seq = content.seq;
         let at = self
             .gaps
@@ -249,16 +305,15 @@ impl Inbox {
             let gap = self.gaps.remove(at);
             let rest = [(gap.first, seq - 1), (seq + 1, gap.last)];
             for (first, last) in rest.into_iter().rev().filter(|(first, last)| first <= last) {
-                self.gaps.insert(
-                    at,
-                    GapRow {
-                        first,
-                        last,
-                        place: gap.place,
-                    },
-                );
+                self.gaps.insert(at, GapRow { first, last, ..gap });
             }
-            Hlc::from_u64(gap.place)
+            let place = Hlc::from_u64(gap.place);
+            // What was skipped has no neighbours that it must stand between.
+            if gap.skipped {
+                place.max(content.hlc.clamped(now.unix_ms))
+            } else {
+                place
+            }
         });
         out.push_back(Output::Persist(Persist::Incoming {
             seq,
@@ -331,9 +386,6 @@ mod tests {
             unreachable!()
         }
         fn sent_contents(&self, _: u64, _: u64) -> Result<Vec<(u64, Bytes)>, VaultError> {
-            unreachable!()
-        }
-        fn undelivered(&self, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {
             unreachable!()
         }
         fn created_before(&self, _: u64, _: usize) -> Result<Vec<(u64, u64)>, VaultError> {

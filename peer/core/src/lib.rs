@@ -81,7 +81,7 @@ pub use input::{Input, RefusedDeposit, Via};
 pub use output::{
     DeliveryState, Event, Output, Persist, SentContent, SentVia, Transmit, WaitReason,
 };
-pub use session::{Buffer, DeviceAt, SendError, Session};
+pub use session::{Buffer, DeviceAt, LeftAt, SendError, Session};
 pub use snapshot::{GapRow, RangeRow, Snapshot};
 pub use time::{Instant, Now};
 pub use vault::{OpenError, Opened, OutboxRow, Vault, VaultError};

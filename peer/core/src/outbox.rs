@@ -130,6 +130,14 @@ impl Outbox {
         self.next_load = 1;
     }
 
+    /// All of it will be sealed anew.
+    pub(crate) fn begin_anew(&mut self) {
+        self.window.clear();
+        self.by_id.clear();
+        self.bytes = 0;
+        self.reload_all();
+    }
+
     /// The last seq that was given to an envelope.
     pub(crate) const fn last_seq(&self) -> u64 {
         self.end - 1

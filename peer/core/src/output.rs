@@ -63,6 +63,8 @@ pub enum Persist {
     /// The other side's relay has lost what it kept: every envelope of the outbox whose present bytes
     /// are stored only there is pending again, also if earlier bytes of it were stored by the device.
     RelayForgot,
+    /// Nothing in the outbox is sealed any more, and all of it is pending.
+    Unsealed,
     /// Every envelope of the outbox whose seqs are all in this set may be dropped.
     Delivered {
         /// What the other side has received.

@@ -103,12 +103,6 @@ pub trait Vault {
     /// [`VaultError`].
     fn sent_contents(&self, first: u64, last: u64) -> Result<Vec<(u64, Bytes)>, VaultError>;
 
-    /// First and last seq of undelivered envelopes, oldest first, at most `max`.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError>;
-
     /// First and last seq of undelivered envelopes that do not last and were created before `unix_ms`,
     /// oldest first, at most `max`.
     ///

@@ -881,15 +881,16 @@ class Methods(ABC):
         """
         return cast("InviteObject", self.call("invite", {"expires_ms": expires_ms, "uses": uses}))
 
-    def add(self, *, link: str, message: Optional[str] = None, name: Optional[str] = None) -> ContactObject:
+    def add(self, *, link: str, again: Optional[bool] = None, message: Optional[str] = None, name: Optional[str] = None) -> ContactObject:
         """Asks the owner of an invite link to become a contact. Messages to them can be sent at once; they
         go out when the request is accepted.
 
         link: The link, from "tincan:" to its end.
+        again: Also if they are a contact already, because they have removed us. What was said stays.
         message: A few words for them, at most 1 KiB.
         name: What they are to be called here; what they call themselves, if this is not given.
         """
-        return cast("ContactObject", self.call("add", {"link": link, "message": message, "name": name}))
+        return cast("ContactObject", self.call("add", {"link": link, "again": again, "message": message, "name": name}))
 
     def requests(self) -> list[RequestObject]:
         """Who asks to become a contact."""

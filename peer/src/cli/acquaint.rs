@@ -30,7 +30,7 @@ pub(super) async fn add(session: &mut Session, args: Add, output: &Output) -> Re
 }
 
 async fn ask(session: &mut Session, args: &Add) -> Result<Value, RpcError> {
-    let params = json!({"link": args.link, "name": args.name, "message": args.message});
+    let params = add_params(args);
     // One that cannot be read is refused by the call.
     let address = args.link.parse::<Invite>().ok();
     let address = address.map(|invite| invite.cert().identity().to_string());
@@ -48,6 +48,16 @@ async fn ask(session: &mut Session, args: &Add) -> Result<Value, RpcError> {
             None => {}
         }
     }
+}
+
+/// What `peer add` calls with.
+pub(super) fn add_params(args: &Add) -> Value {
+    json!({
+        "link": args.link,
+        "name": args.name,
+        "message": args.message,
+        "again": args.again,
+    })
 }
 
 fn in_doubt() -> RpcError {

@@ -220,6 +220,9 @@ pub(super) struct Add {
     /// A few words so that they know who you are
     #[arg(long, value_name = "TEXT")]
     pub(super) message: Option<String>,
+    /// Ask once more although they are your contact: they have removed you, or lost what they had
+    #[arg(long)]
+    pub(super) again: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
+use super::acquaint::add_params;
 use super::args::{Args, Command, Invite};
 use super::calls::Call;
 use super::lines::{contact_line, request_lines};
@@ -172,13 +173,10 @@ fn call_of(command: &Command) -> Option<Call> {
             let params = json!({"uses": uses, "expires_ms": expires_ms});
             call("invite", params, |invite| text(&invite["link"]))
         }
-        Command::Add(add) => {
-            let params = json!({"link": add.link, "name": add.name, "message": add.message});
-            call("add", params, |contact| {
-                let name = text(&contact["name"]);
-                format!("{name} has been asked; what you send meanwhile waits until they accept")
-            })
-        }
+        Command::Add(add) => call("add", add_params(add), |contact| {
+            let name = text(&contact["name"]);
+            format!("{name} has been asked; what you send meanwhile waits until they accept")
+        }),
         Command::Accept(who) => call("accept", json!({"id": who.id}), |contact| {
             format!("{} is your contact now", text(&contact["name"]))
         }),
@@ -281,7 +279,7 @@ mod tests {
             (
                 "add tincan:abc --name \"Bob Smith\"",
                 "add",
-                json!({"link": "tincan:abc", "name": "Bob Smith", "message": null}),
+                json!({"link": "tincan:abc", "name": "Bob Smith", "message": null, "again": false}),
             ),
             ("status", "status", json!({})),
         ];

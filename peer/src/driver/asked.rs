@@ -1,15 +1,15 @@
-//! Being asked: a request in an invite's queue, and the answer to it.
+//! Being asked, in an invite's queue or in the mailbox of a conversation that is begun anew, and the answer.
 
 use bytes::Bytes;
-use tincan_core::{Input as SessionInput, Via};
-use tincan_mls::Joined;
-use tincan_protocol::IdentityId;
-use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
-use tincan_protocol::envelope::{Envelope, Request};
+use tincan_mls::{GroupId, Joined, Member};
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest, Content};
+use tincan_protocol::envelope::{Envelope, Payload, Request};
 use tincan_protocol::invite::RequestProof;
 use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::{DeviceId, EnvelopeId, IdentityId, QueueId};
 
+use super::anew::ANEW_PER_HOUR;
 use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
@@ -38,6 +38,7 @@ impl Driver {
         if self.is_last(&mailbox.queue, &envelope) {
             return self.end_invite(&mailbox.queue);
         }
+        let id = EnvelopeId::of(&envelope);
         let Ok(Envelope::Request(request)) = Envelope::decode(envelope) else {
             tracing::debug!("not a request in an invite's queue; dropped");
             self.after(ack(mailbox, index));
@@ -51,73 +52,165 @@ impl Driver {
             }
             return Ok(());
         }
+        self.use_request(&mailbox.queue, id, &request, None)?;
+        self.after(ack(mailbox, index));
+        Ok(())
+    }
+
+    /// A request in the mailbox of a conversation: its other side begins it anew.
+    pub(super) fn handle_request_of(
+        &mut self,
+        no: ConversationNo,
+        mailbox: Mailbox,
+        index: u64,
+        (id, request): (EnvelopeId, Request),
+    ) -> Result<(), DriverError> {
+        let of = self.conversations.get(&no);
+        let of = of.map(|conversation| conversation.row.identity);
+        self.use_request(&mailbox.queue, id, &request, of)?;
+        self.after(ack(mailbox, index));
+        Ok(())
+    }
+
+    /// `of`: who alone may have made it.
+    fn use_request(
+        &mut self,
+        queue: &QueueId,
+        id: EnvelopeId,
+        request: &Request,
+        of: Option<IdentityId>,
+    ) -> Result<(), DriverError> {
         let now_ms = self.around.now().unix_ms;
         match self.mls.join(&request.welcome, now_ms) {
-            Ok(joined) => self.joined(mailbox, index, joined, request)?,
-            Err(tincan_mls::JoinError::AlreadyJoined) => self.after(ack(mailbox, index)),
-            Err(error) => {
-                tracing::info!(%error, "a contact request cannot be opened; dropped");
-                self.after(ack(mailbox, index));
+            Ok(joined) => {
+                let group = joined.group.clone();
+                if let Err(why) = self.joined(queue, id, joined, request, of)? {
+                    tracing::info!(why, "contact request dropped");
+                    self.leave(&group);
+                }
             }
+            Err(tincan_mls::JoinError::AlreadyJoined) => {}
+            Err(error) => tracing::info!(%error, "a contact request cannot be opened; dropped"),
         }
         self.refill_key_packages();
         Ok(())
     }
 
-    /// We are a member of the sender's group; its first message says who they are.
+    /// We are a member of the sender's group, whose first message says who they are. Or why nothing comes of it.
     fn joined(
         &mut self,
-        mailbox: Mailbox,
-        index: u64,
+        queue: &QueueId,
+        id: EnvelopeId,
         joined: Joined,
-        request: Request,
-    ) -> Result<(), DriverError> {
+        request: &Request,
+        of: Option<IdentityId>,
+    ) -> Result<Result<(), &'static str>, DriverError> {
         let Joined {
             group,
             inviter,
             members,
             ..
         } = joined;
-        let known = self
-            .find(&inviter.identity)
-            .map(|conversation| conversation.row.clone());
-        let unwelcome = match &known {
-            // Their two devices, or somebody else in the group: nothing this version can talk to.
-            _ if members.len() != 2 => Some("a group of more than two devices"),
-            Some(row) if row.device != inviter.device => Some("a contact's other device"),
-            Some(row) if row.state == ContactState::Blocked => Some("somebody who is blocked"),
-            Some(row) if row.groups.len() >= HELLO_GROUPS_MAX => Some("too many groups with them"),
-            _ => None,
-        };
-        if let Some(why) = unwelcome {
-            tracing::info!(why, "contact request dropped");
-            self.leave(&group);
-            self.after(ack(mailbox, index));
-            return Ok(());
+        // Their two devices, or somebody else in the group: nothing this version can talk to.
+        if members.len() != 2 {
+            return Ok(Err("a group of more than two devices"));
         }
-        self.use_shared_invite(&mailbox.queue, inviter.identity)?;
-        let (no, is_new) = match known {
-            Some(row) => (self.another_group(row, group)?, false),
-            None => {
-                let state = ContactState::Asked {
-                    text: String::new(),
-                    heard: false,
-                };
-                let name = short_name(&inviter.identity);
-                let row =
-                    self.new_contact(inviter.identity, inviter.device, &name, state, vec![group])?;
-                (row.no, true)
+        if inviter.identity == self.identity || of.is_some_and(|of| of != inviter.identity) {
+            return Ok(Err("of somebody else than may make it"));
+        }
+        let known = self.find(&inviter.identity).map(|known| known.row.no);
+        if let Some(why) = known.and_then(|no| self.unwelcome(no)) {
+            return Ok(Err(why));
+        }
+        let payload = match self.mls.open(&request.message) {
+            Ok(opened) if opened.group == group && opened.sender == inviter => opened.payload,
+            _ => return Ok(Err("without a first message that can be opened")),
+        };
+        let payload = Bytes::from(payload);
+        let Some(words) = first_words(&payload) else {
+            return Ok(Err("without a first message that asks for anything"));
+        };
+        self.use_shared_invite(queue, inviter.identity)?;
+        let no = match known {
+            Some(no) => {
+                self.asked_again(no, group, inviter.device, words)?;
+                no
             }
+            None => self.asked_first(inviter, group, words)?,
         };
-        let envelope = Envelope::Message(request.message).encode();
-        let input = SessionInput::Envelope {
-            via: Via::Mailbox { index },
-            envelope,
-        };
-        self.with_session(no, Some(mailbox), |session, vault, now| {
-            session.handle_input(input, vault, now)
+        self.with_session(no, None, |session, vault, now| {
+            session.take_opened(id, payload, vault, now)
         })?;
-        self.answer_request(no, is_new, request.proof.as_ref())
+        self.answer_request(no, known.is_none(), request.proof.as_ref())?;
+        Ok(Ok(()))
+    }
+
+    /// Why somebody who is known is not heard.
+    fn unwelcome(&mut self, no: ConversationNo) -> Option<&'static str> {
+        let now = self.around.now().instant;
+        let known = self.conversations.get_mut(&no)?;
+        if known.row.state == ContactState::Blocked {
+            return Some("of somebody who is blocked");
+        }
+        if known.row.groups.len() >= HELLO_GROUPS_MAX {
+            return Some("one group too many");
+        }
+        let in_time = known.anew.take_hourly(now, 1, ANEW_PER_HOUR);
+        (!in_time).then_some("of somebody who asks again and again")
+    }
+
+    fn asked_first(
+        &mut self,
+        who: Member,
+        group: GroupId,
+        words: ContactRequest,
+    ) -> Result<ConversationNo, DriverError> {
+        let ContactRequest { name, text, reach } = words;
+        let state = ContactState::Asked { text };
+        let Member { identity, device } = who;
+        let mut row = self.new_contact(identity, device, "", state, vec![group])?;
+        row.name = crate::names::clean(&name);
+        row.their_reach = Some(reach);
+        let no = row.no;
+        self.put_row(row)?;
+        Ok(no)
+    }
+
+    /// Somebody asks who is known: once more, or at the same time as we do, or because they have lost what they
+    /// knew of the conversation, or have another device.
+    fn asked_again(
+        &mut self,
+        no: ConversationNo,
+        group: GroupId,
+        device: DeviceId,
+        words: ContactRequest,
+    ) -> Result<(), DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let mut row = conversation.row.clone();
+        let is_other_device = row.device != device;
+        row.meet_as(device);
+        match &mut row.state {
+            ContactState::Requesting(_) => {
+                self.by_group.insert(group.clone(), no);
+                row.groups.push(group);
+            }
+            ContactState::Asked { text } => {
+                *text = words.text;
+                row.name = crate::names::clean(&words.name);
+                self.go_on_in(&mut row, group);
+            }
+            ContactState::Accepted | ContactState::Blocked => self.go_on_in(&mut row, group),
+        }
+        row.their_reach = Some(words.reach);
+        (row.next_reach, row.relay_store) = (None, None);
+        self.put_row(row)?;
+        self.begin_anew(no)?;
+        if is_other_device {
+            self.journal(JournalEvent::Contact { no });
+        }
+        Ok(())
     }
 
     /// What comes of a request whose first message has been taken.
@@ -130,55 +223,18 @@ impl Driver {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
-        let (row, heard_up_to) = (conversation.row.clone(), conversation.session.shown_up_to());
-        if matches!(row.state, ContactState::Asked { heard: false, .. }) {
-            tracing::info!("a contact request without its first message; dropped");
-            self.forget_unnamed(no)?;
-            return Ok(());
-        }
+        let row = conversation.row.clone();
         let is_invited = self.use_single_invite(&row, proof)?;
         match row.state {
-            ContactState::Asked { .. } if is_invited => self.say_yes(no, heard_up_to),
+            // We have asked as well; or they begin anew, and must be told how we are reached.
+            ContactState::Requesting(_) | ContactState::Accepted => self.say_yes(no),
+            ContactState::Asked { .. } if is_invited => self.say_yes(no),
             ContactState::Asked { .. } if is_new => {
                 self.journal(JournalEvent::Request { no });
                 Ok(())
             }
-            // They have asked again, or we have asked as well, and each has heard the other by now.
             _ => Ok(()),
         }
-    }
-
-    /// The first content of a group that we were made a member of. Heard once: a contact who says it
-    /// again changes nothing.
-    pub(super) fn handle_contact_request(
-        &mut self,
-        no: ConversationNo,
-        seq: u64,
-        request: ContactRequest,
-    ) -> Result<(), DriverError> {
-        let Some(conversation) = self.conversations.get(&no) else {
-            return Ok(());
-        };
-        let mut row = conversation.row.clone();
-        let is_wanted = match &mut row.state {
-            ContactState::Asked { text, heard } if !*heard => {
-                *heard = true;
-                *text = request.text;
-                row.name = crate::names::clean(&request.name);
-                false
-            }
-            // Both asked at the same time: both want to.
-            ContactState::Requesting(_) => true,
-            ContactState::Asked { .. } | ContactState::Accepted | ContactState::Blocked => {
-                return Ok(());
-            }
-        };
-        row.their_reach = Some(request.reach);
-        self.put_row(row)?;
-        if is_wanted {
-            self.say_yes(no, seq)?;
-        }
-        Ok(())
     }
 
     /// Whether somebody asks to be a contact and was not answered yet.
@@ -196,12 +252,11 @@ impl Driver {
         let asked = self
             .find(who)
             .filter(|known| matches!(known.row.state, ContactState::Asked { .. }));
-        let asked = asked.map(|known| (known.row.no, known.session.shown_up_to()));
-        let Some((no, heard)) = asked else {
+        let Some(no) = asked.map(|known| known.row.no) else {
             return Ok(Err(AcceptError::NoRequest));
         };
         if welcome {
-            self.say_yes(no, heard)?;
+            self.say_yes(no)?;
         } else {
             self.forget(no)?;
         }
@@ -222,12 +277,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Becomes a contact and tells them how we are reached. What they have said so far, up to the seq
-    /// `heard`, becomes messages.
-    fn say_yes(&mut self, no: ConversationNo, heard: u64) -> Result<(), DriverError> {
+    /// Becomes a contact, if they are none yet, and tells them how we are reached. What they have said so far
+    /// becomes messages.
+    fn say_yes(&mut self, no: ConversationNo) -> Result<(), DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(());
         };
+        let heard = conversation.session.shown_up_to();
         let mut row = conversation.row.clone();
         let news = row.state != ContactState::Accepted;
         if matches!(row.state, ContactState::Asked { .. }) {
@@ -261,6 +317,12 @@ fn ack(mailbox: Mailbox, index: u64) -> After {
     }
 }
 
-fn short_name(identity: &IdentityId) -> String {
-    identity.to_string().chars().take(12).collect()
+/// What somebody says who asks.
+fn first_words(payload: &Bytes) -> Option<ContactRequest> {
+    let payload = Payload::decode(payload.clone()).ok()?;
+    let mut contents = payload.contents.iter();
+    contents.find_map(|bytes| match Content::decode(bytes).ok()?.body {
+        Body::ContactRequest(request) => Some(request),
+        _ => None,
+    })
 }

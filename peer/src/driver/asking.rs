@@ -4,23 +4,36 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tincan_core::Instant;
+use tincan_core::{Instant, RefusedDeposit, Session};
 use tincan_mls::GroupId;
-use tincan_protocol::content::{Body, ContactAccept, ContactRequest};
+use tincan_protocol::content::{Body, ContactAccept, ContactRequest, Content};
 use tincan_protocol::envelope::{Envelope, Request};
+use tincan_protocol::hlc::Hlc;
 use tincan_protocol::invite::{Invite, ProofOf, RequestProof};
-use tincan_protocol::limits::HELLO_GROUPS_MAX;
+use tincan_protocol::limits::{HELLO_GROUPS_MAX, PAYLOAD_CONTENTS_MAX, PAYLOAD_MAX};
 use tincan_protocol::origin::ServerUrl;
-use tincan_protocol::{DeviceId, IdentityId};
+use tincan_protocol::{DeviceId, EnvelopeId, IdentityId};
 
 use super::commands::{AddRequest, Reply};
+use super::turn::After;
 use super::{Driver, DriverError};
 use crate::error::AddError;
-use crate::net::RelayCommand;
+use crate::message::Draft;
+use crate::net::{DepositTag, RelayCommand};
 use crate::store::{ContactRow, ContactState, ConversationNo, JournalEvent, RequestStage};
 
 /// A relay that does not hand out a key package within this time is not there.
 const ADD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A request that its relay could not take is tried again after this time, or later if the relay says so.
+/// Chosen: nobody waits for the answer any more.
+const REQUEST_AGAIN: Duration = Duration::from_secs(30);
+
+/// Contents that go with a request: what one payload holds beside it.
+const SAID_MAX: usize = PAYLOAD_CONTENTS_MAX - 1;
+
+/// Bytes of them: the request itself has a name, a text and five URLs at most.
+const SAID_BYTES_MAX: usize = PAYLOAD_MAX / 2;
 
 /// Whoever adds somebody waits this long for the relay to take the request.
 const DEPOSIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,6 +102,8 @@ impl Driver {
             // What was asked may never have reached them, or they have said no: it is asked anew.
             Some(ContactState::Requesting(_)) => Ok(()),
             Some(ContactState::Asked { .. }) => Err(AddError::TheyAsked),
+            // They have removed us, says a person who should know.
+            Some(ContactState::Accepted) if request.is_again => Ok(()),
             Some(_) => Err(AddError::KnownAlready),
         }
     }
@@ -208,8 +223,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Writes the contact and its first message; or, if they were asked before and have not answered,
-    /// asks again in the conversation that there is.
+    /// Writes the contact, or asks again in the conversation that there is, and what goes to them.
     fn ask(
         &mut self,
         request: AddRequest,
@@ -223,58 +237,131 @@ impl Driver {
             relay: invite.relay.clone(),
             queue: invite.queue,
             write_token: invite.write_token,
-            welcome,
-            proof: self.prove(&request.invite),
-            envelope: None,
+            envelope: Bytes::new(),
             deposited: false,
         };
-        let asked = self.find(&identity).map(|known| known.row.clone());
-        let no = match asked {
-            Some(row) if row.device == device => self.ask_again(row, stage, group, request)?,
-            other => {
-                if let Some(row) = other {
-                    self.forget(row.no)?;
-                }
-                self.ask_first(identity, device, stage, group, request)?
+        let name = request.name.as_deref();
+        let known = self.find(&identity).map(|known| known.row.clone());
+        let no = match known {
+            Some(row) => self.ask_again(row, stage, group.clone(), device, name)?,
+            None => {
+                let name = name.unwrap_or(&invite.name);
+                let state = ContactState::Requesting(Box::new(stage));
+                let mut row =
+                    self.new_contact(identity, device, name, state, vec![group.clone()])?;
+                let no = row.no;
+                row.unconfirmed.push(group.clone());
+                self.put_row(row)?;
+                no
             }
         };
-        // The first envelope of the session is the request.
-        let batch = self.turn.batch()?;
-        let envelope = batch.outbox(no, 0)?.first().map(|(_, meta)| meta.id);
-        if let Some(conversation) = self.conversations.get_mut(&no) {
-            if let ContactState::Requesting(stage) = &mut conversation.row.state {
-                stage.envelope = envelope;
-            }
-            let row = conversation.row.clone();
-            self.turn.batch()?.put_contact(&row)?;
+        if !request.text.is_empty() {
+            let draft = Draft {
+                id: self.new_msg_id(),
+                text: request.text.clone(),
+                reply_to: None,
+                forwarded: false,
+            };
+            // Nothing is in the way of whoever is being asked.
+            let _ = self.send(no, vec![draft])?;
+            self.with_session(no, None, Session::flush)?;
         }
-        self.with_session(no, None, tincan_core::Session::flush)?;
+        self.seal_request(no, &group, &request, welcome)?;
         self.relay_path(no)?;
         Ok(no)
     }
 
-    fn ask_first(
+    /// What goes to them: who asks, and what was said so far, so that they have it although we may be away when
+    /// they answer.
+    fn seal_request(
         &mut self,
-        identity: IdentityId,
-        device: DeviceId,
-        stage: RequestStage,
-        group: GroupId,
-        request: AddRequest,
-    ) -> Result<ConversationNo, DriverError> {
-        let name = request.name.as_deref();
-        let name = name.unwrap_or(&request.invite.body().name);
-        let state = ContactState::Requesting(Box::new(stage));
-        let mut row = self.new_contact(identity, device, name, state, vec![group.clone()])?;
-        let no = row.no;
-        row.unconfirmed.push(group);
-        self.put_row(row.clone())?;
-        let content = ContactRequest {
+        no: ConversationNo,
+        group: &GroupId,
+        request: &AddRequest,
+        welcome: Vec<u8>,
+    ) -> Result<(), DriverError> {
+        let (msg_id, proof) = (self.new_msg_id(), self.prove(&request.invite));
+        let said = self
+            .turn
+            .batch()?
+            .first_undelivered(no, SAID_MAX, SAID_BYTES_MAX)?;
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(());
+        };
+        let mut row = conversation.row.clone();
+        let words = ContactRequest {
             name: self.profile.name.clone(),
-            text: request.text,
+            text: request.text.clone(),
             reach: self.reach(&row),
         };
-        self.send_body(no, Body::ContactRequest(content))?;
-        Ok(no)
+        let words = Content {
+            msg_id,
+            seq: 0,
+            hlc: Hlc::default(),
+            body: Body::ContactRequest(words),
+        };
+        let contents = std::iter::once((0, words.encode())).chain(said).collect();
+        let payload = conversation.session.payload(contents).encode();
+        let message = self
+            .mls
+            .seal(group, &payload)
+            .map_err(|error| DriverError::Mls(error.to_string()))?;
+        if let ContactState::Requesting(stage) = &mut row.state {
+            let request = Request {
+                welcome: welcome.into(),
+                message: message.into(),
+                proof,
+            };
+            stage.envelope = Envelope::Request(request).encode();
+        }
+        self.put_row(row)?;
+        self.deposit_request(no);
+        Ok(())
+    }
+
+    /// Hands the request to its relay after the commit, if it is there.
+    pub(super) fn deposit_request(&mut self, no: ConversationNo) {
+        let Some(conversation) = self.conversations.get_mut(&no) else {
+            return;
+        };
+        conversation.request_again_at = None;
+        let ContactState::Requesting(stage) = &conversation.row.state else {
+            return;
+        };
+        if stage.deposited || stage.envelope.is_empty() {
+            return;
+        }
+        let id = EnvelopeId::of(&stage.envelope);
+        let deposit = RelayCommand::Deposit {
+            tag: DepositTag { no, id },
+            queue: stage.queue,
+            token: stage.write_token,
+            envelope: stage.envelope.clone(),
+        };
+        let relay = stage.relay.clone();
+        self.after(After::Relay(relay, Box::new(deposit)));
+    }
+
+    /// Those that a relay could not take are tried again.
+    pub(super) fn deposit_due_requests(&mut self) {
+        let now = self.around.now().instant;
+        let due = self.conversations.iter().filter(|(_, conversation)| {
+            let again_at = conversation.request_again_at;
+            again_at.is_some_and(|at| at <= now)
+        });
+        let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
+        for no in due {
+            self.deposit_request(no);
+        }
+    }
+
+    /// Whether this is what a conversation asks with.
+    pub(super) fn is_request(&self, tag: &DepositTag) -> bool {
+        let known = self.conversations.get(&tag.no);
+        known.is_some_and(|known| match &known.row.state {
+            ContactState::Requesting(stage) => EnvelopeId::of(&stage.envelope) == tag.id,
+            _ => false,
+        })
     }
 
     /// That we have had the link.
@@ -289,38 +376,40 @@ impl Driver {
         body.secret.map(|secret| secret.prove(of))
     }
 
-    /// They may have the first request and be about to answer it, or never have heard of it: so the
-    /// conversation, its numbers and its mailbox stay what they are, and all that was said so far is
-    /// said in the new group as well.
+    /// They may have an earlier request and be about to answer it, or never have heard of it, or have forgotten
+    /// us: so the conversation, its numbers and its mailbox stay what they are.
     fn ask_again(
         &mut self,
         mut row: ContactRow,
         stage: RequestStage,
         group: GroupId,
-        request: AddRequest,
+        device: DeviceId,
+        name: Option<&str>,
     ) -> Result<ConversationNo, DriverError> {
         let no = row.no;
         if let Some(ask) = self.pending_asks.remove(&no) {
             self.answer(ask.reply, Err(AddError::KnownAlready));
         }
-        while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {
-            let oldest = row.unconfirmed.remove(0);
-            row.groups.retain(|known| *known != oldest);
-            self.by_group.remove(&oldest);
-            self.leave(&oldest);
+        if row.state == ContactState::Accepted {
+            self.go_on_in(&mut row, group.clone());
+        } else {
+            while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {
+                let oldest = row.unconfirmed.remove(0);
+                row.groups.retain(|known| *known != oldest);
+                self.by_group.remove(&oldest);
+                self.leave(&oldest);
+            }
+            self.by_group.insert(group.clone(), no);
+            row.groups.push(group.clone());
         }
-        self.by_group.insert(group.clone(), no);
-        row.groups.push(group.clone());
         row.unconfirmed.push(group);
-        if let Some(name) = &request.name {
+        row.meet_as(device);
+        if let Some(name) = name {
             row.name = self.free_name(name, Some(no));
         }
         row.state = ContactState::Requesting(Box::new(stage));
         self.put_row(row)?;
-        self.with_session(no, None, tincan_core::Session::begin_anew)?;
-        if !request.text.is_empty() {
-            self.send_body(no, Body::text(request.text))?;
-        }
+        self.begin_anew(no)?;
         Ok(no)
     }
 
@@ -331,35 +420,33 @@ impl Driver {
         }
     }
 
-    /// The relay does not take a conversation's request. If there is nothing else in the conversation
-    /// yet, and the request cannot have got there before, it is as if it had never been.
-    pub(super) fn request_refused(&mut self, no: ConversationNo) -> Result<(), DriverError> {
+    /// The relay does not take a conversation's request. If it never will, there is nothing else in the
+    /// conversation yet, and the request cannot have got there before, it is as if it had never been.
+    pub(super) fn request_refused(
+        &mut self,
+        no: ConversationNo,
+        reason: RefusedDeposit,
+        retry_after: Option<Duration>,
+    ) -> Result<(), DriverError> {
+        if reason != RefusedDeposit::Rejected {
+            let wait = retry_after.unwrap_or_default().max(REQUEST_AGAIN);
+            let at = self.around.now().instant.after(wait);
+            if let Some(conversation) = self.conversations.get_mut(&no) {
+                conversation.request_again_at = Some(at);
+            }
+            return Ok(());
+        }
         if let Some(ask) = self.pending_asks.remove(&no) {
-            let fresh = self
+            let is_fresh = self
                 .conversations
                 .get(&no)
-                .is_some_and(|known| known.session.next_seq() == 2 && known.row.groups.len() == 1);
-            if fresh && !ask.in_doubt {
+                .is_some_and(|known| known.row.groups.len() == 1 && known.row.retired.is_empty());
+            if is_fresh && !ask.in_doubt {
                 self.forget(no)?;
             }
             self.answer(ask.reply, Err(AddError::UsedUp));
         }
         Ok(())
-    }
-
-    /// Wraps a conversation's first envelope into the request that carries the Welcome.
-    pub(super) fn request_envelope(stage: &RequestStage, envelope: Bytes) -> Option<Bytes> {
-        match Envelope::decode(envelope) {
-            Ok(Envelope::Message(message)) => {
-                let request = Request {
-                    welcome: stage.welcome.clone().into(),
-                    message,
-                    proof: stage.proof,
-                };
-                Some(Envelope::Request(request).encode())
-            }
-            _ => None,
-        }
     }
 
     /// They said yes.
@@ -378,7 +465,12 @@ impl Driver {
         }
         row.state = ContactState::Accepted;
         row.their_reach = Some(accept.reach);
+        let has_asked_again = row.groups.len() > 1;
         self.put_row(row)?;
+        if has_asked_again {
+            // It may be sealed in a group that they have not heard of.
+            self.begin_anew(no)?;
+        }
         self.journal(JournalEvent::Accepted { no });
         self.relay_path(no)?;
         self.turn.sync_servers();

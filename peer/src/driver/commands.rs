@@ -47,6 +47,8 @@ pub struct AddRequest {
     pub name: Option<String>,
     /// For them to read.
     pub text: String,
+    /// Also if they are a contact: they have removed us.
+    pub is_again: bool,
 }
 
 /// One wish. Answers come after the commit.

@@ -150,7 +150,12 @@ impl Driver {
             device: row.device,
             at_ms: self.around.now().unix_ms,
         });
-        self.put_changed(row)
+        let no = row.no;
+        let result = self.put_changed(row)?;
+        // What waited until somebody has made sure who they are.
+        self.relay_path(no)?;
+        self.turn.sync_servers();
+        Ok(result)
     }
 
     fn set_timer(

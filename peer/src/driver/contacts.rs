@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use tincan_mls::GroupId;
-use tincan_protocol::content::{Body, Reach};
+use tincan_protocol::content::{Body, KeyPackagesAt, Reach};
 use tincan_protocol::envelope::Envelope;
 use tincan_protocol::keys::QueueKey;
 use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId, WriteToken};
@@ -40,6 +40,8 @@ impl Driver {
             state,
             groups,
             unconfirmed: Vec::new(),
+            retired: Vec::new(),
+            former_devices: Vec::new(),
             queue_seed: random(self.around.as_mut()),
             write_token: WriteToken::from_bytes(random(self.around.as_mut())),
             address_seed: random(self.around.as_mut()),
@@ -56,23 +58,14 @@ impl Driver {
         let batch = self.turn.batch()?;
         batch.put_profile(&profile)?;
         batch.put_contact(&row)?;
-        let session = self.new_session(&row);
+        let left = self.left_at(&identity)?;
+        let session = self.new_session(&row, left);
+        let no = row.no;
         self.insert(Conversation::new(row.clone(), session));
+        // Where its numbers begin is durable with it.
+        self.with_session(no, None, |_, _, _| Ok(()))?;
         self.turn.sync_servers();
         Ok(row)
-    }
-
-    /// Both sides asked at once: one conversation, read in both groups.
-    pub(super) fn another_group(
-        &mut self,
-        mut row: ContactRow,
-        group: GroupId,
-    ) -> Result<ConversationNo, DriverError> {
-        let no = row.no;
-        self.by_group.insert(group.clone(), no);
-        row.groups.push(group);
-        self.put_row(row)?;
-        Ok(no)
     }
 
     pub(super) fn put_row(&mut self, row: ContactRow) -> Result<(), DriverError> {
@@ -84,30 +77,21 @@ impl Driver {
     }
 
     pub(super) fn forget(&mut self, no: ConversationNo) -> Result<(), DriverError> {
-        match self.forget_unnamed(no)? {
-            Some(row) => self.end_queue(row.queue_seed, self.profile.relay.clone()),
-            None => Ok(()),
-        }
-    }
-
-    /// The same for what no turn has made durable yet: no relay has heard of its mailbox.
-    pub(super) fn forget_unnamed(
-        &mut self,
-        no: ConversationNo,
-    ) -> Result<Option<ContactRow>, DriverError> {
         let Some(mut conversation) = self.conversations.remove(&no) else {
-            return Ok(None);
+            return Ok(());
         };
         conversation.link.close("no contact any more");
+        let left = conversation.session.left_at();
+        let row = conversation.row;
         self.turn.batch()?.remove_contact(no)?;
-        for group in &conversation.row.groups {
+        self.leave_off(&row.identity, left)?;
+        for group in row.groups.iter().chain(&row.retired) {
             self.by_group.remove(group);
             self.leave(group);
         }
-        self.by_queue.remove(&conversation.row.queue_key().queue());
-        self.by_address
-            .remove(&conversation.row.address_key().address());
-        Ok(Some(conversation.row))
+        self.by_queue.remove(&row.queue_key().queue());
+        self.by_address.remove(&row.address_key().address());
+        self.end_queue(row.queue_seed, self.profile.relay.clone())
     }
 
     pub(super) fn leave(&mut self, group: &GroupId) {
@@ -136,6 +120,10 @@ impl Driver {
             write_token: row.write_token,
             signal_servers: self.profile.signal_servers.clone(),
             signal_address: row.address_key().address(),
+            key_packages: Some(KeyPackagesAt {
+                owner: QueueKey::from_seed(&self.profile.key_package_seed).queue(),
+                token: self.profile.key_package_token,
+            }),
         }
     }
 

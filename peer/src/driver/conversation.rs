@@ -18,6 +18,10 @@ pub(super) struct Conversation {
     pub(super) presence_told: Option<Instant>,
     /// When the way in which they are reached last changed.
     pub(super) reach_changed: Option<Instant>,
+    /// How often they have begun the conversation anew.
+    pub(super) anew: Pace,
+    /// When our request goes to its relay again, which could not take it.
+    pub(super) request_again_at: Option<Instant>,
     /// The offers of links that they make.
     pub(super) offers: Pace,
     /// Envelopes of theirs that cannot be opened.
@@ -36,6 +40,8 @@ impl Conversation {
             online: false,
             presence_told: None,
             reach_changed: None,
+            anew: Pace::default(),
+            request_again_at: None,
             offers: Pace::default(),
             refused: Pace::default(),
             news: News::default(),
@@ -49,5 +55,10 @@ impl Conversation {
 
     pub(super) fn is_accepted(&self) -> bool {
         self.row.state == ContactState::Accepted
+    }
+
+    /// See [`ContactRow::may_reach`].
+    pub(super) fn may_reach(&self) -> bool {
+        self.row.may_reach()
     }
 }

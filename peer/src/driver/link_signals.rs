@@ -31,7 +31,7 @@ impl Driver {
             return Ok(());
         };
         // Nobody gets a candidate, and with it an IP address, before both want to talk.
-        if !conversation.is_accepted() || conversation.row.their_address().as_ref() != Some(from) {
+        if !conversation.may_reach() || conversation.row.their_address().as_ref() != Some(from) {
             tracing::debug!("signal from somebody else than the contact; dropped");
             return Ok(());
         }

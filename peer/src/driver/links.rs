@@ -61,7 +61,7 @@ impl Driver {
             }
             _ => false,
         };
-        let wanted = offers && conversation.is_accepted() && conversation.online;
+        let wanted = offers && conversation.may_reach() && conversation.online;
         conversation.link.retry_at.filter(|_| wanted)
     }
 
@@ -332,7 +332,11 @@ impl Driver {
         self.tell_link_down(no, reason)
     }
 
-    fn tell_link_down(&mut self, no: ConversationNo, reason: &str) -> Result<(), DriverError> {
+    pub(super) fn tell_link_down(
+        &mut self,
+        no: ConversationNo,
+        reason: &str,
+    ) -> Result<(), DriverError> {
         self.tell_link_end(no, reason);
         self.session_input(no, SessionInput::LinkDown)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tincan_core::{Config, DeviceAt, Session};
+use tincan_core::{Config, DeviceAt, LeftAt, Session};
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::link::{SESSION_KEPT_MS, SeenSessions};
@@ -89,7 +89,7 @@ impl Driver {
     pub(super) fn insert(&mut self, conversation: Conversation) {
         let row = &conversation.row;
         let no = row.no;
-        for group in &row.groups {
+        for group in row.groups.iter().chain(&row.retired) {
             self.by_group.insert(group.clone(), no);
         }
         self.by_queue.insert(row.queue_key().queue(), no);
@@ -98,13 +98,13 @@ impl Driver {
     }
 
     /// A session for a conversation that has none yet.
-    pub(super) fn new_session(&mut self, row: &ContactRow) -> Session {
+    pub(super) fn new_session(&mut self, row: &ContactRow, left: LeftAt) -> Session {
         let devices = DeviceAt {
             local: self.device.device(),
             remote: row.device,
         };
         let now = self.around.now();
-        Session::new(Config::default(), devices, self.seed(), now)
+        Session::new_from(Config::default(), devices, self.seed(), left, now)
     }
 
     /// For a session's own randomness.
@@ -115,7 +115,7 @@ impl Driver {
     /// A conversation's session as it was left.
     fn restore(&mut self, row: &ContactRow, batch: &Batch) -> Result<Session, DriverError> {
         let Some(snapshot) = batch.snapshot(row.no)? else {
-            return Ok(self.new_session(row));
+            return Ok(self.new_session(row, LeftAt::default()));
         };
         let devices = DeviceAt {
             local: self.device.device(),

@@ -201,9 +201,11 @@ impl Driver {
     }
 
     fn author_of(&self, no: ConversationNo, of: &MessageRef) -> Option<Who> {
-        [Who::Me, Who::Them]
-            .into_iter()
-            .find(|&who| self.device_of(no, who) == Some(of.author))
+        if of.author == self.device.device() {
+            return Some(Who::Me);
+        }
+        let row = &self.conversations.get(&no)?.row;
+        row.is_theirs(&of.author).then_some(Who::Them)
     }
 
     /// Contents of the other side have taken their places.

@@ -25,6 +25,7 @@
 //! | [`servers`] | signaling servers and relays; [`wanted_servers`] which ones, [`ended_queues`] mailboxes to be deleted there |
 //! | [`status`] | the report; [`views`] what a simulated world looks at |
 
+mod anew;
 mod asked;
 mod asking;
 mod commands;
@@ -244,11 +245,16 @@ impl Driver {
             .conversations
             .values()
             .filter_map(Conversation::reach_due);
+        let requests = self
+            .conversations
+            .values()
+            .filter_map(|conversation| conversation.request_again_at);
         let adds = self.pending_adds.values().map(|add| add.deadline);
         let asks = self.pending_asks.values().map(|ask| ask.deadline);
         sessions
             .chain(links)
             .chain(reaches)
+            .chain(requests)
             .chain(self.pending_invites.iter().map(|invite| invite.deadline))
             .chain(adds)
             .chain(asks)
@@ -279,6 +285,7 @@ impl Driver {
         self.remove_due()?;
         self.answer_invites();
         self.expire_adds();
+        self.deposit_due_requests();
         if self.prune_at <= now.instant {
             self.prune_at = now.instant.after(Duration::from_secs(6 * 3600));
             self.prune(now)?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tincan_core::{Input as SessionInput, RefusedDeposit, Via};
+use tincan_core::{Input as SessionInput, Via};
+use tincan_protocol::envelope::Envelope;
 use tincan_protocol::limits::KEY_PACKAGES_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::signal::TurnCredentials;
@@ -134,8 +135,8 @@ impl Driver {
                 reason,
                 retry_after,
             } => {
-                if reason == RefusedDeposit::Rejected {
-                    self.request_refused(tag.no)?;
+                if self.is_request(&tag) {
+                    return self.request_refused(tag.no, reason, retry_after);
                 }
                 let input = SessionInput::DepositRefused {
                     id: tag.id,
@@ -232,10 +233,10 @@ impl Driver {
         state.left.clear();
         let numbers: Vec<ConversationNo> = self.conversations.keys().copied().collect();
         for no in numbers {
+            if self.asks_at(no) == Some(server) {
+                self.request_path(no, store.filter(|_| up))?;
+            }
             if self.relay_towards(no).as_ref() == Some(server) {
-                if let Some(ask) = self.pending_asks.get_mut(&no) {
-                    ask.in_doubt = true;
-                }
                 if up {
                     self.towards_up(no, store)?;
                 } else {
@@ -265,11 +266,41 @@ impl Driver {
     /// The relay that leads to a contact now, if any.
     fn relay_towards(&self, no: ConversationNo) -> Option<ServerUrl> {
         let row = &self.conversations.get(&no)?.row;
-        match &row.state {
-            ContactState::Requesting(stage) => Some(stage.relay.clone()),
-            ContactState::Accepted => row.their_reach.as_ref().map(|reach| reach.relay.clone()),
-            ContactState::Asked { .. } | ContactState::Blocked => None,
+        let reach = row.their_reach.as_ref().filter(|_| row.may_reach())?;
+        Some(reach.relay.clone())
+    }
+
+    /// Where a request goes.
+    fn asks_at(&self, no: ConversationNo) -> Option<&ServerUrl> {
+        match &self.conversations.get(&no)?.row.state {
+            ContactState::Requesting(stage) => Some(&stage.relay),
+            _ => None,
         }
+    }
+
+    /// The relay that a request goes to is up, and keeps this; or it is down.
+    fn request_path(
+        &mut self,
+        no: ConversationNo,
+        store: Option<StoreId>,
+    ) -> Result<(), DriverError> {
+        if let Some(ask) = self.pending_asks.get_mut(&no) {
+            ask.in_doubt = true;
+        }
+        if store.is_none() {
+            return Ok(());
+        }
+        if self.is_another_store(no, |row| &mut row.relay_store, store)?
+            && let Some(conversation) = self.conversations.get_mut(&no)
+            && let ContactState::Requesting(stage) = &mut conversation.row.state
+        {
+            // It has lost what it had.
+            stage.deposited = false;
+            let row = conversation.row.clone();
+            self.turn.batch()?.put_contact(&row)?;
+        }
+        self.deposit_request(no);
+        Ok(())
     }
 
     /// The way to a contact has changed: whatever is on it starts over.
@@ -309,6 +340,10 @@ impl Driver {
         let Some(&no) = self.by_queue.get(&mailbox.queue) else {
             return Ok(());
         };
+        if let Ok(Envelope::Request(request)) = Envelope::decode(envelope.clone()) {
+            let id = EnvelopeId::of(&envelope);
+            return self.handle_request_of(no, mailbox, index, (id, request));
+        }
         let via = Via::Mailbox { index };
         let input = SessionInput::Envelope { via, envelope };
         self.with_session(no, Some(mailbox), |session, vault, now| {
@@ -323,48 +358,31 @@ impl Driver {
         };
         let row = &conversation.row;
         let tag = DepositTag { no, id };
-        let (server, queue, token, envelope) = match (&row.state, &row.their_reach) {
-            // Before they have accepted only the request itself goes out; the rest stays queued.
-            (ContactState::Requesting(stage), _) if stage.envelope == Some(id) => {
-                let Some(envelope) = Self::request_envelope(stage, envelope) else {
-                    return;
-                };
-                (
-                    stage.relay.clone(),
-                    stage.queue,
-                    stage.write_token,
-                    envelope,
-                )
-            }
-            (ContactState::Accepted, Some(reach)) => (
-                reach.relay.clone(),
-                reach.queue,
-                reach.write_token,
-                envelope,
-            ),
-            _ => return,
+        let Some(reach) = row.their_reach.as_ref().filter(|_| row.may_reach()) else {
+            return;
         };
-        self.send_to_relay(
-            &server,
-            RelayCommand::Deposit {
-                tag,
-                queue,
-                token,
-                envelope,
-            },
-        );
+        let deposit = RelayCommand::Deposit {
+            tag,
+            queue: reach.queue,
+            token: reach.write_token,
+            envelope,
+        };
+        let server = reach.relay.clone();
+        self.send_to_relay(&server, deposit);
     }
 
     fn handle_deposited(&mut self, tag: DepositTag) -> Result<(), DriverError> {
-        if let Some(conversation) = self.conversations.get_mut(&tag.no)
-            && let ContactState::Requesting(stage) = &mut conversation.row.state
-            && stage.envelope == Some(tag.id)
-            && !stage.deposited
-        {
-            stage.deposited = true;
-            let row = conversation.row.clone();
-            self.turn.batch()?.put_contact(&row)?;
-            self.request_deposited(tag.no);
+        if self.is_request(&tag) {
+            if let Some(conversation) = self.conversations.get_mut(&tag.no)
+                && let ContactState::Requesting(stage) = &mut conversation.row.state
+                && !stage.deposited
+            {
+                stage.deposited = true;
+                let row = conversation.row.clone();
+                self.turn.batch()?.put_contact(&row)?;
+                self.request_deposited(tag.no);
+            }
+            return Ok(());
         }
         self.session_input(tag.no, SessionInput::Deposited { id: tag.id })
     }

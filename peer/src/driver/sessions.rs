@@ -30,21 +30,18 @@ pub(super) struct ConversationVault<'a> {
     batch: &'a Batch,
     mls: &'a mut dyn GroupCrypto,
     no: ConversationNo,
-    send_group: Option<GroupId>,
-    groups: Vec<GroupId>,
+    row: &'a ContactRow,
     /// The last group that something was opened in.
     opened: Option<GroupId>,
 }
 
 impl<'a> ConversationVault<'a> {
-    pub(super) fn new(batch: &'a Batch, mls: &'a mut dyn GroupCrypto, row: &ContactRow) -> Self {
-        let (send_group, groups) = (row.send_group().cloned(), row.groups.clone());
+    pub(super) fn new(batch: &'a Batch, mls: &'a mut dyn GroupCrypto, row: &'a ContactRow) -> Self {
         Self {
             batch,
             mls,
             no: row.no,
-            send_group,
-            groups,
+            row,
             opened: None,
         }
     }
@@ -53,7 +50,7 @@ impl<'a> ConversationVault<'a> {
 impl Vault for ConversationVault<'_> {
     fn seal(&mut self, payload: Vec<u8>) -> Result<Bytes, VaultError> {
         let no_group = || VaultError("this conversation has no group".to_owned());
-        let group = self.send_group.as_ref().ok_or_else(no_group)?;
+        let group = self.row.send_group().ok_or_else(no_group)?;
         let message = self
             .mls
             .seal(group, &payload)
@@ -66,14 +63,20 @@ impl Vault for ConversationVault<'_> {
             return Err(OpenError::Invalid);
         };
         match self.mls.group_of(&message) {
-            Ok(group) if self.groups.contains(&group) => {}
+            Ok(group) if self.row.groups.contains(&group) || self.row.retired.contains(&group) => {}
             _ => return Err(OpenError::Invalid),
         }
         match self.mls.open(&message) {
             Ok(opened) => {
                 self.opened = Some(opened.group);
+                let sender = opened.sender.device;
                 Ok(Opened {
-                    sender: opened.sender.device,
+                    // What is on its way of a device that they had before.
+                    sender: if self.row.is_theirs(&sender) {
+                        self.row.device
+                    } else {
+                        sender
+                    },
                     payload: opened.payload.into(),
                 })
             }
@@ -115,15 +118,6 @@ impl Vault for ConversationVault<'_> {
         self.batch
             .sent_contents(self.no, first, last)
             .map_err(vault_error)
-    }
-
-    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
-        let mut found = 0;
-        let rows = self.batch.outbox_while(self.no, 0, |_, _| {
-            found += 1;
-            found <= max
-        });
-        Ok(firsts_and_lasts(rows.map_err(vault_error)?))
     }
 
     fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
@@ -205,12 +199,8 @@ impl Driver {
         let mut vault = ConversationVault::new(batch, self.mls.as_mut(), &conversation.row);
         call(&mut conversation.session, &mut vault, now)?;
         if let Some(opened) = vault.opened.take()
-            && conversation.row.unconfirmed.contains(&opened)
+            && conversation.row.confirm(&opened)
         {
-            conversation
-                .row
-                .unconfirmed
-                .retain(|group| *group != opened);
             batch.put_contact(&conversation.row)?;
         }
         let (mut rows, mut leaving) = (Vec::new(), Vec::new());
@@ -295,9 +285,6 @@ impl Driver {
                     self.turn.received(no, place, content.seq);
                 }
                 match content.body {
-                    Body::ContactRequest(request) => {
-                        self.handle_contact_request(no, content.seq, request)?;
-                    }
                     Body::ContactAccept(accept) => self.handle_accepted(no, accept)?,
                     Body::Reach(reach) => self.handle_reach(no, reach)?,
                     Body::Timer(timer) => {

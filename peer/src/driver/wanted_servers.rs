@@ -68,8 +68,7 @@ impl Driver {
         }
         for conversation in self.conversations.values() {
             // Nobody makes us dial their server, and so learn our IP address, before we have agreed.
-            if let (true, Some(reach)) = (conversation.is_accepted(), &conversation.row.their_reach)
-            {
+            if let (true, Some(reach)) = (conversation.may_reach(), &conversation.row.their_reach) {
                 wanted.add_foreign(&reach.relay);
             }
             if let ContactState::Requesting(stage) = &conversation.row.state {
@@ -102,7 +101,7 @@ impl Driver {
         let accepted = self
             .conversations
             .values()
-            .filter(|conversation| conversation.is_accepted());
+            .filter(|conversation| conversation.may_reach());
         let reaches = accepted.filter_map(|conversation| conversation.row.their_reach.as_ref());
         for server in reaches.flat_map(|reach| &reach.signal_servers) {
             wanted.add_foreign(server);
@@ -219,7 +218,7 @@ impl Driver {
         for conversation in self
             .conversations
             .values()
-            .filter(|conversation| conversation.is_accepted())
+            .filter(|conversation| conversation.may_reach())
         {
             let row = &conversation.row;
             let theirs = row

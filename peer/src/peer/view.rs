@@ -124,7 +124,6 @@ impl View<'_> {
         } = row;
         let (text, said) = match content.body {
             Body::Text(text) => (text.text.clone(), text),
-            Body::ContactRequest(request) => (request.text, Default::default()),
             _ => return Ok(None),
         };
         let reply_to = match said.reply_to.filter(|_| !is_deleted) {
@@ -185,7 +184,7 @@ impl View<'_> {
         };
         let who = match of.author {
             author if author == self.own_device => Who::Me,
-            author if author == self.contact.device => Who::Them,
+            author if self.contact.is_theirs(&author) => Who::Them,
             _ => return Ok(missing(of.msg_id)),
         };
         let (no, id) = (self.contact.no, of.msg_id);
@@ -199,7 +198,6 @@ impl View<'_> {
             _ if annotations.is_deleted => None,
             (_, Some(edit)) => Some(edit.text),
             (Body::Text(text), None) => Some(text.text),
-            (Body::ContactRequest(request), None) => Some(request.text),
             _ => None,
         };
         Ok(Quote {

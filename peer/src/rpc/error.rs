@@ -173,9 +173,10 @@ impl From<ContactError> for RpcError {
         match error {
             ContactError::UnknownContact => Self::not_found(error, WHO),
             ContactError::OnlyAsks => Self::usage(error, "`peer accept` makes them a contact"),
-            ContactError::NotAnswered => {
-                Self::usage(error, "`peer contacts` shows how far it has come")
-            }
+            ContactError::NotAnswered => Self::usage(
+                error,
+                "`peer contacts` shows how far it has come; if they have removed you, `--again` asks them once more",
+            ),
             ContactError::DraftTooLong { .. } => {
                 Self::usage(error, "send a part of it, or keep it elsewhere")
             }
@@ -210,9 +211,10 @@ impl From<AddError> for RpcError {
                 "copy the whole link again, from \"tincan:\" to its end",
             ),
             AddError::Myself => Self::usage(error, "give the link to somebody else; they add it"),
-            AddError::KnownAlready => {
-                Self::usage(error, "`peer contacts` shows how far it has come")
-            }
+            AddError::KnownAlready => Self::usage(
+                error,
+                "`peer contacts` shows how far it has come; if they have removed you, `--again` asks them once more",
+            ),
             AddError::TheyAsked => {
                 Self::usage(error, "`peer requests` shows it, `peer accept` accepts")
             }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use redb::{ReadableTable as _, WriteTransaction};
-use tincan_core::{OutboxRow, Persist, Snapshot};
+use tincan_core::{LeftAt, OutboxRow, Persist, Snapshot};
 use tincan_mls::Row;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
@@ -14,9 +14,9 @@ use super::messages::is_wiped;
 use super::removals::waiting_removals;
 use super::session_rows::SessionTables;
 use super::tables::{
-    CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LINK_SESSIONS, META,
-    MLS, OUTBOX, OUTBOX_ENVELOPES, PER_CONVERSATION, PROFILE, PROFILE_KEY, SEEN, SENT, SESSIONS,
-    TIMELINE, Who, link_session_key, link_session_of, seen_key, seq_of, timeline_place,
+    CONTACTS, CURSORS, ConversationNo, ENDED_QUEUES, HELD, INVITES, JOURNAL, LEFT, LINK_SESSIONS,
+    META, MLS, OUTBOX, OUTBOX_ENVELOPES, PER_CONVERSATION, PROFILE, PROFILE_KEY, SEEN, SENT,
+    SESSIONS, TIMELINE, Who, link_session_key, link_session_of, seen_key, seq_of, timeline_place,
 };
 use super::{
     ContactRow, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, SentIndex, Store, StoreError,
@@ -129,6 +129,58 @@ impl Batch {
         let mut removals = self.txn.open_table(tables::REMOVALS)?;
         removals.retain_in(start.as_slice()..=end.as_slice(), |_, _| false)?;
         Ok(())
+    }
+
+    /// Where this device left the conversation with somebody that it has forgotten.
+    pub(crate) fn left_at(&self, with: &[u8; 32]) -> Result<Option<LeftAt>, StoreError> {
+        let bytes = self.get(LEFT, "left", with)?;
+        let read = |bytes: Vec<u8>| {
+            let (next_seq, stamp) = bytes.split_first_chunk::<8>()?;
+            let stamp = stamp.first_chunk::<8>()?;
+            Some(LeftAt {
+                next_seq: u64::from_be_bytes(*next_seq),
+                stamp: Hlc::from_u64(u64::from_be_bytes(*stamp)),
+            })
+        };
+        Ok(bytes.and_then(read))
+    }
+
+    pub(crate) fn put_left_at(&self, with: &[u8; 32], left: LeftAt) -> Result<(), StoreError> {
+        let value = [
+            left.next_seq.to_be_bytes(),
+            left.stamp.as_u64().to_be_bytes(),
+        ]
+        .concat();
+        let sealed = self.store.sealer.seal("left", with, &value);
+        self.txn
+            .open_table(LEFT)?
+            .insert(with.as_slice(), sealed.as_slice())?;
+        Ok(())
+    }
+
+    /// The first contents that the other side has not received, as they were encoded.
+    pub(crate) fn first_undelivered(
+        &self,
+        no: ConversationNo,
+        max: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let mut ranges = Vec::new();
+        self.outbox_while(no, 0, |first, meta| {
+            ranges.push((first, meta.last));
+            ranges.len() <= max
+        })?;
+        let (mut contents, mut bytes) = (Vec::new(), 0);
+        for (first, last) in ranges {
+            for (seq, content) in self.sent_contents(no, first, last)? {
+                bytes += content.len();
+                if contents.len() == max || bytes > max_bytes {
+                    return Ok(contents);
+                }
+                contents.push((seq, content));
+            }
+        }
+        Ok(contents)
     }
 
     pub(crate) fn invites(&self) -> Result<Vec<InviteRow>, StoreError> {

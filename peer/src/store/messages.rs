@@ -34,11 +34,7 @@ pub(crate) struct NewMessage {
 
 /// Whether a content is shown as a message.
 pub(crate) fn is_message(body: &Body) -> bool {
-    match body {
-        Body::Text(_) => true,
-        Body::ContactRequest(request) => !request.text.is_empty(),
-        _ => false,
-    }
+    matches!(body, Body::Text(_))
 }
 
 /// Whether a text was taken out of a content: none is sent that is empty.

@@ -1,13 +1,14 @@
 //! What stands in the rows.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tincan_core::SentVia;
 use tincan_mls::GroupId;
 use tincan_protocol::content::Reach;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::invite::InviteSecret;
-use tincan_protocol::invite::RequestProof;
 use tincan_protocol::keys::{AddressKey, QueueKey};
+use tincan_protocol::limits::HELLO_GROUPS_MAX;
 use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::wire;
 use tincan_protocol::{
@@ -17,6 +18,12 @@ use tincan_protocol::{
 
 use super::tables::ConversationNo;
 use crate::message::ContactStanding;
+
+/// Retired groups that are still read: as many as one side may have made without hearing from the other.
+const RETIRED_MAX: usize = HELLO_GROUPS_MAX;
+
+/// Former devices of a contact that are known. Chosen: more than anybody loses in years.
+const FORMER_DEVICES_MAX: usize = 16;
 
 /// A key's 32 secret bytes. The row around it is sealed.
 pub(crate) type Seed = [u8; 32];
@@ -54,6 +61,12 @@ pub(crate) struct ContactRow {
     /// Groups that we made, as long as nothing shows that they are in them; the newest last.
     #[serde(with = "group_ids", default)]
     pub(crate) unconfirmed: Vec<GroupId>,
+    /// Groups that nothing is sealed in any more. What is on its way in them is still read.
+    #[serde(with = "group_ids", default)]
+    pub(crate) retired: Vec<GroupId>,
+    /// Devices that they had before.
+    #[serde(default)]
+    pub(crate) former_devices: Vec<DeviceId>,
     /// Our mailbox for this conversation.
     pub(crate) queue_seed: Seed,
     pub(crate) write_token: WriteToken,
@@ -131,11 +144,7 @@ pub(crate) enum ContactState {
     /// We have sent a request and wait.
     Requesting(Box<RequestStage>),
     /// They have asked; a person decides.
-    Asked {
-        text: String,
-        /// Their first message has been read.
-        heard: bool,
-    },
+    Asked { text: String },
     /// Both want to talk.
     Accepted,
     /// We do not want to talk.
@@ -149,13 +158,9 @@ pub(crate) struct RequestStage {
     pub(crate) relay: ServerUrl,
     pub(crate) queue: QueueId,
     pub(crate) write_token: WriteToken,
-    /// Makes them a member.
-    pub(crate) welcome: Vec<u8>,
-    /// Shows that we have had the invite's link.
-    #[serde(with = "proof", default)]
-    pub(crate) proof: Option<RequestProof>,
-    /// Envelope of the request itself, as the session knows it.
-    pub(crate) envelope: Option<EnvelopeId>,
+    /// What goes there.
+    #[serde(with = "envelope", default)]
+    pub(crate) envelope: Bytes,
     /// The relay has it.
     pub(crate) deposited: bool,
 }
@@ -263,6 +268,42 @@ impl ContactRow {
         confirmed.min().or(self.unconfirmed.last())
     }
 
+    /// Nothing is sealed any more in the groups that there are. Returns those that are too old to be read.
+    pub(crate) fn retire_groups(&mut self) -> Vec<GroupId> {
+        self.unconfirmed.clear();
+        self.retired.append(&mut self.groups);
+        let too_many = self.retired.len().saturating_sub(RETIRED_MAX);
+        self.retired.drain(..too_many).collect()
+    }
+
+    /// They are in a group that we made. True if that is news.
+    pub(crate) fn confirm(&mut self, group: &GroupId) -> bool {
+        let unconfirmed = self.unconfirmed.len();
+        self.unconfirmed.retain(|known| known != group);
+        self.unconfirmed.len() < unconfirmed
+    }
+
+    /// Their device from now on.
+    pub(crate) fn meet_as(&mut self, device: DeviceId) {
+        if self.device != device {
+            let former = std::mem::replace(&mut self.device, device);
+            self.former_devices.retain(|known| *known != device);
+            self.former_devices.push(former);
+            let too_many = self.former_devices.len().saturating_sub(FORMER_DEVICES_MAX);
+            self.former_devices.drain(..too_many);
+        }
+    }
+
+    /// Whether something that a device has sealed, or that names it as an author, is theirs.
+    pub(crate) fn is_theirs(&self, device: &DeviceId) -> bool {
+        self.device == *device || self.former_devices.contains(device)
+    }
+
+    /// Whether they get something now: we have agreed, and nobody need make sure first who they are.
+    pub(crate) fn may_reach(&self) -> bool {
+        self.state == ContactState::Accepted && !self.has_changed()
+    }
+
     /// The last that they have told of how they are reached.
     pub(crate) fn newest_reach(&self) -> Option<&Reach> {
         self.next_reach.as_ref().or(self.their_reach.as_ref())
@@ -363,24 +404,24 @@ mod reach {
     }
 }
 
-mod proof {
+mod envelope {
+    use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use tincan_protocol::invite::RequestProof;
 
     pub(super) fn serialize<S: Serializer>(
-        proof: &Option<RequestProof>,
+        envelope: &Bytes,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let bytes = proof.as_ref().map(RequestProof::to_vec);
-        bytes.serialize(serializer)
+        envelope.as_ref().serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<RequestProof>, D::Error> {
-        let bytes = Option::<Vec<u8>>::deserialize(deserializer)?;
-        let proof = bytes.map(|bytes| RequestProof::try_from(bytes.as_slice()));
-        proof.transpose().map_err(serde::de::Error::custom)
+    ) -> Result<Bytes, D::Error> {
+        // An earlier version had something else here: such a request is made again by whoever made it.
+        let read = serde_json::Value::deserialize(deserializer)?;
+        let bytes: Option<Vec<u8>> = serde_json::from_value(read).ok();
+        Ok(bytes.unwrap_or_default().into())
     }
 }
 

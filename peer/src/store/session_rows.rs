@@ -2,6 +2,7 @@
 
 use redb::{ReadableTable as _, Table};
 use tincan_core::{Persist, SentVia, Snapshot};
+use tincan_protocol::EnvelopeId;
 use tincan_protocol::ack::SeqSet;
 
 use super::tables::{
@@ -103,6 +104,7 @@ impl<'t> SessionTables<'t> {
             }
             Persist::OutboxStored { first, via } => self.stored(first, via),
             Persist::RelayForgot => self.relay_forgot(),
+            Persist::Unsealed => self.unseal(),
             Persist::Delivered { delivered, new } => self.delivered(&delivered, &new),
             Persist::Expired { first } => self.remove_outgoing(first),
             Persist::Incoming {
@@ -177,6 +179,20 @@ impl<'t> SessionTables<'t> {
                 meta.pending = true;
                 self.put_meta(&self.no.seq_key(first), &meta)?;
             }
+        }
+        Ok(())
+    }
+
+    /// They get bytes, and an id, when they are sealed again.
+    fn unseal(&mut self) -> Result<(), StoreError> {
+        for (first, meta) in self.outgoing_between(0, u64::MAX)? {
+            let unsealed = OutboxMeta {
+                id: EnvelopeId::of(&[]),
+                pending: true,
+                at_relay: false,
+                ..meta
+            };
+            self.outgoing(first, unsealed, &[])?;
         }
         Ok(())
     }

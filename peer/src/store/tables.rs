@@ -18,6 +18,8 @@ pub(super) const PROFILE: Table = TableDefinition::new("profile");
 pub(super) const PROFILE_KEY: &[u8] = b"profile";
 /// Contact rows by conversation number.
 pub(super) const CONTACTS: Table = TableDefinition::new("contacts");
+/// Where this device left conversations that it has forgotten, by a hash of whom they were with.
+pub(super) const LEFT: Table = TableDefinition::new("left");
 /// Invite rows by queue.
 pub(super) const INVITES: Table = TableDefinition::new("invites");
 /// Own mailboxes that are still to be deleted at their relay, by queue.
@@ -55,10 +57,11 @@ pub(super) const JOURNAL: Table = TableDefinition::new("journal");
 /// Readers' places in the journal, by name.
 pub(super) const CURSORS: Table = TableDefinition::new("cursors");
 
-pub(super) const ALL: [Table; 20] = [
+pub(super) const ALL: [Table; 21] = [
     META,
     PROFILE,
     CONTACTS,
+    LEFT,
     INVITES,
     ENDED_QUEUES,
     LINK_SESSIONS,

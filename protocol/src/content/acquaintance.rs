@@ -19,9 +19,20 @@ pub struct Reach {
     pub signal_servers: Vec<ServerUrl>,
     /// Under which address.
     pub signal_address: SignalAddress,
+    /// Where a key package of the device is to be had, if that is offered.
+    pub key_packages: Option<KeyPackagesAt>,
 }
 
-/// "I would like to talk to you."
+/// Key packages at the relay of a [`Reach`]. With one of them, who has lost a conversation's keys begins it anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPackagesAt {
+    /// Whose they are: a key that the relay knows them by.
+    pub owner: QueueId,
+    /// The right to take one.
+    pub token: WriteToken,
+}
+
+/// "I would like to talk to you." Comes in a [`Request`](crate::envelope::Request).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactRequest {
     /// What the sender calls themselves.
@@ -89,6 +100,12 @@ impl Reach {
                 .map(ToString::to_string)
                 .collect(),
             signal_address: self.signal_address.to_vec(),
+            key_package_owner: self
+                .key_packages
+                .map_or_else(Vec::new, |at| at.owner.to_vec()),
+            key_package_token: self
+                .key_packages
+                .map_or_else(Vec::new, |at| at.token.to_vec()),
         }
     }
 
@@ -109,8 +126,17 @@ impl Reach {
                 .map(|url| ServerUrl::parse(url))
                 .collect::<Result<_, _>>()?,
             signal_address: SignalAddress::try_from(reach.signal_address.as_slice())?,
+            key_packages: key_packages(&reach.key_package_owner, &reach.key_package_token)?,
         })
     }
+}
+
+fn key_packages(owner: &[u8], token: &[u8]) -> Result<Option<KeyPackagesAt>, ContentError> {
+    if owner.is_empty() && token.is_empty() {
+        return Ok(None);
+    }
+    let (owner, token) = (QueueId::try_from(owner)?, WriteToken::try_from(token)?);
+    Ok(Some(KeyPackagesAt { owner, token }))
 }
 
 fn reach_field(reach: Option<wire::Reach>) -> Result<Reach, ContentError> {

@@ -14,7 +14,7 @@ use crate::ids::{MsgId, WrongLength};
 use crate::origin::ServerUrlError;
 use crate::wire;
 
-pub use acquaintance::{ContactAccept, ContactRequest, Reach};
+pub use acquaintance::{ContactAccept, ContactRequest, KeyPackagesAt, Reach};
 pub use delivery::{DeviceAck, Receipt, Resend};
 pub use said::{Deletion, Edit, MessageRef, Reaction, Text, Timer};
 
@@ -108,12 +108,12 @@ impl Body {
     }
 
     /// Whether it is sent on however old it is: what the program of the other side must learn, and no
-    /// person would send again; that a message was taken back, which its author thinks is gone; and a request, because it is what whoever asks again still begins with.
+    /// person would send again; and that a message was taken back, which its author thinks is gone.
     #[must_use]
     pub const fn outlasts_expiry(&self) -> bool {
         matches!(
             self,
-            Self::Reach(_) | Self::ContactAccept(_) | Self::ContactRequest(_) | Self::Deletion(_)
+            Self::Reach(_) | Self::ContactAccept(_) | Self::Deletion(_)
         )
     }
 
@@ -121,7 +121,10 @@ impl Body {
     /// replace what they said before, so that the newest is enough.
     #[must_use]
     pub const fn is_sequenced(&self) -> bool {
-        !matches!(self, Self::Receipt(_) | Self::Resend(_))
+        !matches!(
+            self,
+            Self::Receipt(_) | Self::Resend(_) | Self::ContactRequest(_)
+        )
     }
 }
 
@@ -142,7 +145,7 @@ impl Content {
     }
 
     /// Reads what an earlier version has kept: a kind that it did not know, and so did not check, is
-    /// [`Body::Unknown`] if it is not as it should be.
+    /// [`Body::Unknown`] if it is not as it should be. A request that was numbered is the text that it says.
     ///
     /// # Errors
     /// [`ContentError`] for everything else.
@@ -153,7 +156,7 @@ impl Content {
                 return Err(error);
             }
             let unread = wire::Content {
-                body: None,
+                body: earlier_text(content.body),
                 ..content
             };
             Self::decode(&unread.encode_to_vec())
@@ -222,6 +225,17 @@ impl Body {
             Some(Wire::Reaction(reaction)) => Reaction::from_wire(reaction).map(Self::Reaction),
             Some(Wire::Timer(timer)) => Ok(Self::Timer(Timer::from_wire(timer))),
         }
+    }
+}
+
+/// Requests had a number in an earlier version, and were the message that they say.
+fn earlier_text(body: Option<wire::content::Body>) -> Option<wire::content::Body> {
+    use wire::content::Body as Wire;
+    match body {
+        Some(Wire::ContactRequest(request)) if !request.text.is_empty() => {
+            Some(Wire::Text(Text::from(request.text).to_wire()))
+        }
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod anew;
 mod bad_input;
 mod canary;
 mod changes;

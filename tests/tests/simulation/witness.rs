@@ -10,7 +10,7 @@ use tincan_mls::{
     OpenError, Opened, Row, SealError,
 };
 use tincan_protocol::content::Content;
-use tincan_protocol::envelope::{Envelope, decode_payload};
+use tincan_protocol::envelope::{Envelope, Payload};
 use tincan_protocol::wire::GroupState;
 use tincan_protocol::{EnvelopeId, IdentityId};
 
@@ -119,7 +119,9 @@ struct Watched {
 impl GroupCrypto for Watched {
     fn seal(&mut self, group: &GroupId, payload: &[u8]) -> Result<Vec<u8>, SealError> {
         let sealed = self.inner.seal(group, payload)?;
-        let contents = decode_payload(payload.to_vec().into()).expect("own payload");
+        let contents = Payload::decode(payload.to_vec().into())
+            .expect("own payload")
+            .contents;
         let inside = contents.iter().filter_map(|bytes| {
             let seq = Content::decode(bytes).expect("own content").seq;
             let hash = Sha256::digest(bytes).into();

@@ -43,7 +43,7 @@ pub(crate) fn types() -> Types {
                     });
                 }
                 // The head of a file or of a oneof, a closing brace, an empty line.
-                [] | ["package" | "oneof", ..] | ["syntax", "=", _] => {}
+                [] | ["package" | "import" | "oneof", ..] | ["syntax", "=", _] => {}
                 _ => panic!("not understood: {line}"),
             }
         }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{
-    Body, ContactAccept, ContactRequest, Content, Deletion, DeviceAck, Edit, MessageRef, Reach,
-    Reaction, Receipt, Resend, Text, Timer,
+    Body, ContactAccept, ContactRequest, Content, Deletion, DeviceAck, Edit, KeyPackagesAt,
+    MessageRef, Reach, Reaction, Receipt, Resend, Text, Timer,
 };
-use tincan_protocol::envelope::{Envelope, Request, encode_payload};
+use tincan_protocol::envelope::{Envelope, Payload, Request};
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::invite::RequestProof;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId, QueueId, SignalAddress, WriteToken};
@@ -24,6 +24,10 @@ fn reach() -> Reach {
             url("http://[::1]:8443/tincan"),
         ],
         signal_address: SignalAddress::from_bytes([3; 32]),
+        key_packages: Some(KeyPackagesAt {
+            owner: QueueId::from_bytes([6; 32]),
+            token: WriteToken::from_bytes([7; 16]),
+        }),
     }
 }
 
@@ -79,7 +83,7 @@ pub fn content() -> Vec<Seed> {
         ("receipt", 0, Body::Receipt(receipt)),
         ("resend", 0, Body::Resend(resend)),
         ("reach", 2, Body::Reach(reach())),
-        ("request", 1, Body::ContactRequest(request)),
+        ("request", 0, Body::ContactRequest(request)),
         ("accept", 1, Body::ContactAccept(accept)),
         ("reply", 2, Body::Text(reply)),
         (
@@ -111,9 +115,12 @@ pub fn content() -> Vec<Seed> {
 pub fn payload() -> Vec<Seed> {
     let text = |seq| content_of(seq, Body::text(format!("text {seq}"))).encode();
     vec![
-        seed("one", encode_payload(vec![text(1)])),
-        seed("three", encode_payload((1..=3).map(text).collect())),
-        seed("empty-contents", encode_payload(vec![Bytes::new(); 20])),
+        seed("one", Payload::of(vec![text(1)]).encode()),
+        seed("three", Payload::of((1..=3).map(text).collect()).encode()),
+        seed(
+            "empty-contents",
+            Payload::of(vec![Bytes::new(); 20]).encode(),
+        ),
     ]
 }
 

@@ -2,11 +2,10 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::iter;
 use core::time::Duration;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::ack::SeqSet;
-use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
@@ -33,8 +32,10 @@ impl Session {
             // meanwhile leaves before it, and the other side's ratchet, once it has followed the receipt,
             // opens only the last few hundred envelopes that were sealed before.
             let envelope = if self.outbox.takes_next() {
-                let contents = contents.iter().map(|content| content.content.clone());
-                vault.seal(encode_payload(contents.collect()))?
+                let contents = contents
+                    .iter()
+                    .map(|content| (content.seq, content.content.clone()));
+                vault.seal(self.payload(contents.collect()).encode())?
             } else {
                 Bytes::new()
             };
@@ -258,7 +259,7 @@ impl Session {
                 .push_back(Output::Event(Event::Misbehaved { what }));
             return;
         }
-        self.delivered_by_receipt(received);
+        self.delivered_by_receipt(&self.without_failed_and_skipped(received));
         // What has not come in order cannot have been shown.
         let read_up_to = read_up_to.min(self.delivered.cumulative());
         if read_up_to > self.read_by_peer {
@@ -297,6 +298,24 @@ impl Session {
         difference(&range, &self.delivered)
     }
 
+    /// Who does not wait for a number says that they have it. Of what was skipped only what was delivered before
+    /// has arrived.
+    fn without_failed_and_skipped(&self, received: &SeqSet) -> SeqSet {
+        let undone = difference(&self.skipped, &self.delivered);
+        if undone.is_empty() {
+            return received.clone();
+        }
+        let mut skipped = SeqSet::default();
+        for (first, last) in undone {
+            skipped.insert_range(first, last);
+        }
+        let mut arrived = SeqSet::default();
+        for (first, last) in difference(received, &skipped) {
+            arrived.insert_range(first, last);
+        }
+        arrived
+    }
+
     fn delivered_by_receipt(&mut self, received: &SeqSet) {
         let before = self.delivered.clone();
         // No honest reader has more holes: what is beyond so many counts when they are filled.
@@ -306,6 +325,10 @@ impl Session {
             return;
         }
         self.arrived_late();
+        if self.has_begun_anew() {
+            // Whoever says so may have forgotten it since.
+            self.skipped.union_within(&self.delivered, RECEIVED_RANGES);
+        }
         self.dirty = true;
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
@@ -349,21 +372,40 @@ impl Session {
         last: u64,
         vault: &mut dyn Vault,
     ) -> Result<Bytes, VaultError> {
-        let contents = vault.sent_contents(first, last)?;
+        let mut contents = vault.sent_contents(first, last)?;
+        contents.retain(|(seq, _)| !self.skipped.contains(*seq));
         let is_there = |seq: &u64| contents.iter().any(|(there, _)| there == seq);
         let missing = (first..=last).find(|seq| !is_there(seq) && !self.delivered.contains(*seq));
         if let Some(seq) = missing {
             let text = alloc::format!("message {seq} is not in the store and was not delivered");
             return Err(VaultError(text));
         }
-        let contents = contents.into_iter().map(|(_, content)| content);
-        let envelope = vault.seal(encode_payload(contents.collect()))?;
+        let envelope = vault.seal(self.payload(contents).encode())?;
         self.persist(Persist::Resealed {
             first,
             id: EnvelopeId::of(&envelope),
             envelope: envelope.clone(),
         });
         Ok(envelope)
+    }
+
+    fn has_begun_anew(&self) -> bool {
+        self.skipped.highest() > 0
+    }
+
+    /// What is sealed together, with the numbers that are skipped before one of these contents.
+    #[must_use]
+    pub fn payload(&self, contents: Vec<(u64, Bytes)>) -> Payload {
+        let mut skipped = Vec::new();
+        let follows = |(seq, _): &(u64, Bytes)| self.skipped.contains(seq.saturating_sub(1));
+        if contents.iter().any(follows) {
+            skipped = all_ranges(&self.skipped);
+        }
+        let contents = contents.into_iter().map(|(_, content)| content);
+        Payload {
+            contents: contents.collect(),
+            skipped,
+        }
     }
 
     /// Gives up what is too old.
@@ -399,17 +441,17 @@ impl Session {
     }
 }
 
+/// The ranges of a set, also the one that begins it.
+pub(super) fn all_ranges(set: &SeqSet) -> Vec<(u64, u64)> {
+    let start = (set.cumulative() > 0).then_some((1, set.cumulative()));
+    start.into_iter().chain(set.ranges()).collect()
+}
+
 /// The ranges of `set` that are not in `other`.
 fn difference(set: &SeqSet, other: &SeqSet) -> Vec<(u64, u64)> {
-    // What begins later has nothing from 1 to 0.
-    let all = |set: &SeqSet| {
-        iter::once((1, set.cumulative()))
-            .chain(set.ranges())
-            .collect()
-    };
-    let known: Vec<_> = all(other);
+    let known = all_ranges(other);
     let mut new = Vec::new();
-    for (mut first, last) in all(set) {
+    for (mut first, last) in all_ranges(set) {
         for &(known_first, known_last) in &known {
             if known_last < first || known_first > last {
                 continue;

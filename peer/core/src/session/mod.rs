@@ -6,13 +6,15 @@ mod receive;
 mod resend;
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::Body;
 use tincan_protocol::hlc::Hlc;
-use tincan_protocol::{DeviceId, MsgId};
+use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
-use crate::config::{Config, RESEND_ENVELOPES};
+use crate::config::{Config, RECEIVED_RANGES};
 use crate::control::Control;
 use crate::inbox::{Inbox, Mailbox};
 use crate::input::Input;
@@ -37,6 +39,15 @@ pub struct DeviceAt {
     pub local: DeviceId,
     /// The other one.
     pub remote: DeviceId,
+}
+
+/// Where a device left a conversation: what it says when it comes back has higher numbers and later stamps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftAt {
+    /// It has not given out this number, or one above it; 0 or 1 if it has given out none.
+    pub next_seq: u64,
+    /// The last stamp that it has given out.
+    pub stamp: Hlc,
 }
 
 /// Why a content cannot be sent. Nothing has changed.
@@ -72,6 +83,8 @@ pub struct Session {
     paths: Paths,
     delivered: SeqSet,
     failed: SeqSet,
+    /// Of ours: what is never sent again, so that nobody need wait for it.
+    skipped: SeqSet,
     read_by_peer: u64,
     read_up_to: u64,
     expiry_at: Instant,
@@ -94,19 +107,21 @@ impl Session {
     /// A new conversation. `seed` is for jitter only.
     #[must_use]
     pub fn new(config: Config, devices: DeviceAt, seed: u64, now: Now) -> Self {
+        Self::new_from(config, devices, seed, LeftAt::default(), now)
+    }
+
+    /// A conversation of which this device has forgotten everything but where it left.
+    #[must_use]
+    pub fn new_from(config: Config, devices: DeviceAt, seed: u64, left: LeftAt, now: Now) -> Self {
         let snapshot = Snapshot {
-            next_seq: 1,
             next_shown: 1,
+            hlc: left.stamp.as_u64(),
             ..Snapshot::default()
         };
-        Self::build(
-            config,
-            devices,
-            seed,
-            &snapshot,
-            alloc::vec::Vec::new(),
-            now,
-        )
+        let snapshot = snapshot.continued_at(left.next_seq);
+        let mut session = Self::build(config, devices, seed, &snapshot, Vec::new(), now);
+        session.dirty = true;
+        session
     }
 
     /// A conversation as it was left: from its last snapshot and what the store still holds.
@@ -130,7 +145,7 @@ impl Session {
         devices: DeviceAt,
         seed: u64,
         snapshot: &Snapshot,
-        held: alloc::vec::Vec<u64>,
+        held: Vec<u64>,
         now: Now,
     ) -> Self {
         Self {
@@ -151,6 +166,7 @@ impl Session {
             paths: Paths::default(),
             delivered: snapshot.delivered_set(),
             failed: snapshot.failed_set(),
+            skipped: snapshot.skipped_set(),
             read_by_peer: snapshot.read_by_peer,
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
@@ -228,19 +244,39 @@ impl Session {
         Ok(())
     }
 
-    /// The other side may know nothing of what was sent so far, and is met anew under other keys: what
-    /// is not delivered goes to their relay again, the first [`RESEND_ENVELOPES`] of it sealed again.
-    /// What comes behind them and cannot be opened, they ask for.
+    /// The other side may know nothing of what was sent so far, and is met anew under other keys: what is not
+    /// delivered is sealed again and sent, and for the rest they need not wait.
+    pub fn begin_anew(&mut self, now: Now) {
+        self.persist(Persist::Unsealed);
+        self.outbox.begin_anew();
+        // The store says so only after that row.
+        self.unread = true;
+        for done in [&self.delivered, &self.failed] {
+            self.skipped.union_within(done, RECEIVED_RANGES);
+        }
+        self.dirty = true;
+        self.say_what_we_know(now.instant);
+    }
+
+    /// The other side is another device now, and its numbers go on.
+    pub const fn met_as(&mut self, remote: DeviceId) {
+        self.devices.remote = remote;
+    }
+
+    /// Takes what was sealed together and is open already.
     ///
     /// # Errors
-    /// [`VaultError`] if the store fails.
-    pub fn begin_anew(&mut self, vault: &mut dyn Vault, now: Now) -> Result<(), VaultError> {
-        self.relay_forgot();
-        self.say_what_we_know(now.instant);
-        for (first, last) in vault.undelivered(RESEND_ENVELOPES)? {
-            self.reseal(first, last, vault)?;
-        }
-        self.transmit(now.instant);
+    /// [`VaultError`]: drop the session and restore it.
+    pub fn take_opened(
+        &mut self,
+        id: EnvelopeId,
+        payload: Bytes,
+        vault: &mut dyn Vault,
+        now: Now,
+    ) -> Result<(), VaultError> {
+        self.apply(id, payload, vault, now)?;
+        self.persist(Persist::Seen { id });
+        self.note_missing(now.instant);
         Ok(())
     }
 
@@ -368,6 +404,15 @@ impl Session {
         !self.paths.any() || (self.control.due().is_none() && self.control.in_flight().is_none())
     }
 
+    /// Where this device would leave the conversation now.
+    #[must_use]
+    pub const fn left_at(&self) -> LeftAt {
+        LeftAt {
+            next_seq: self.numbering.next_seq,
+            stamp: self.numbering.hlc,
+        }
+    }
+
     /// The next seq this device will give out.
     #[must_use]
     pub const fn next_seq(&self) -> u64 {
@@ -382,7 +427,7 @@ impl Session {
     /// Whether messages of the other side are missing whose places others have passed.
     #[must_use]
     pub fn has_gaps(&self) -> bool {
-        !self.inbox.gaps.is_empty()
+        self.inbox.gaps.iter().any(|gap| !gap.skipped)
     }
 
     /// The stamp, and so the place, of what was sent last.
@@ -421,6 +466,7 @@ impl Session {
             resend_ids: self.wanted.ids(),
             announced: self.missing.announced,
             to_announce: self.to_announce.unwrap_or_default(),
+            skipped: to_rows(&self.skipped),
         }
     }
 

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::MsgId;
 use tincan_protocol::content::{Body, Content, DeviceAck, Receipt, Resend};
-use tincan_protocol::envelope::{decode_payload, encode_payload};
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
+use super::deliver::all_ranges;
 use crate::input::Via;
 use crate::output::{Event, Output, Persist, Transmit};
 use crate::time::{Instant, Now};
@@ -71,17 +72,22 @@ impl Session {
         self.outputs.push_back(Output::Transmit(transmit));
     }
 
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         id: EnvelopeId,
         payload: Bytes,
         vault: &mut dyn Vault,
         now: Now,
     ) -> Result<(), VaultError> {
-        let Ok(contents) = decode_payload(payload) else {
+        let Ok(Payload { contents, skipped }) = Payload::decode(payload) else {
             self.misbehaved("sent a payload that cannot be read");
             return Ok(());
         };
+        for (first, last) in skipped {
+            self.dirty |= self
+                .inbox
+                .skip(first, last, vault, now, &mut self.outputs)?;
+        }
         let (mut all_taken, mut control) = (true, Vec::new());
         for bytes in contents {
             match Content::decode(&bytes) {
@@ -133,7 +139,7 @@ impl Session {
             }
         }
         if let Some(resend) = resend {
-            self.resend(&resend);
+            self.resend(&resend, now);
         }
     }
 
@@ -183,7 +189,8 @@ impl Session {
             let env_ids = asked.clone();
             contents.push(self.control_content(Body::Resend(Resend { env_ids, ranges }), now));
         }
-        let envelope = vault.seal(encode_payload(contents))?;
+        let skipped = all_ranges(&self.skipped);
+        let envelope = vault.seal(Payload { contents, skipped }.encode())?;
         let id = EnvelopeId::of(&envelope);
         self.control.sealed(id, envelope, asked, asks_for_missing);
         if self.control.asks_waiting() {

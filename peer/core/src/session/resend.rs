@@ -6,6 +6,7 @@ use tincan_protocol::content::Resend;
 use tincan_protocol::limits::RESEND_MAX;
 
 use super::Session;
+use super::deliver::all_ranges;
 use crate::config::RESEND_ENVELOPES;
 use crate::inbox::Mailbox;
 use crate::output::Persist;
@@ -14,9 +15,19 @@ use crate::vault::{Vault, VaultError};
 
 impl Session {
     /// The other side asks for envelopes to be sealed again.
-    pub(super) fn resend(&mut self, resend: &Resend) {
+    pub(super) fn resend(&mut self, resend: &Resend, now: Instant) {
+        let mut asked = resend.ranges.iter();
+        if asked.any(|&(first, last)| self.skips_some_of(first, last)) {
+            // What says so may have been lost. Our receipt says it again.
+            self.receipt_in(Duration::ZERO, now);
+        }
         self.wanted.add(resend);
         self.dirty = true;
+    }
+
+    fn skips_some_of(&self, first: u64, last: u64) -> bool {
+        let mut skipped = all_ranges(&self.skipped).into_iter();
+        skipped.any(|range| range.0 <= last && first <= range.1)
     }
 
     pub(super) fn resend_due(&self) -> Option<Instant> {

@@ -9,6 +9,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod anew;
 mod asked;
 mod faults;
 mod holding;

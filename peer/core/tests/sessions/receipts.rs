@@ -6,7 +6,7 @@ use tincan_core::config::RECEIVED_RANGES;
 use tincan_core::{DeliveryState, Event, Input, RefusedDeposit, Via};
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{Body, Content, DeviceAck, Receipt};
-use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::limits::RECEIPT_RANGES_MAX;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
@@ -283,7 +283,7 @@ fn what_somebody_else_has_sealed_is_not_shown_and_told() {
         hlc: Hlc::default(),
         body: Body::text("it is me"),
     };
-    let payload = encode_payload(vec![content.encode()]);
+    let payload = Payload::of(vec![content.encode()]).encode();
     let stranger = DeviceId::from_bytes([3; 32]);
     let generation = 1_u64.to_be_bytes();
     let envelope = [&generation[..], stranger.as_bytes(), &payload].concat();

@@ -333,6 +333,7 @@ fn regression_how_somebody_is_reached_is_sent_however_old_it_is() {
         write_token: WriteToken::from_bytes([2; 16]),
         signal_servers: Vec::new(),
         signal_address: SignalAddress::from_bytes([3; 32]),
+        key_packages: None,
     };
     let mut pair = Pair::new();
     pair.send(0, &texts(0, 1));

@@ -13,6 +13,7 @@ use tincan_protocol::content::Reach;
 use tincan_protocol::invite::Invite;
 use tincan_protocol::keys::DeviceKey;
 use tincan_protocol::origin::ServerUrl;
+use tincan_protocol::phrase::Phrase;
 use tincan_protocol::{QueueId, SignalAddress, WriteToken};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,9 @@ use crate::driver::sessions::Mailbox;
 use crate::driver::{Driver, LinkStart, Outlet, Settings, Surroundings};
 use crate::home::{Home, HomeLock};
 use crate::message::{Contact, HistoryItem};
-use crate::net::{Client as _, Dial, Network, RelayClient, RelayCommand, SignalCommand};
+use crate::net::{
+    Client as _, Dial, Network, RelayClient, RelayCommand, RelayEvent, SignalCommand,
+};
 use crate::peer::{Peer, View, contact as seen, is_shown};
 use crate::store::{
     ContactRow, ContactState, ConversationNo, JournalEvent, KeyFile, KeySource, Store, TimelineRow,
@@ -51,6 +54,16 @@ impl Bench {
         Self::with(&profile.name.clone(), |row| *row = profile)
     }
 
+    /// The same person with another device, which knows nothing.
+    pub(super) fn another_device(&self) -> Self {
+        let (entropy, name) = (
+            self.driver.profile.entropy,
+            self.driver.profile.name.clone(),
+        );
+        let phrase = Phrase::from_entropy(entropy);
+        Self::restored(&format!("{name}-again"), Some(phrase), |_| {})
+    }
+
     /// One whose program takes this name, whatever it is.
     pub(super) fn calling_itself(name: &str) -> Self {
         Self::with("mallory", |row| name.clone_into(&mut row.name))
@@ -68,6 +81,14 @@ impl Bench {
     }
 
     fn with(name: &str, change: impl FnOnce(&mut crate::store::ProfileRow)) -> Self {
+        Self::restored(name, None, change)
+    }
+
+    fn restored(
+        name: &str,
+        restore: Option<Phrase>,
+        change: impl FnOnce(&mut crate::store::ProfileRow),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         // The discard port: nobody answers there.
@@ -76,7 +97,7 @@ impl Bench {
             name: name.to_owned(),
             signal_servers: vec![server.clone()],
             relay: server,
-            restore: None,
+            restore,
         };
         Peer::builder().home(folder.path()).init(profile).unwrap();
         let key = KeyFile::new(home.key_file())
@@ -182,6 +203,7 @@ impl Bench {
             invite: invite.clone(),
             name: None,
             text: "let me in".to_owned(),
+            is_again: true,
         };
         self.driver.begin_add(request, Reply::nobody());
         let package = host.driver.mls.create_key_package(false).unwrap();
@@ -190,11 +212,10 @@ impl Bench {
             .handle_key_package(attempt, Ok(package))
             .unwrap();
         self.commit();
-        let envelope = self.outbox().remove(0);
         let ContactState::Requesting(stage) = &self.row().state else {
             panic!("nobody was asked");
         };
-        Driver::request_envelope(stage, envelope).unwrap()
+        stage.envelope.clone()
     }
 
     /// A request comes into an invite's queue.
@@ -205,6 +226,22 @@ impl Bench {
         };
         self.driver.handle_request(mailbox, index, request).unwrap();
         self.commit();
+    }
+
+    /// A request comes into the mailbox of the first conversation.
+    pub(super) fn take_in_mailbox(&mut self, request: Bytes) {
+        let (server, queue) = (self.server(), self.mailbox());
+        let delivered = RelayEvent::Delivered {
+            queue,
+            index: 1,
+            envelope: request,
+        };
+        self.driver.handle_relay(&server, delivered).unwrap();
+        self.commit();
+    }
+
+    pub(super) fn is_dialed(&self, relay: &ServerUrl) -> bool {
+        self.driver.wanted_relays().connected.contains(relay)
     }
 
     /// The conversation with the first contact, as its reader sees it.
@@ -258,6 +295,8 @@ impl Bench {
     /// What waits for the first contact.
     pub(super) fn outbox(&mut self) -> Vec<Bytes> {
         let no = self.no();
+        // What is begun anew is sealed when it is loaded.
+        self.driver.session_timeout(no).unwrap();
         let batch = self.driver.turn.batch().unwrap();
         let rows = batch.pending(no, 0, 100, 1 << 20).unwrap();
         rows.into_iter().map(|row| row.envelope).collect()
@@ -379,5 +418,6 @@ pub(super) fn reach(n: u8) -> Reach {
         write_token: WriteToken::from_bytes([n; 16]),
         signal_servers: vec![format!("http://s{n}.example").parse().unwrap()],
         signal_address: SignalAddress::from_bytes([n; 32]),
+        key_packages: None,
     }
 }

@@ -115,7 +115,6 @@ async fn regression_requests_beyond_the_limit_are_left_and_not_lost() {
         let other = (IdentityId::from_bytes(id), DeviceId::from_bytes(id));
         let asked = ContactState::Asked {
             text: String::new(),
-            heard: true,
         };
         let made = ann
             .driver
@@ -145,6 +144,7 @@ async fn an_invite_to_a_relay_in_a_private_network_is_refused_at_once() {
         invite: ann.invite(1),
         name: None,
         text: String::new(),
+        is_again: false,
     };
     bob.driver.begin_add(request, reply);
     let lost = Lost::Special {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tincan_core::Input as SessionInput;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{Body, Content, DeviceAck, Receipt, Resend};
-use tincan_protocol::envelope::{Envelope, encode_payload};
+use tincan_protocol::envelope::{Envelope, Payload};
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{EnvelopeId, MsgId};
 
@@ -129,7 +129,7 @@ async fn regression_what_is_gone_of_an_envelope_does_not_keep_the_rest_from_bein
     let sealed = bob
         .driver
         .mls
-        .seal(&group, &encode_payload(payload.into()))
+        .seal(&group, &Payload::of(payload.into()).encode())
         .unwrap();
     bob.commit();
     ann.take(Envelope::Message(sealed.into()).encode());

@@ -1,5 +1,6 @@
 //! Drivers without threads and connections: what comes from servers and links is handed in.
 
+mod anew;
 mod bench;
 mod contact_changes;
 mod invites;
@@ -8,6 +9,7 @@ mod mailboxes;
 mod messages;
 mod news;
 mod people;
+mod post;
 mod reaches;
 mod relay;
 mod requests;

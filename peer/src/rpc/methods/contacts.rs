@@ -11,7 +11,7 @@ use crate::rpc::method::Method;
 use crate::rpc::objects::{
     ContactObject, Done, Presence, RejectedObject, RequestObject, VerificationObject,
 };
-use crate::{AcceptError, AddError, ContactChange, ReadError, SafetyNumber};
+use crate::{AcceptError, AddError, Ask, ContactChange, ReadError, SafetyNumber};
 
 /// Asks the owner of an invite link to become a contact. Messages to them can be sent at once; they go out
 /// when the request is accepted.
@@ -24,6 +24,9 @@ pub(super) struct Add {
     name: Option<String>,
     /// A few words for them, at most 1 KiB.
     message: Option<String>,
+    /// Also if they are a contact already, because they have removed us. What was said stays.
+    #[serde(default)]
+    again: bool,
 }
 
 impl Method for Add {
@@ -33,8 +36,12 @@ impl Method for Add {
 
     async fn call(self, peer: &Peer) -> Result<ContactObject, RpcError> {
         let invite: crate::Invite = self.link.parse().map_err(AddError::Invite)?;
-        let text = self.message.unwrap_or_default();
-        let identity = peer.add_with(invite, &text, self.name.as_deref()).await?;
+        let ask = Ask {
+            text: self.message.unwrap_or_default(),
+            name: self.name,
+            again: self.again,
+        };
+        let identity = peer.add_with(invite, ask).await?;
         one_contact(peer, &identity).await
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn own_ids(conversations: &Conversations) -> BTreeSet<MsgId> {
 }
 
 fn is_request(entry: &HistoryEntry) -> bool {
-    matches!(&entry.content.body, Body::ContactRequest(request) if request.text.starts_with(CANARY))
+    matches!(&entry.content.body, Body::Text(text) if text.text == format!("{CANARY}request"))
 }
 
 fn parts(entry: &HistoryEntry) -> (u64, MsgId, Option<String>) {

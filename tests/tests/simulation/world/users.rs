@@ -185,7 +185,12 @@ impl World {
         }
         let (reply, added) = Reply::new();
         let (name, text) = (Some(format!("{CANARY}name")), format!("{CANARY}request"));
-        let request = Box::new(AddRequest { invite, name, text });
+        let request = Box::new(AddRequest {
+            invite,
+            name,
+            text,
+            is_again: false,
+        });
         let command = Command::Add { request, reply };
         guest.inbox.push_back(Input::Command(command));
         one.stage = Stage::Add(added);

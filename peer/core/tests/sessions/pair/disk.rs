@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     /// (place, seq) -> content, of the other side's messages.
     pub(crate) timeline: BTreeMap<(Hlc, u64), Bytes>,
     pub(crate) received: BTreeSet<u64>,
+    /// Received before it was forgotten.
+    pub(crate) before: BTreeSet<u64>,
     /// Just taken out of `held`; its `Incoming` follows.
     unheld: Option<u64>,
     pub(crate) generation: u64,
@@ -54,11 +56,23 @@ impl Disk {
             held: BTreeMap::new(),
             timeline: BTreeMap::new(),
             received: BTreeSet::new(),
+            before: BTreeSet::new(),
             unheld: None,
             generation: 0,
             opened: BTreeSet::new(),
             resealed: 0,
             lost_keys: BTreeSet::new(),
+        }
+    }
+
+    /// An empty one, whose keys have nothing to do with those of this one.
+    pub(crate) fn forgotten(&self) -> Self {
+        let mut before = self.before.clone();
+        before.extend(&self.received);
+        Self {
+            generation: self.generation + 1_000_000,
+            before,
+            ..Self::new(self.device)
         }
     }
 
@@ -114,6 +128,14 @@ impl Disk {
             Persist::RelayForgot => {
                 for entry in self.outbox.values_mut() {
                     entry.pending |= entry.at_relay;
+                }
+            }
+            Persist::Unsealed => {
+                for entry in self.outbox.values_mut() {
+                    entry.id = EnvelopeId::of(&[]);
+                    entry.envelope = Bytes::new();
+                    entry.pending = true;
+                    entry.at_relay = false;
                 }
             }
             Persist::Delivered { delivered, new } => {
@@ -239,11 +261,6 @@ impl Vault for Disk {
             .range(first..=last)
             .map(|(&seq, content)| (seq, content.clone()))
             .collect())
-    }
-
-    fn undelivered(&self, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {
-        let rows = self.outbox.iter().take(max);
-        Ok(rows.map(|(&first, entry)| (first, entry.last)).collect())
     }
 
     fn created_before(&self, unix_ms: u64, max: usize) -> Result<Vec<(u64, u64)>, VaultError> {

@@ -27,4 +27,17 @@ impl Mailbox {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
+
+    /// What was put in last comes out first.
+    pub(crate) fn turn_round(&mut self) {
+        let envelopes: Vec<_> = self
+            .entries
+            .iter()
+            .rev()
+            .map(|entry| entry.1.clone())
+            .collect();
+        for (entry, envelope) in self.entries.iter_mut().zip(envelopes) {
+            entry.1 = envelope;
+        }
+    }
 }

@@ -81,9 +81,23 @@ impl Pair {
     }
 
     pub(crate) fn begin_anew(&mut self, at: usize) {
-        let (now, side) = (self.now, &mut self.sides[at]);
-        side.session.begin_anew(&mut side.working, now).unwrap();
+        let now = self.now;
+        self.sides[at].session.begin_anew(now);
         self.step(at);
+    }
+
+    /// A side loses everything but its next number, is met by the other one under other keys, and has another
+    /// mailbox.
+    pub(crate) fn forget(&mut self, at: usize) {
+        self.link_down();
+        self.relay(at, false);
+        let (now, config) = (self.now, self.config.clone());
+        self.sides[at].forget(&config, now);
+        self.step(at);
+        self.lose_mailbox(at, false);
+        self.begin_anew(1 - at);
+        // It is sealed when it is loaded.
+        self.advance(Duration::ZERO);
     }
 
     /// Commits what is open and lets out what depends on it.
@@ -385,7 +399,7 @@ impl Pair {
                 if *state == DeliveryState::Delivered {
                     let there = &self.sides[1 - at].durable;
                     assert!(
-                        there.received.contains(&seq),
+                        there.received.contains(&seq) || there.before.contains(&seq),
                         "delivered before it was committed"
                     );
                 }

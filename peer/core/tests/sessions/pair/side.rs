@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tincan_core::{Config, DeliveryState, DeviceAt, Event, Now, Output, Session, Vault as _};
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::content::{Body, Content, DeviceAck, Receipt};
-use tincan_protocol::envelope::encode_payload;
+use tincan_protocol::envelope::Payload;
 use tincan_protocol::{DeviceId, MsgId};
 
 use super::BUSY;
@@ -30,6 +30,8 @@ pub(crate) struct Side {
     pub(crate) mailbox: Mailbox,
     pub(crate) relay_up: bool,
     restarts: u64,
+    /// How many messages it has forgotten.
+    pub(crate) forgotten: usize,
     pub(super) tolerant: bool,
 }
 
@@ -53,6 +55,7 @@ impl Side {
             mailbox: Mailbox::default(),
             relay_up: false,
             restarts: 0,
+            forgotten: 0,
             tolerant: false,
         }
     }
@@ -75,6 +78,32 @@ impl Side {
         };
         // Events between the last commit and the crash may never have been shown.
         self.next_in_order = 1;
+    }
+
+    /// Nothing is left but the next number. What is sealed from now on is sealed with other keys.
+    pub(super) fn forget(&mut self, config: &Config, now: Now) {
+        self.restarts += 1;
+        self.uncommitted.clear();
+        let left = self.session.left_at();
+        self.working = self.working.forgotten();
+        let devices = DeviceAt {
+            local: self.device,
+            remote: self.remote,
+        };
+        self.session = Session::new_from(config.clone(), devices, self.restarts, left, now);
+        self.states.clear();
+        self.next_in_order = 1;
+        self.forgotten = usize::try_from(left.next_seq).unwrap() - 1;
+    }
+
+    /// Which of its messages, counted from 0, this side was told are sent.
+    pub(crate) fn sent_for_sure(&self) -> Vec<usize> {
+        let sent = self.states.iter();
+        let sent = sent.filter(|&(_, &state)| {
+            state != DeliveryState::Pending && state != DeliveryState::Failed
+        });
+        sent.map(|(&seq, _)| usize::try_from(seq).unwrap() - 1)
+            .collect()
     }
 
     /// Applies what is to be persisted to the open transaction and queues the rest behind it.
@@ -149,7 +178,7 @@ impl Side {
             hlc: Default::default(),
             body,
         };
-        let payload = encode_payload(vec![content.encode()]);
+        let payload = Payload::of(vec![content.encode()]).encode();
         self.working.seal(payload).unwrap()
     }
 
@@ -164,10 +193,20 @@ impl Side {
             contents.is_sorted_by_key(|content| content.seq),
             "timeline against seq"
         );
-        let texts = contents.into_iter().map(|content| match content.body {
-            Body::Text(text) => text.text,
-            other => panic!("{other:?}"),
-        });
-        texts.collect()
+        contents.into_iter().map(text_of).collect()
+    }
+
+    /// What is received and not shown yet.
+    pub(crate) fn held_texts(&self) -> Vec<String> {
+        let held = self.durable.held.values();
+        held.map(|bytes| text_of(Content::decode(bytes).unwrap()))
+            .collect()
+    }
+}
+
+fn text_of(content: Content) -> String {
+    match content.body {
+        Body::Text(text) => text.text,
+        other => panic!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tincan_core::{GapRow, RangeRow, SentVia};
 use tincan_protocol::content::{Body, Content};
-use tincan_protocol::envelope::decode_payload;
+use tincan_protocol::envelope;
 use tincan_protocol::{DeviceId, EnvelopeId};
 use tincan_relay::mailbox::ConnectionId;
 use tincan_relay::store::Write;
@@ -105,7 +105,9 @@ impl Names<'_> {
         let id = self.name(full);
         let (sender, generation) = real::sealed_by(bytes);
         self.sealed.push((id, full, sender, generation));
-        let contents = decode_payload(bytes.slice(40..)).unwrap();
+        let contents = envelope::Payload::decode(bytes.slice(40..))
+            .unwrap()
+            .contents;
         let contents: Vec<Content> = contents
             .iter()
             .map(|content| Content::decode(content).unwrap())
