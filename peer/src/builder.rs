@@ -8,12 +8,14 @@ use tincan_protocol::limits::NAME_MAX;
 use tincan_protocol::origin::{ServerUrl, ServerUrlError};
 use tincan_protocol::phrase::Phrase;
 
+use crate::backup::{self, BackupError, BackupReport};
 use crate::clock::unix_ms;
 use crate::driver::{self, DriverError, Settings};
 use crate::home::{Home, HomeError};
 use crate::peer::Peer;
 use crate::store::{
     DataKey, DataKeyError, KeyFile, KeySource, ProfileRow, Store, StoreError, contained,
+    seq_after_loss,
 };
 
 /// What the owner of a profile is called who has not said it.
@@ -73,6 +75,9 @@ pub enum InitError {
     /// The database's reason.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The backup's reason.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 /// Why a profile was not opened.
@@ -203,6 +208,24 @@ impl Builder {
         make(&home, &self.key, &new)
     }
 
+    /// Makes a profile of a backup: the same person with a new device, which has everything that was said, and asks
+    /// the contacts to go on with it when it is online. The device that the backup was made on must not run any more.
+    /// Takes as long as a passphrase is meant to take, and some seconds for a million messages.
+    ///
+    /// # Errors
+    /// [`InitError`]; nothing is left behind.
+    pub fn import(
+        self,
+        backup: &std::path::Path,
+        passphrase: &str,
+    ) -> Result<BackupReport, InitError> {
+        let home = self.resolve_home()?;
+        make_with(&home, &self.key, |store| {
+            let (profile, report) = backup::import(store, backup, passphrase)?;
+            Ok((profile.device_seed, report))
+        })
+    }
+
     /// Opens the profile and goes online. With [`Builder::server`], a profile is made where there is
     /// none; [`Peer::phrase`] then has its words.
     ///
@@ -261,6 +284,27 @@ fn set_aside(path: &std::path::Path) -> std::io::Result<()> {
 /// Makes a profile.
 fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, InitError> {
     check(new)?;
+    let phrase = new
+        .restore
+        .clone()
+        .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
+    let row = profile_row(new, &phrase, unix_ms(), &mut |bytes| rand::fill(bytes));
+    make_with(home, source, |store| {
+        let batch = store.begin()?;
+        batch.put_profile(&row)?;
+        batch.commit()?;
+        Ok((row.device_seed, ()))
+    })?;
+    Ok(phrase)
+}
+
+/// Makes a profile of what `fill` puts into its database. It returns the device's seed, and what the caller wants to
+/// know.
+fn make_with<T>(
+    home: &Home,
+    source: &KeySource,
+    fill: impl FnOnce(&Store) -> Result<([u8; 32], T), InitError>,
+) -> Result<T, InitError> {
     home.create()?;
     let _lock = home.lock()?;
     if home.has_profile() {
@@ -274,20 +318,21 @@ fn make(home: &Home, source: &KeySource, new: &NewProfile) -> Result<Phrase, Ini
         set_aside(&path).map_err(|error| home.io(error))?;
     }
     let key = DataKey::generate();
-    let phrase = new
-        .restore
-        .clone()
-        .unwrap_or_else(|| Phrase::from_entropy(rand::random()));
-    let row = profile_row(new, &phrase, unix_ms(), &mut |bytes| rand::fill(bytes));
     let store = Store::create(&home.database(), &key)?;
-    let batch = store.begin()?;
-    batch.put_profile(&row)?;
-    batch.commit()?;
+    let filled = fill(&store);
     store.close();
+    let (device_seed, known) = match filled {
+        Ok(filled) => filled,
+        Err(error) => {
+            // Without a key it is nothing; why it could not be filled is what matters.
+            let _ = std::fs::remove_file(home.database());
+            return Err(error);
+        }
+    };
     // The key file makes the profile: it comes last.
-    let device = DeviceKey::from_seed(&row.device_seed).device();
+    let device = DeviceKey::from_seed(&device_seed).device();
     KeyFile::new(home.key_file()).write(&key, source, &device.to_string())?;
-    Ok(phrase)
+    Ok(known)
 }
 
 type Opened = (Home, crate::home::HomeLock, Store, ProfileRow);
@@ -353,6 +398,10 @@ pub(crate) fn profile_row(
     random(&mut token);
     let device = DeviceKey::from_seed(&device_seed).device();
     let cert = DeviceCert::issue(&phrase.identity_key(), device, now_ms);
+    let first_seq = match new.restore {
+        Some(_) => seq_after_loss(now_ms),
+        None => 1,
+    };
     ProfileRow {
         name: crate::names::clean(&new.name),
         entropy: *phrase.entropy(),
@@ -363,5 +412,8 @@ pub(crate) fn profile_row(
         key_package_seed,
         key_package_token: WriteToken::from_bytes(token),
         next_conversation: 1,
+        former_devices: Vec::new(),
+        first_seq,
+        has_stale_packages: false,
     }
 }

@@ -30,6 +30,7 @@
 //! What it does not do: it brings no runtime (call it inside a tokio runtime of several threads),
 //! and one profile is open in one process at a time ([`OpenError::InUse`]).
 
+mod backup;
 mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -52,6 +53,7 @@ mod store;
 #[cfg(feature = "tui")]
 mod tui;
 
+pub use backup::{BackupError, BackupReport};
 pub use builder::{Builder, InitError, NewProfile, OpenError};
 pub use error::{
     AcceptError, AddError, ChangeError, ContactError, InviteError, ReadError, SendError,

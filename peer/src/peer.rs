@@ -19,6 +19,7 @@ use tincan_protocol::safety_number::SafetyNumber;
 use tincan_protocol::{ConversationId, DeviceId, IdentityId, MsgId};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backup::{BackupError, BackupReport};
 use crate::builder::Builder;
 use crate::driver::{AddRequest, Command, DriverHandle, Input, Reply};
 use crate::error::{
@@ -190,6 +191,23 @@ impl Peer {
         self.ask(|reply| Command::Add { request, reply })
             .await
             .unwrap_or(Err(AddError::NotSaved))
+    }
+
+    /// Writes a backup to a file that is not there yet: identity, contacts, all that was said, under a passphrase.
+    /// [`Builder::import`] makes a profile of it. The profile may go on meanwhile.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub async fn export_backup(
+        &self,
+        file: &std::path::Path,
+        passphrase: &str,
+    ) -> Result<BackupReport, BackupError> {
+        let (store, file) = (self.inner.store.clone(), file.to_owned());
+        let passphrase = zeroize::Zeroizing::new(passphrase.to_owned());
+        let export = move || crate::backup::export(&store, &file, &passphrase);
+        let exported = tokio::task::spawn_blocking(export).await;
+        exported.unwrap_or(Err(BackupError::ShutDown))
     }
 
     /// Everybody who is a contact, or was asked to become one.

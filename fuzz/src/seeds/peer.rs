@@ -9,7 +9,7 @@ use super::{Seed, seed};
 pub fn socket_command() -> Vec<Seed> {
     let params = |method: &str| match method {
         "invite" => json!({"uses": 2, "expires_ms": 60_000}),
-        "add" => json!({"link": "tincan:AAAA", "name": "bob", "message": "hello"}),
+        "add" => json!({"link": "tincan:AAAA", "name": "bob", "message": "hello", "again": true}),
         "accept" | "reject" => json!({"id": "bob"}),
         "send" => json!({"to": "bob", "texts": ["one", "two"]}),
         "state" => json!({"to": "bob", "id": "01900000-0000-7000-8000-000000000001"}),
@@ -35,6 +35,7 @@ pub fn socket_command() -> Vec<Seed> {
         "cursor.get" => json!({"name": "tui"}),
         "cursor.set" => json!({"name": "tui", "cursor": 3}),
         "status" => json!({"outbox": true}),
+        "backup.export" => json!({"file": "ann.backup", "passphrase": "correct horse"}),
         _ => json!({}),
     };
     let call = |id: usize, method: &str| {

@@ -45,6 +45,24 @@ AcceptedEvent = TypedDict(
 )
 
 
+# A backup that was written, or that a profile was made of.
+BackupObject = TypedDict(
+    "BackupObject",
+    {
+        # Its size in bytes.
+        "bytes": "int",
+        # Everybody who is known, also who only asks or is blocked.
+        "contacts": "int",
+        # The file.
+        "file": "str",
+        # Messages of both sides.
+        "messages": "int",
+        # `"backup"`.
+        "type": "Literal['backup']",
+    },
+)
+
+
 # Something was done with a message.
 ChangedEvent = TypedDict(
     "ChangedEvent",
@@ -1098,3 +1116,12 @@ class Methods(ABC):
         outbox: Without it, what is on its way is not counted, which takes the longer the more there is.
         """
         return cast("StatusObject", self.call("status", {"outbox": outbox}))
+
+    def backup_export(self, *, file: str, passphrase: str) -> BackupObject:
+        """Writes a backup: identity, contacts and all that was said, under a passphrase. `peer backup
+        import` makes a profile of it.
+
+        file: The file, by its whole path; it must not be there yet.
+        passphrase: What it is to be opened with.
+        """
+        return cast("BackupObject", self.call("backup.export", {"file": file, "passphrase": passphrase}))

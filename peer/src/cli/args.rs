@@ -81,6 +81,7 @@ durations milliseconds. Fields may be added; those named here stay.
             listen              ids, state (failed), conversation, address
   missed    listen              count (of events that nobody has read in time; see history)
   gap       listen              first, last (seqs that are missing), conversation, address
+  backup    backup              file, bytes, contacts, messages
   status    status              contacts (name, link, presence, waiting, pending, at_relay),
                                 signal_servers, relays, turn, process
   ready     daemon              address
@@ -172,6 +173,9 @@ pub(super) enum Command {
     History(History),
     /// Write a conversation as text, JSON or HTML
     Export(Export),
+    /// Write everything into one file, or make a profile of it on another device
+    #[command(subcommand)]
+    Backup(Backup),
     /// Show links, servers, and what waits for what
     Status,
     /// Print what lets a shell complete these commands
@@ -413,6 +417,24 @@ pub(super) struct History {
     /// Show each message's id, for edit, delete, react, forward and --reply-to
     #[arg(long)]
     pub(super) ids: bool,
+}
+
+/// Everything in one file.
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Write identity, contacts and all that was said into a file, under a passphrase
+    Export(BackupFile),
+    /// Make a profile of such a file: another device, with which your contacts go on
+    Import(BackupFile),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BackupFile {
+    /// The file; `export` writes over none
+    pub(super) file: PathBuf,
+    /// File whose first line is the passphrase of the backup [default: it is asked for]
+    #[arg(long, value_name = "FILE")]
+    pub(super) with: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -162,12 +162,12 @@ fn read_phrase(output: &Output) -> Result<Phrase, RpcError> {
 }
 
 /// Where the key of a profile is, as programs and people are told.
-struct Kept {
-    code: &'static str,
-    text: &'static str,
+pub(super) struct Kept {
+    pub(super) code: &'static str,
+    pub(super) text: &'static str,
 }
 
-const fn kept(key: &KeySource) -> Kept {
+pub(super) const fn kept(key: &KeySource) -> Kept {
     match key {
         KeySource::Keyring => Kept {
             code: "keyring",
@@ -193,7 +193,7 @@ pub(crate) fn chosen_key(global: &Global) -> Result<Option<KeySource>, RpcError>
 }
 
 /// The same; else the keyring, or, where there is none, a passphrase typed twice.
-fn key_source(global: &Global) -> Result<KeySource, RpcError> {
+pub(super) fn key_source(global: &Global) -> Result<KeySource, RpcError> {
     if let Some(key) = chosen_key(global)? {
         return Ok(key);
     }
@@ -243,6 +243,7 @@ pub(crate) fn init_error(error: InitError) -> RpcError {
             "check the folder's permissions, or give another one with --home DIR",
         ),
         InitError::Store(error) => error.into(),
+        InitError::Backup(error) => error.into(),
     }
 }
 

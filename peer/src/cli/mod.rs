@@ -5,6 +5,7 @@
 
 mod acquaint;
 pub(crate) mod args;
+mod backup;
 mod calls;
 mod chat;
 mod commands;
@@ -86,6 +87,7 @@ async fn run(args: Args, output: &Output) -> Result<(), RpcError> {
         Command::Man(args) => shell::man(&args, output),
         Command::Chat(chat) if chat.plain => chat::run(&global, &chat, output).await,
         Command::Chat(chat) => interface::run(&global, Some(&chat.to)).await,
+        Command::Backup(backup) => backup::run(&global, &backup, output).await,
         Command::Export(export) => export::run(&global, &export, output).await,
         Command::Listen(listen) => listen::run(&global, listen, output).await,
         Command::Send(send) => send::run(&global, send, output).await,

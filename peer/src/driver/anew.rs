@@ -64,7 +64,11 @@ impl Driver {
 
     pub(super) fn left_at(&mut self, with: &IdentityId) -> Result<LeftAt, StoreError> {
         let with = self.hash_of(with);
-        Ok(self.turn.batch()?.left_at(&with)?.unwrap_or_default())
+        let left = self.turn.batch()?.left_at(&with)?.unwrap_or_default();
+        Ok(LeftAt {
+            next_seq: left.next_seq.max(self.profile.first_seq),
+            ..left
+        })
     }
 
     /// Whom it is, for nobody but this profile.

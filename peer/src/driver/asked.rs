@@ -201,7 +201,9 @@ impl Driver {
                 row.name = crate::names::clean(&words.name);
                 self.go_on_in(&mut row, group);
             }
-            ContactState::Accepted | ContactState::Blocked => self.go_on_in(&mut row, group),
+            ContactState::Accepted | ContactState::Lost | ContactState::Blocked => {
+                self.go_on_in(&mut row, group);
+            }
         }
         row.their_reach = Some(words.reach);
         (row.next_reach, row.relay_store) = (None, None);
@@ -227,7 +229,9 @@ impl Driver {
         let is_invited = self.use_single_invite(&row, proof)?;
         match row.state {
             // We have asked as well; or they begin anew, and must be told how we are reached.
-            ContactState::Requesting(_) | ContactState::Accepted => self.say_yes(no),
+            ContactState::Requesting(_) | ContactState::Accepted | ContactState::Lost => {
+                self.say_yes(no)
+            }
             ContactState::Asked { .. } if is_invited => self.say_yes(no),
             ContactState::Asked { .. } if is_new => {
                 self.journal(JournalEvent::Request { no });
@@ -291,6 +295,13 @@ impl Driver {
             for (place, seq) in self.turn.batch()?.received(no, heard)? {
                 self.turn.received(no, place, seq);
             }
+        }
+        if row.groups.is_empty() {
+            // Another device was asked.
+            row.state = ContactState::Lost;
+            self.put_row(row)?;
+            self.turn.sync_servers();
+            return Ok(());
         }
         row.state = ContactState::Accepted;
         let accept = ContactAccept {

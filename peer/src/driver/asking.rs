@@ -102,6 +102,7 @@ impl Driver {
             // What was asked may never have reached them, or they have said no: it is asked anew.
             Some(ContactState::Requesting(_)) => Ok(()),
             Some(ContactState::Asked { .. }) => Err(AddError::TheyAsked),
+            Some(ContactState::Lost) => Ok(()),
             // They have removed us, says a person who should know.
             Some(ContactState::Accepted) if request.is_again => Ok(()),
             Some(_) => Err(AddError::KnownAlready),
@@ -173,6 +174,9 @@ impl Driver {
         request: u64,
         package: Result<Vec<u8>, String>,
     ) -> Result<(), DriverError> {
+        if let Some(no) = self.pending_lost.remove(&request) {
+            return self.handle_lost_package(no, package);
+        }
         let package = match package {
             Ok(package) => package,
             Err(text) => {
@@ -266,21 +270,23 @@ impl Driver {
             let _ = self.send(no, vec![draft])?;
             self.with_session(no, None, Session::flush)?;
         }
-        self.seal_request(no, &group, &request, welcome)?;
+        let proof = self.prove(&request.invite);
+        self.seal_request(no, &group, &request.text, welcome, proof)?;
         self.relay_path(no)?;
         Ok(no)
     }
 
     /// What goes to them: who asks, and what was said so far, so that they have it although we may be away when
     /// they answer.
-    fn seal_request(
+    pub(super) fn seal_request(
         &mut self,
         no: ConversationNo,
         group: &GroupId,
-        request: &AddRequest,
+        text: &str,
         welcome: Vec<u8>,
+        proof: Option<RequestProof>,
     ) -> Result<(), DriverError> {
-        let (msg_id, proof) = (self.new_msg_id(), self.prove(&request.invite));
+        let msg_id = self.new_msg_id();
         let said = self
             .turn
             .batch()?
@@ -291,7 +297,7 @@ impl Driver {
         let mut row = conversation.row.clone();
         let words = ContactRequest {
             name: self.profile.name.clone(),
-            text: request.text.clone(),
+            text: text.to_owned(),
             reach: self.reach(&row),
         };
         let words = Content {
@@ -352,6 +358,7 @@ impl Driver {
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
         for no in due {
             self.deposit_request(no);
+            self.ask_lost(no);
         }
     }
 
@@ -378,7 +385,7 @@ impl Driver {
 
     /// They may have an earlier request and be about to answer it, or never have heard of it, or have forgotten
     /// us: so the conversation, its numbers and its mailbox stay what they are.
-    fn ask_again(
+    pub(super) fn ask_again(
         &mut self,
         mut row: ContactRow,
         stage: RequestStage,
@@ -390,7 +397,7 @@ impl Driver {
         if let Some(ask) = self.pending_asks.remove(&no) {
             self.answer(ask.reply, Err(AddError::KnownAlready));
         }
-        if row.state == ContactState::Accepted {
+        if matches!(row.state, ContactState::Accepted | ContactState::Lost) {
             self.go_on_in(&mut row, group.clone());
         } else {
             while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {

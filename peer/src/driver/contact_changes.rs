@@ -77,7 +77,8 @@ impl Driver {
         if let ContactState::Requesting(_) = row.state {
             return Ok(Err(ContactError::NotAnswered));
         }
-        row.settings.blocked_contact = row.state == ContactState::Accepted;
+        row.settings.blocked_contact =
+            matches!(row.state, ContactState::Accepted | ContactState::Lost);
         // Those who only ask may be called like somebody else.
         row.name = self.free_name(&row.name, Some(no));
         row.state = ContactState::Blocked;
@@ -116,6 +117,12 @@ impl Driver {
         }
         if !row.settings.blocked_contact {
             return self.remove_contact(&row);
+        }
+        if row.groups.is_empty() {
+            row.state = ContactState::Lost;
+            let result = self.put_changed(row)?;
+            self.turn.sync_servers();
+            return Ok(result);
         }
         row.state = ContactState::Accepted;
         let reach = self.reach(&row);

@@ -20,7 +20,7 @@ pub(super) struct Conversation {
     pub(super) reach_changed: Option<Instant>,
     /// How often they have begun the conversation anew.
     pub(super) anew: Pace,
-    /// When our request goes to its relay again, which could not take it.
+    /// When our request goes to its relay again, which could not take it; or when a key package is asked for again.
     pub(super) request_again_at: Option<Instant>,
     /// The offers of links that they make.
     pub(super) offers: Pace,

@@ -60,6 +60,7 @@ impl Driver {
             pending_invites: Vec::new(),
             pending_adds: BTreeMap::new(),
             pending_asks: BTreeMap::new(),
+            pending_lost: BTreeMap::new(),
             relays: BTreeMap::new(),
             packages: Pace::default(),
             signals: BTreeMap::new(),

@@ -148,7 +148,7 @@ impl Driver {
     pub(super) fn may_send(&self, to: ConversationNo) -> Result<(), SendError> {
         let known = self.conversations.get(&to);
         match known.map(|conversation| &conversation.row.state) {
-            Some(ContactState::Accepted | ContactState::Requesting(_)) => {}
+            Some(ContactState::Accepted | ContactState::Requesting(_) | ContactState::Lost) => {}
             Some(ContactState::Asked { .. }) => return Err(SendError::NotAccepted),
             Some(ContactState::Blocked) => return Err(SendError::Blocked),
             None => return Err(SendError::UnknownContact),
@@ -201,7 +201,8 @@ impl Driver {
     }
 
     fn author_of(&self, no: ConversationNo, of: &MessageRef) -> Option<Who> {
-        if of.author == self.device.device() {
+        let former = &self.profile.former_devices;
+        if of.author == self.device.device() || former.contains(&of.author) {
             return Some(Who::Me);
         }
         let row = &self.conversations.get(&no)?.row;

@@ -38,6 +38,7 @@ mod link_signals;
 mod link_slot;
 mod links;
 mod load;
+mod lost;
 mod messages;
 mod news;
 mod pace;
@@ -162,6 +163,8 @@ pub(crate) struct Driver {
     pending_invites: Vec<PendingInvite>,
     pending_adds: BTreeMap<u64, PendingAdd>,
     pending_asks: BTreeMap<ConversationNo, PendingAsk>,
+    /// Who waits for a key package to begin anew with.
+    pending_lost: BTreeMap<u64, ConversationNo>,
     relays: BTreeMap<ServerUrl, RelayState>,
     /// Key packages that were made.
     packages: Pace,

@@ -236,6 +236,9 @@ impl Driver {
             if self.asks_at(no) == Some(server) {
                 self.request_path(no, store.filter(|_| up))?;
             }
+            if up {
+                self.ask_lost(no);
+            }
             if self.relay_towards(no).as_ref() == Some(server) {
                 if up {
                     self.towards_up(no, store)?;
@@ -416,12 +419,27 @@ impl Driver {
         single_use: usize,
         last_resort: bool,
     ) -> Result<(), DriverError> {
+        let Some(relay) = self.relays.get_mut(server) else {
+            return Ok(());
+        };
+        let answered = std::mem::take(&mut relay.published);
+        let mut stock = (single_use, last_resort);
+        if self.profile.has_stale_packages && *server == self.profile.relay {
+            if answered {
+                self.profile.has_stale_packages = false;
+                let profile = self.profile.clone();
+                self.turn.batch()?.put_profile(&profile)?;
+            } else {
+                // A full stock of new ones takes the place of those.
+                stock = (0, false);
+            }
+        }
+        let (single_use, last_resort) = stock;
         let missing = KEY_PACKAGES_MAX.saturating_sub(single_use);
         let Some(relay) = self.relays.get_mut(server) else {
             return Ok(());
         };
         relay.stocked = last_resort;
-        let answered = std::mem::take(&mut relay.published);
         if *server != self.profile.relay || answered || (missing == 0 && last_resort) {
             return Ok(());
         }

@@ -74,6 +74,11 @@ impl Driver {
             if let ContactState::Requesting(stage) = &conversation.row.state {
                 wanted.add_foreign(&stage.relay);
             }
+            if let (ContactState::Lost, Some(reach)) =
+                (&conversation.row.state, &conversation.row.their_reach)
+            {
+                wanted.add_foreign(&reach.relay);
+            }
         }
         wanted
     }

@@ -50,7 +50,6 @@ impl Peer {
         View {
             store: &self.inner.store,
             own_name: &self.inner.identity.name,
-            own_device: self.inner.identity.device,
             contact,
         }
     }

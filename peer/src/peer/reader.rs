@@ -275,7 +275,6 @@ impl Contacts {
         View {
             store: &self.store,
             own_name: &self.own.name,
-            own_device: self.own.device,
             contact,
         }
     }

@@ -1,8 +1,8 @@
 //! A conversation as its reader sees it: messages with everything that was said about them.
 
 use tincan_core::{SentVia, Snapshot};
+use tincan_protocol::MsgId;
 use tincan_protocol::content::{Body, MessageRef};
-use tincan_protocol::{DeviceId, MsgId};
 
 use crate::message::{HistoryItem, Message, MessageState, Quote, SignFrom, TimerChange};
 use crate::store::{
@@ -16,7 +16,6 @@ const QUOTE_CHARS: usize = 200;
 pub(crate) struct View<'a> {
     pub(crate) store: &'a Store,
     pub(crate) own_name: &'a str,
-    pub(crate) own_device: DeviceId,
     pub(crate) contact: &'a ContactRow,
 }
 
@@ -182,10 +181,11 @@ impl View<'_> {
             outgoing: false,
             text: None,
         };
-        let who = match of.author {
-            author if author == self.own_device => Who::Me,
-            author if self.contact.is_theirs(&author) => Who::Them,
-            _ => return Ok(missing(of.msg_id)),
+        // Of two people whoever is not the one is the other, with whichever device.
+        let who = if self.contact.is_theirs(&of.author) {
+            Who::Them
+        } else {
+            Who::Me
         };
         let (no, id) = (self.contact.no, of.msg_id);
         let name = MessageName { who, id };

@@ -6,6 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupError;
 use crate::error::{
     AcceptError, AddError, ChangeError, ContactError, InviteError, ReadError, SendError,
 };
@@ -149,6 +150,32 @@ impl From<SendError> for RpcError {
                 Self::usage(error, "split the text into several messages")
             }
             SendError::NotSaved => Self::failed(error, SAVE),
+        }
+    }
+}
+
+impl From<BackupError> for RpcError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Exists { .. } => {
+                Self::usage(error, "give another file: nothing is written over")
+            }
+            BackupError::NoPassphrase => Self::usage(error, "choose one that nobody guesses"),
+            BackupError::NotABackup { .. } => {
+                Self::usage(error, "give the file that `peer backup export` has written")
+            }
+            BackupError::WrongPassphrase { .. } => {
+                Self::failed(error, "check the passphrase; nothing has changed")
+            }
+            BackupError::Damaged { .. } => {
+                Self::failed(error, "take another copy of it; nothing of it was used")
+            }
+            BackupError::Newer { .. } => Self::failed(error, "install that version"),
+            BackupError::Io { .. } => {
+                Self::failed(error, "check the path, its permissions and the disk")
+            }
+            BackupError::Store(error) => error.into(),
+            BackupError::ShutDown => Self::ended(),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Batch {
         Ok(found.unwrap_or(version))
     }
 
-    pub(super) fn put_schema(&self, version: u64) -> Result<(), StoreError> {
+    pub(crate) fn put_schema(&self, version: u64) -> Result<(), StoreError> {
         self.txn
             .open_table(META)?
             .insert(SCHEMA_KEY, version.to_be_bytes().as_slice())?;

@@ -8,7 +8,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -16,16 +15,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::keyring::{self, KeyringError};
+use super::passphrase::Cost;
 use crate::private;
-
-/// Argon2id memory, KiB. 64 MiB, three passes and four lanes: RFC 9106, 4, second choice.
-const ARGON_MEMORY_KIB: u32 = 64 * 1024;
-const ARGON_PASSES: u32 = 3;
-const ARGON_LANES: u32 = 4;
-
-/// A key file that asks for more than this is refused, so that a planted one cannot eat the
-/// machine's memory. KiB.
-const ARGON_MEMORY_MAX_KIB: u32 = 1024 * 1024;
 
 /// No more of the key file is read, bytes. Chosen: it has a few hundred.
 const KEY_FILE_MAX: u64 = 64 * 1024;
@@ -198,13 +189,15 @@ impl KeyFile {
                 },
                 KeySource::Passphrase(passphrase),
             ) => {
-                if memory_kib > ARGON_MEMORY_MAX_KIB || passes > 64 || lanes > 64 {
-                    return Err(self.damaged(&"its cost parameters are out of range"));
-                }
                 let salt: [u8; 16] = self.decode(&salt)?;
                 let nonce: [u8; 24] = self.decode(&nonce)?;
                 let wrapped: [u8; 48] = self.decode(&wrapped)?;
-                let kek = self.derive(passphrase, &salt, memory_kib, passes, lanes)?;
+                let cost = Cost {
+                    memory_kib,
+                    passes,
+                    lanes,
+                };
+                let kek = self.derive(passphrase, &salt, cost)?;
                 let payload = Payload {
                     msg: wrapped.as_slice(),
                     aad: AAD,
@@ -223,8 +216,7 @@ impl KeyFile {
 
     fn wrap(&self, key: &DataKey, passphrase: &str) -> Result<Stored, DataKeyError> {
         let (salt, nonce): ([u8; 16], [u8; 24]) = (rand::random(), rand::random());
-        let (memory_kib, passes, lanes) = (ARGON_MEMORY_KIB, ARGON_PASSES, ARGON_LANES);
-        let kek = self.derive(passphrase, &salt, memory_kib, passes, lanes)?;
+        let kek = self.derive(passphrase, &salt, Cost::CHOSEN)?;
         let payload = Payload {
             msg: key.as_bytes().as_slice(),
             aad: AAD,
@@ -234,6 +226,11 @@ impl KeyFile {
             .map_err(|error| self.damaged(&error))?;
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let (salt, nonce, wrapped) = (encode(&salt), encode(&nonce), encode(&wrapped));
+        let Cost {
+            memory_kib,
+            passes,
+            lanes,
+        } = Cost::CHOSEN;
         Ok(Stored::Passphrase {
             memory_kib,
             passes,
@@ -248,17 +245,10 @@ impl KeyFile {
         &self,
         passphrase: &str,
         salt: &[u8; 16],
-        memory_kib: u32,
-        passes: u32,
-        lanes: u32,
+        cost: Cost,
     ) -> Result<Zeroizing<[u8; 32]>, DataKeyError> {
-        let mut kek = Zeroizing::new([0; 32]);
-        let params = Params::new(memory_kib, passes, lanes, Some(32))
-            .map_err(|error| self.damaged(&error))?;
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.as_bytes(), salt, kek.as_mut_slice())
-            .map_err(|error| self.damaged(&error))?;
-        Ok(kek)
+        cost.derive(passphrase, salt)
+            .map_err(|error| self.damaged(&error))
     }
 
     fn load(&self) -> Result<Stored, DataKeyError> {

@@ -13,10 +13,12 @@ mod annotations;
 mod batch;
 mod contain;
 mod data_key;
+mod dump;
 mod file;
 mod journal;
 mod keyring;
 mod messages;
+mod passphrase;
 mod removals;
 mod rows;
 mod sealer;
@@ -42,15 +44,20 @@ pub(crate) use contain::contained;
 pub(crate) use contain::is_contained;
 pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
+pub(crate) use dump::{
+    CONTACTS_TABLE, LEFT_TABLE, Loading, OUTBOX_ENVELOPES_TABLE, OUTBOX_TABLE, PROFILE_TABLE,
+    SESSIONS_TABLE,
+};
 use file::DatabaseFile;
 pub use journal::{ChangeName, JournalEvent};
 pub use keyring::KeyringError;
 pub use messages::MessageName;
 pub(crate) use messages::{MessagePlace, NewMessage, expires_s, is_message};
+pub(crate) use passphrase::Cost;
 pub(crate) use removals::{DueRemoval, Removal, WHEN_SETTLED};
 pub(crate) use rows::{
     ContactRow, ContactState, EndedQueueRow, InviteRow, OutboxMeta, ProfileRow, RequestStage,
-    SentIndex, Settings, TimerSet, UnknownKept, VerifiedRow,
+    SentIndex, Settings, TimerSet, UnknownKept, VerifiedRow, seq_after_loss,
 };
 use sealer::Sealer;
 pub use tables::ConversationNo;
@@ -58,7 +65,7 @@ pub(crate) use tables::Who;
 pub(crate) use timeline::TimelineRow;
 
 /// Version of the tables; a newer one is refused, an older one would be migrated here.
-const SCHEMA_VERSION: u64 = 2;
+pub(crate) const SCHEMA_VERSION: u64 = 2;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]

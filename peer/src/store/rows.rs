@@ -43,6 +43,25 @@ pub(crate) struct ProfileRow {
     pub(crate) key_package_seed: Seed,
     pub(crate) key_package_token: WriteToken,
     pub(crate) next_conversation: u32,
+    /// Devices that this person had before: what names one of them as an author is ours.
+    #[serde(default)]
+    pub(crate) former_devices: Vec<DeviceId>,
+    /// No number below this is given out in a conversation that begins: the person's earlier devices may have
+    /// used them in it.
+    #[serde(default)]
+    pub(crate) first_seq: u64,
+    /// The relay has key packages whose secrets are lost.
+    #[serde(default)]
+    pub(crate) has_stale_packages: bool,
+}
+
+/// The first number of a device whose person has lost another one, about which nothing is known. Milliseconds since
+/// 1970 in.
+///
+/// So many seconds since 1970 times 2^20: above everything that a device has given out that began at 1, or as this
+/// one does and earlier, unless it sent a million messages in each second. Stays below 2^53 until 2242.
+pub(crate) const fn seq_after_loss(now_ms: u64) -> u64 {
+    (now_ms / 1000) << 20
 }
 
 /// Somebody we talk to, have asked, or were asked by.
@@ -147,6 +166,8 @@ pub(crate) enum ContactState {
     Asked { text: String },
     /// Both want to talk.
     Accepted,
+    /// Both wanted to talk, and this device has no keys for it: they are asked for new ones.
+    Lost,
     /// We do not want to talk.
     Blocked,
 }
@@ -241,7 +262,7 @@ impl ContactState {
     /// What callers see of it; nothing, as long as they are not answered.
     pub(crate) const fn standing(&self) -> Option<ContactStanding> {
         match self {
-            Self::Requesting(_) => Some(ContactStanding::Requested),
+            Self::Requesting(_) | Self::Lost => Some(ContactStanding::Requested),
             Self::Accepted => Some(ContactStanding::Accepted),
             Self::Blocked => Some(ContactStanding::Blocked),
             Self::Asked { .. } => None,

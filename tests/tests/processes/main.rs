@@ -11,6 +11,7 @@
 )]
 
 mod anew;
+mod backup;
 mod bad_input;
 mod canary;
 mod changes;

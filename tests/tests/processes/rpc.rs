@@ -226,6 +226,10 @@ async fn what_is_served_is_what_the_schema_says() -> Result<()> {
         ("cursor.get", json!({"name": "x"})),
         ("cursor.set", json!({"name": "x", "cursor": 1})),
         ("status", json!({})),
+        (
+            "backup.export",
+            json!({"file": world.path("ann.backup"), "passphrase": "correct horse"}),
+        ),
     ];
     let mut called: Vec<&str> = Vec::new();
     for (method, params) in calls {

@@ -250,7 +250,6 @@ impl Bench {
         let view = View {
             store: &self.store,
             own_name: &self.driver.profile.name,
-            own_device: self.driver.device.device(),
             contact: self.row(),
         };
         view.items(rows).unwrap()

@@ -1,6 +1,7 @@
 //! The methods: one registry for all faces. Parameters and results are JSON objects with named
 //! fields; a wrong one is an error of code `usage` that names the field.
 
+mod backup;
 mod contacts;
 mod events;
 mod identity;
@@ -43,6 +44,7 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<events::GetCursor>(),
     Entry::of::<events::SetCursor>(),
     Entry::of::<status::Status>(),
+    Entry::of::<backup::Export>(),
 ];
 
 /// Calls a method.

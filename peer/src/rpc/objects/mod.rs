@@ -1,6 +1,7 @@
 //! The JSON objects that methods answer with. Times are RFC 3339 in UTC, durations milliseconds. Fields may
 //! be added; those that are here stay.
 
+mod backup;
 mod contacts;
 mod events;
 mod identity;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use backup::BackupObject;
 pub use contacts::{
     ContactObject, Presence, RejectedObject, RequestObject, Standing, VerificationObject,
 };
