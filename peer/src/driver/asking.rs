@@ -243,6 +243,7 @@ impl Driver {
             write_token: invite.write_token,
             envelope: Bytes::new(),
             deposited: false,
+            before: Vec::new(),
         };
         let name = request.name.as_deref();
         let known = self.find(&identity).map(|known| known.row.clone());
@@ -388,7 +389,7 @@ impl Driver {
     pub(super) fn ask_again(
         &mut self,
         mut row: ContactRow,
-        stage: RequestStage,
+        mut stage: RequestStage,
         group: GroupId,
         device: DeviceId,
         name: Option<&str>,
@@ -398,6 +399,7 @@ impl Driver {
             self.answer(ask.reply, Err(AddError::KnownAlready));
         }
         if matches!(row.state, ContactState::Accepted | ContactState::Lost) {
+            stage.before.clone_from(&row.groups);
             self.go_on_in(&mut row, group.clone());
         } else {
             while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {
@@ -408,6 +410,9 @@ impl Driver {
             }
             self.by_group.insert(group.clone(), no);
             row.groups.push(group.clone());
+        }
+        if let ContactState::Requesting(earlier) = &row.state {
+            stage.before.clone_from(&earlier.before);
         }
         row.unconfirmed.push(group);
         row.meet_as(device);
@@ -443,6 +448,12 @@ impl Driver {
             }
             return Ok(());
         }
+        if self.take_up_again(no)? {
+            if let Some(ask) = self.pending_asks.remove(&no) {
+                self.answer(ask.reply, Err(AddError::UsedUp));
+            }
+            return Ok(());
+        }
         if let Some(ask) = self.pending_asks.remove(&no) {
             let is_fresh = self
                 .conversations
@@ -454,6 +465,28 @@ impl Driver {
             self.answer(ask.reply, Err(AddError::UsedUp));
         }
         Ok(())
+    }
+
+    /// Who was a contact before they were asked once more is one again. True if that is so.
+    fn take_up_again(&mut self, no: ConversationNo) -> Result<bool, DriverError> {
+        let Some(conversation) = self.conversations.get(&no) else {
+            return Ok(false);
+        };
+        let mut row = conversation.row.clone();
+        let ContactState::Requesting(stage) = &mut row.state else {
+            return Ok(false);
+        };
+        let before = std::mem::take(&mut stage.before);
+        if before.is_empty() {
+            return Ok(false);
+        }
+        row.take_up_again(before);
+        row.state = ContactState::Accepted;
+        self.put_row(row)?;
+        self.begin_anew(no)?;
+        self.relay_path(no)?;
+        self.turn.sync_servers();
+        Ok(true)
     }
 
     /// They said yes.

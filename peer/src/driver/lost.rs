@@ -80,6 +80,7 @@ impl Driver {
             write_token: reach.write_token,
             envelope: bytes::Bytes::new(),
             deposited: false,
+            before: Vec::new(),
         };
         let (name, device) = (group.group.clone(), group.peer.device);
         self.ask_again(row, stage, name.clone(), device, None)?;

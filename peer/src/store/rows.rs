@@ -184,6 +184,9 @@ pub(crate) struct RequestStage {
     pub(crate) envelope: Bytes,
     /// The relay has it.
     pub(crate) deposited: bool,
+    /// If they were a contact before: the groups of that time, for the case that nothing comes of it.
+    #[serde(with = "group_ids", default)]
+    pub(crate) before: Vec<GroupId>,
 }
 
 /// An invite that can still be used, or whose mailbox has not been read to its end yet.
@@ -295,6 +298,15 @@ impl ContactRow {
         self.retired.append(&mut self.groups);
         let too_many = self.retired.len().saturating_sub(RETIRED_MAX);
         self.retired.drain(..too_many).collect()
+    }
+
+    /// Nothing has come of beginning anew, as far as we know: what was retired for it is not. They may have heard
+    /// of the new groups all the same, and be the only ones who know that.
+    pub(crate) fn take_up_again(&mut self, groups: Vec<GroupId>) {
+        self.retired.retain(|group| !groups.contains(group));
+        self.groups.splice(0..0, groups);
+        let too_many = self.groups.len().saturating_sub(HELLO_GROUPS_MAX);
+        self.retired.extend(self.groups.drain(..too_many));
     }
 
     /// They are in a group that we made. True if that is news.

@@ -189,7 +189,8 @@ impl World {
             invite,
             name,
             text,
-            is_again: false,
+            // Who knows the host already begins the conversation anew, or is refused.
+            is_again: self.rng.random_ratio(1, 2),
         });
         let command = Command::Add { request, reply };
         guest.inbox.push_back(Input::Command(command));
