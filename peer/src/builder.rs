@@ -331,7 +331,11 @@ fn make_with<T>(
     };
     // The key file makes the profile: it comes last.
     let device = DeviceKey::from_seed(&device_seed).device();
-    KeyFile::new(home.key_file()).write(&key, source, &device.to_string())?;
+    let written = KeyFile::new(home.key_file()).write(&key, source, &device.to_string());
+    if let Err(error) = written {
+        let _ = std::fs::remove_file(home.database());
+        return Err(error.into());
+    }
     Ok(known)
 }
 

@@ -122,6 +122,9 @@ pub enum AddError {
     /// Already a contact, or already asked.
     #[error("they are a contact already, or have been asked")]
     KnownAlready,
+    /// They were verified, and the link is of another device.
+    #[error("they were verified, and this link is of another device of theirs")]
+    Changed,
     /// They were faster.
     #[error("they have asked you already; accept their request instead")]
     TheyAsked,

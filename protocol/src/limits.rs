@@ -32,9 +32,12 @@ pub const PAYLOAD_MAX: usize = ENVELOPE_MAX - 1024;
 /// are already below a tenth of the whole, and a reader's work per envelope stays bounded.
 pub const PAYLOAD_CONTENTS_MAX: usize = 256;
 
-/// Ranges of skipped numbers in one payload: they take at most 16 * 22 bytes of the 1,024 that [`PAYLOAD_MAX`]
-/// leaves.
+/// Ranges of skipped numbers in one payload.
 pub const SKIPPED_RANGES_MAX: usize = 16;
+
+/// A payload with the numbers that are skipped before its contents, bytes: a range takes 22 at most, and what
+/// is left of [`ENVELOPE_MAX`] is enough for MLS.
+pub const PAYLOAD_SEALED_MAX: usize = PAYLOAD_MAX + 352;
 
 /// The highest number that may be skipped: 2^53 - 1, the largest that every program can read from JSON, and more
 /// than anybody ever sends.

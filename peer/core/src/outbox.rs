@@ -74,6 +74,8 @@ pub(crate) struct Outbox {
     next_load: u64,
     /// One more than the last seq that is sealed.
     end: u64,
+    /// There are no keys to seal with: everything waits on disk.
+    has_no_keys: bool,
 }
 
 impl Outbox {
@@ -85,12 +87,13 @@ impl Outbox {
             bytes: 0,
             next_load: 1,
             end,
+            has_no_keys: false,
         }
     }
 
     /// Whether the next new envelope comes into the window: there is room, and no others wait.
     pub(crate) fn takes_next(&self) -> bool {
-        self.next_load == self.end && self.has_room()
+        !self.has_no_keys && self.next_load == self.end && self.has_room()
     }
 
     /// Takes a new envelope; it stays on disk alone if there is no room or others wait there already.
@@ -105,7 +108,16 @@ impl Outbox {
 
     /// Room in the window and envelopes on disk that could fill it.
     pub(crate) fn wants_more(&self) -> bool {
-        self.has_room() && self.next_load < self.end
+        !self.has_no_keys && self.has_room() && self.next_load < self.end
+    }
+
+    /// Nothing can be sealed until all of it is to be sealed anew.
+    pub(crate) const fn without_keys(&mut self) {
+        self.has_no_keys = true;
+    }
+
+    pub(crate) const fn has_keys(&self) -> bool {
+        !self.has_no_keys
     }
 
     /// From which seq, how many envelopes and how many bytes to load.
@@ -134,6 +146,7 @@ impl Outbox {
     pub(crate) fn begin_anew(&mut self) {
         self.window.clear();
         self.by_id.clear();
+        self.has_no_keys = false;
         self.bytes = 0;
         self.reload_all();
     }

@@ -56,9 +56,9 @@ pub struct Snapshot {
     /// Once ours up to here are stored, the other side is told so; 0 if it need not be.
     #[prost(uint64, tag = "16")]
     pub to_announce: u64,
-    /// Ours that are never sent again, so that the other side need not wait for them.
-    #[prost(message, repeated, tag = "17")]
-    pub skipped: Vec<RangeRow>,
+    /// The other side may have forgotten what was delivered to it.
+    #[prost(bool, tag = "17")]
+    pub has_begun_anew: bool,
 }
 
 /// A range of seqs, both ends included.
@@ -102,25 +102,18 @@ impl Snapshot {
         to_set(&self.failed)
     }
 
-    /// What is skipped, as a set.
-    #[must_use]
-    pub fn skipped_set(&self) -> SeqSet {
-        to_set(&self.skipped)
-    }
-
     /// The same conversation, whose numbers go on at `next_seq`: whatever this device has called by those before
     /// it, and is not in the outbox, is not sent any more.
     #[must_use]
     pub fn continued_at(self, next_seq: u64) -> Self {
-        let (mut delivered, mut skipped) = (self.delivered_set(), self.skipped_set());
+        let mut delivered = self.delivered_set();
         let next_seq = next_seq.max(self.next_seq).max(1);
         // Nothing has these numbers: they count as done.
         delivered.insert_range(self.next_seq.max(1), next_seq - 1);
-        skipped.insert_range(self.next_seq.max(1), next_seq - 1);
         Self {
             next_seq,
             delivered: to_rows(&delivered),
-            skipped: to_rows(&skipped),
+            has_begun_anew: self.has_begun_anew || next_seq > 1,
             ..self
         }
     }

@@ -17,7 +17,7 @@ use openmls::prelude::{
     ContentType, MlsMessageBodyIn, PrivateMessageIn, ProcessedMessageContent, ProtocolMessage,
 };
 use std::fmt;
-use tincan_protocol::limits::PAYLOAD_MAX;
+use tincan_protocol::limits::PAYLOAD_SEALED_MAX;
 
 use crate::LibraryError;
 use crate::group_id::GroupId;
@@ -115,12 +115,12 @@ impl Mls {
     ///
     /// # Errors
     /// [`SealError`] if this device is in no such group or the payload is longer than
-    /// [`PAYLOAD_MAX`].
+    /// [`PAYLOAD_SEALED_MAX`].
     pub fn seal(&mut self, group: &GroupId, payload: &[u8]) -> Result<Vec<u8>, SealError> {
-        if payload.len() > PAYLOAD_MAX {
+        if payload.len() > PAYLOAD_SEALED_MAX {
             return Err(SealError::TooLarge {
                 len: payload.len(),
-                max: PAYLOAD_MAX,
+                max: PAYLOAD_SEALED_MAX,
             });
         }
         let Some(state) = self.groups.get_mut(group) else {

@@ -13,7 +13,6 @@ use tincan_protocol::keys::DeviceKey;
 use super::records::{self, Head, Row};
 use super::sealed_file::SealedWriter;
 use super::{BackupError, BackupReport};
-use crate::clock::unix_ms;
 use crate::store::{
     CONTACTS_TABLE, ContactRow, ContactState, PROFILE_TABLE, ProfileRow, SCHEMA_VERSION, Store,
     StoreError,
@@ -39,15 +38,16 @@ pub(crate) fn export(
         path: path.to_owned(),
         source,
     };
+    // Another export to the same file does not meet this one.
     let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
+    unfinished.push(format!(".{:08x}.unfinished", rand::random::<u32>()));
     let unfinished = Path::new(&unfinished);
     let file = make(unfinished).map_err(failed)?;
     let written = write(store, file, passphrase, &failed).and_then(|report| {
-        if path.symlink_metadata().is_ok() {
-            return Err(exists());
-        }
-        fs::rename(unfinished, path).map_err(failed)?;
+        name(unfinished, path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(),
+            _ => failed(error),
+        })?;
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
@@ -64,13 +64,19 @@ pub(crate) fn export(
     written
 }
 
-/// For this user only, where the file system has users: others need not know how much was said. What an
-/// interrupted attempt has left is removed.
-fn make(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Gives a file its name, and takes it from nobody.
+fn name(unfinished: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(unfinished, path) {
+        Ok(()) => fs::remove_file(unfinished),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // A file system without links, as memory sticks have.
+        Err(_) if path.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(unfinished, path),
     }
+}
+
+/// For this user only, where the file system has users: others need not know how much was said.
+fn make(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600).open(path)
 }
@@ -84,15 +90,16 @@ fn write(
     let mut sealed = SealedWriter::new(BufWriter::new(file), passphrase).map_err(failed)?;
     let head = Head {
         schema: SCHEMA_VERSION,
-        made_ms: unix_ms(),
     };
     records::write(&mut sealed, &head).map_err(failed)?;
+    let mut report = BackupReport::default();
     store.dump::<BackupError>(|table, key, value| {
         let value = match table {
             PROFILE_TABLE => without_keys::<ProfileRow>(table, &value, forget_device)?,
             CONTACTS_TABLE => without_keys::<ContactRow>(table, &value, forget_groups)?,
             _ => value,
         };
+        report.count(table, &value);
         let row = Row {
             table: table.to_owned(),
             key: Bytes::copy_from_slice(key),
@@ -106,12 +113,8 @@ fn write(
         .map_err(|error| failed(error.into_error()))?;
     file.flush().map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    let (contacts, messages) = store.count()?;
-    Ok(BackupReport {
-        contacts,
-        messages,
-        bytes,
-    })
+    report.bytes = bytes;
+    Ok(report)
 }
 
 fn without_keys<T: Serialize + DeserializeOwned>(
@@ -144,9 +147,14 @@ fn forget_groups(contact: &mut ContactRow) {
     (contact.relay_store, contact.mailbox_store) = (None, None);
     match &mut contact.state {
         ContactState::Accepted => contact.state = ContactState::Lost,
+        // Whoever was a contact before is one that is lost; of others it is only known how they were asked.
+        ContactState::Requesting(_) if contact.their_reach.is_some() => {
+            contact.state = ContactState::Lost;
+        }
         ContactState::Requesting(stage) => {
             stage.envelope.clear();
-            stage.deposited = true;
+            stage.before.clear();
+            stage.deposited = false;
         }
         ContactState::Lost | ContactState::Asked { .. } | ContactState::Blocked => {}
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use prost::Message as _;
-use tincan_core::Snapshot;
+use tincan_core::{LeftAt, Snapshot};
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::cert::DeviceCert;
 use tincan_protocol::keys::DeviceKey;
@@ -18,7 +18,8 @@ use super::{BackupError, BackupReport};
 use crate::clock::unix_ms;
 use crate::store::{
     Batch, CONTACTS_TABLE, ContactRow, LEFT_TABLE, Loading, OUTBOX_ENVELOPES_TABLE, OUTBOX_TABLE,
-    OutboxMeta, PROFILE_TABLE, ProfileRow, SCHEMA_VERSION, SESSIONS_TABLE, Store, seq_after_loss,
+    OutboxMeta, PROFILE_TABLE, ProfileRow, SCHEMA_VERSION, SESSIONS_TABLE, Store, left_bytes,
+    read_left, seq_after_loss,
 };
 
 /// Written in one transaction, bytes. Chosen: what redb keeps in memory anyway.
@@ -43,6 +44,7 @@ pub(crate) fn import(
         path,
         now_ms: unix_ms(),
         profile: None,
+        report: BackupReport::default(),
         contacts: Vec::new(),
         sessions: Vec::new(),
     };
@@ -54,11 +56,9 @@ pub(crate) fn import(
     let profile = profile.ok_or_else(|| import.damaged("it has no profile"))?;
     batch.put_profile(&profile)?;
     batch.commit()?;
-    let (contacts, messages) = store.count()?;
     let report = BackupReport {
-        contacts,
-        messages,
         bytes: bytes.unwrap_or_default(),
+        ..import.report
     };
     Ok((profile, report))
 }
@@ -67,6 +67,7 @@ struct Import<'a> {
     path: &'a Path,
     now_ms: u64,
     profile: Option<ProfileRow>,
+    report: BackupReport,
     /// Keys of the conversations, and of those whose sessions are there.
     contacts: Vec<Bytes>,
     sessions: Vec<Bytes>,
@@ -107,6 +108,7 @@ impl Import<'_> {
                     break;
                 };
                 bytes += row.key.len() + row.value.len();
+                self.report.count(&row.table, &row.value);
                 self.take(&mut loading, &row)?;
             }
             drop(loading);
@@ -150,7 +152,6 @@ impl Import<'_> {
             }
             _ => row.value.clone(),
         };
-        // A table of which this version knows nothing is of no use to it.
         loading.put(&row.table, &key, &value)?;
         Ok(())
     }
@@ -185,11 +186,10 @@ impl Import<'_> {
     }
 
     fn left_further_on(&self, value: &Bytes) -> Result<Bytes, BackupError> {
-        let (next_seq, stamp) = value
-            .split_first_chunk::<8>()
-            .ok_or_else(|| self.damaged("a row of table left is too short"))?;
-        let next_seq = self.seq_after(u64::from_be_bytes(*next_seq));
-        Ok([&next_seq.to_be_bytes()[..], stamp].concat().into())
+        let left =
+            read_left(value).ok_or_else(|| self.damaged("a row of table left is too short"))?;
+        let next_seq = self.seq_after(left.next_seq);
+        Ok(left_bytes(LeftAt { next_seq, ..left }).to_vec().into())
     }
 
     /// Also where nothing had been said when the backup was made.

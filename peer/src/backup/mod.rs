@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub(crate) use export::export;
 pub(crate) use import::import;
 
-use crate::store::StoreError;
+use crate::store::{CONTACTS_TABLE, StoreError, TIMELINE_TABLE, is_message_row};
 
 /// What is in a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub struct BackupReport {
     pub messages: u64,
     /// Bytes of the file.
     pub bytes: u64,
+}
+
+impl BackupReport {
+    /// Takes note of a row, whose value is in clear.
+    fn count(&mut self, table: &str, value: &[u8]) {
+        match table {
+            CONTACTS_TABLE => self.contacts += 1,
+            TIMELINE_TABLE if is_message_row(value) => self.messages += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Why there is no backup, or nothing came of one. Nothing was changed.

@@ -14,9 +14,6 @@ pub(super) struct Head {
     /// Version of the tables.
     #[prost(uint64, tag = "1")]
     pub(super) schema: u64,
-    /// Unix milliseconds.
-    #[prost(uint64, tag = "2")]
-    pub(super) made_ms: u64,
 }
 
 /// A row of a table.
@@ -31,6 +28,10 @@ pub(super) struct Row {
 }
 
 pub(super) fn write(to: &mut impl Write, record: &impl Message) -> io::Result<()> {
+    let len = record.encoded_len() as u64;
+    if len > RECORD_MAX {
+        return Err(malformed(format!("a record has {len} bytes")));
+    }
     to.write_all(&record.encode_length_delimited_to_vec())
 }
 
@@ -86,10 +87,7 @@ mod tests {
 
     #[test]
     fn records_follow_one_another_until_the_end() {
-        let head = Head {
-            schema: 2,
-            made_ms: 300,
-        };
+        let head = Head { schema: 300 };
         let row = Row {
             table: "timeline".to_owned(),
             key: Bytes::from_static(b"k"),
@@ -106,7 +104,7 @@ mod tests {
             let mut cut = &file[..len];
             let all = std::iter::from_fn(|| read::<Row>(&mut cut).transpose());
             let is_there = all.collect::<io::Result<Vec<Row>>>();
-            assert!(is_there.is_err() || len == 6, "{len}");
+            assert!(is_there.is_err() || len == 4, "{len}");
         }
     }
 

@@ -93,10 +93,11 @@ pub(crate) struct Global {
     /// Folder of the profile [default: $XDG_DATA_HOME/tincan]
     #[arg(long, global = true, env = "PEER_HOME", value_name = "DIR", value_parser = folder())]
     pub(super) home: Option<PathBuf>,
-    /// File whose first line is the passphrase of this profile; with `init`, in the keyring's place
+    /// File whose first line is the passphrase of this profile; with `init` and `backup import`, in the keyring's
+    /// place
     #[arg(long, global = true, env = "PEER_PASSPHRASE_FILE", value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
-    /// With `init`: keep the key in a file that only you can read, without keyring and passphrase
+    /// With `init` and `backup import`: keep the key in a file that only you can read, without keyring and passphrase
     #[arg(long, global = true, conflicts_with = "passphrase_file")]
     pub(super) no_keyring: bool,
     /// Which network paths direct links may use
@@ -422,15 +423,16 @@ pub(super) struct History {
 /// Everything in one file.
 #[derive(Debug, Subcommand)]
 pub(super) enum Backup {
-    /// Write identity, contacts and all that was said into a file, under a passphrase
+    /// Write identity, contacts and all that was said into a file that is not there yet, under a passphrase
     Export(BackupFile),
-    /// Make a profile of such a file: another device, with which your contacts go on
+    /// Make a profile of such a file: another device, with which your contacts go on. Like `init`, it takes
+    /// --no-keyring or --passphrase-file for the key of the new profile
     Import(BackupFile),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BackupFile {
-    /// The file; `export` writes over none
+    /// The file
     pub(super) file: PathBuf,
     /// File whose first line is the passphrase of the backup [default: it is asked for]
     #[arg(long, value_name = "FILE")]

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 use super::args::{Backup, BackupFile, Global};
 use super::init::{init_error, kept, key_source};
 use super::output::Output;
-use super::session::{Network, Session, Stay, home, passphrase_from, read_passphrase};
+use super::session::{
+    Network, Session, Stay, home, passphrase_from, read_passphrase, read_passphrase_or,
+};
 use super::values::text;
 use crate::rpc::RpcError;
 use crate::rpc::objects::BackupObject;
@@ -78,9 +80,17 @@ async fn import(global: &Global, args: &BackupFile, output: &Output) -> Result<(
         return Err(init_error(crate::InitError::Exists { path }));
     }
     let file: PathBuf = args.file.clone();
+    // Before a passphrase is asked for in vain.
+    std::fs::File::open(&file).map_err(|source| BackupError::Io {
+        path: file.clone(),
+        source,
+    })?;
     let passphrase = match &args.with {
         Some(file) => passphrase_from(file)?,
-        None => read_passphrase("Passphrase of the backup: ")?,
+        None => read_passphrase_or(
+            "Passphrase of the backup: ",
+            "give a file whose first line it is: --with FILE",
+        )?,
     };
     let key = key_source(global)?;
     let kept = kept(&key);

@@ -348,14 +348,17 @@ pub(super) fn passphrase_from(file: &std::path::Path) -> Result<Zeroizing<String
 }
 
 pub(super) fn read_passphrase(prompt: &str) -> Result<Zeroizing<String>, RpcError> {
+    read_passphrase_or(prompt, "use --passphrase-file FILE")
+}
+
+/// `else_use`: what to do where nobody can be asked.
+pub(super) fn read_passphrase_or(
+    prompt: &str,
+    else_use: &str,
+) -> Result<Zeroizing<String>, RpcError> {
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
-        .map_err(|error| {
-            RpcError::failed(
-                format!("no passphrase: {error}"),
-                "use --passphrase-file FILE",
-            )
-        })
+        .map_err(|error| RpcError::failed(format!("no passphrase: {error}"), else_use))
 }
 
 pub(crate) fn open_error(error: OpenError) -> RpcError {
@@ -370,8 +373,8 @@ pub(crate) fn open_error(error: OpenError) -> RpcError {
         ),
         OpenError::Key(DataKeyError::Missing { .. }) => RpcError::failed(
             error,
-            "bring it back from a copy: without it the messages cannot be read. If `peer init` was \
-             interrupted here, run it again; it keeps what is there under another name",
+            "if `peer init` or `peer backup import` was interrupted here, run it again: it keeps what is there under \
+             another name. Else bring the file back from a copy: without it the messages cannot be read",
         ),
         OpenError::Key(DataKeyError::PassphraseNeeded) => {
             RpcError::usage(error, "give it with --passphrase-file FILE")

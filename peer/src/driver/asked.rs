@@ -10,6 +10,7 @@ use tincan_protocol::origin::ServerUrl;
 use tincan_protocol::{DeviceId, EnvelopeId, IdentityId, QueueId};
 
 use super::anew::ANEW_PER_HOUR;
+use super::asking::REQUEST_BYTES_MAX;
 use super::sessions::Mailbox;
 use super::turn::After;
 use super::{Driver, DriverError};
@@ -80,6 +81,9 @@ impl Driver {
         request: &Request,
         of: Option<IdentityId>,
     ) -> Result<(), DriverError> {
+        if self.turn.batch()?.is_seen(&id)? {
+            return Ok(());
+        }
         let now_ms = self.around.now().unix_ms;
         match self.mls.join(&request.welcome, now_ms) {
             Ok(joined) => {
@@ -119,7 +123,7 @@ impl Driver {
             return Ok(Err("of somebody else than may make it"));
         }
         let known = self.find(&inviter.identity).map(|known| known.row.no);
-        if let Some(why) = known.and_then(|no| self.unwelcome(no)) {
+        if let Some(why) = known.and_then(|no| self.unwelcome(no, &inviter.device)) {
             return Ok(Err(why));
         }
         let payload = match self.mls.open(&request.message) {
@@ -127,6 +131,9 @@ impl Driver {
             _ => return Ok(Err("without a first message that can be opened")),
         };
         let payload = Bytes::from(payload);
+        if payload.len() > REQUEST_BYTES_MAX {
+            return Ok(Err("with more than a request has"));
+        }
         let Some(words) = first_words(&payload) else {
             return Ok(Err("without a first message that asks for anything"));
         };
@@ -146,9 +153,12 @@ impl Driver {
     }
 
     /// Why somebody who is known is not heard.
-    fn unwelcome(&mut self, no: ConversationNo) -> Option<&'static str> {
+    fn unwelcome(&mut self, no: ConversationNo, device: &DeviceId) -> Option<&'static str> {
         let now = self.around.now().instant;
         let known = self.conversations.get_mut(&no)?;
+        if known.row.former_devices.contains(device) {
+            return Some("of a device that they have replaced");
+        }
         if known.row.state == ContactState::Blocked {
             return Some("of somebody who is blocked");
         }
@@ -300,6 +310,7 @@ impl Driver {
             // Another device was asked.
             row.state = ContactState::Lost;
             self.put_row(row)?;
+            self.ask_lost(no);
             self.turn.sync_servers();
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tincan_core::{Instant, RefusedDeposit, Session};
-use tincan_mls::GroupId;
+use tincan_mls::{GroupId, NewGroup};
 use tincan_protocol::content::{Body, ContactAccept, ContactRequest, Content};
 use tincan_protocol::envelope::{Envelope, Request};
 use tincan_protocol::hlc::Hlc;
@@ -29,11 +29,17 @@ const ADD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Chosen: nobody waits for the answer any more.
 const REQUEST_AGAIN: Duration = Duration::from_secs(30);
 
+/// It is tried again after twice that time, and twice again, so often: up to an hour.
+const REFUSALS_MAX: u32 = 7;
+
 /// Contents that go with a request: what one payload holds beside it.
 const SAID_MAX: usize = PAYLOAD_CONTENTS_MAX - 1;
 
 /// Bytes of them: the request itself has a name, a text and five URLs at most.
 const SAID_BYTES_MAX: usize = PAYLOAD_MAX / 2;
+
+/// What a request and what goes with it take, bytes: more is of nobody honest, who has not been let in yet.
+pub(super) const REQUEST_BYTES_MAX: usize = SAID_BYTES_MAX + 8 * 1024;
 
 /// Whoever adds somebody waits this long for the relay to take the request.
 const DEPOSIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +56,8 @@ pub(super) struct PendingAdd {
 pub(super) struct PendingAsk {
     identity: IdentityId,
     reply: Reply<Result<IdentityId, AddError>>,
+    /// Nothing was known of them before.
+    is_new: bool,
     /// The connection has been lost since: the relay may have taken it without our knowing.
     pub(super) in_doubt: bool,
     pub(super) deadline: Instant,
@@ -209,12 +217,22 @@ impl Driver {
         let now_ms = self.around.now().unix_ms;
         match self.mls.create_direct_group(&package, &identity, now_ms) {
             Ok(group) => {
-                let identity = request.invite.cert().identity();
-                let no = self.ask(request, group.group, group.peer.device, group.welcome)?;
+                let known = self.find(&identity).map(|known| known.row.clone());
+                if let Some(row) = &known
+                    && row.is_verified_but(&group.peer.device)
+                {
+                    self.leave(&group.group);
+                    self.meet_changed(row.no, group.peer.device)?;
+                    self.answer(reply, Err(AddError::Changed));
+                    return Ok(());
+                }
+                let is_new = known.is_none();
+                let no = self.ask(known, request, group)?;
                 let deadline = self.around.now().instant.after(DEPOSIT_TIMEOUT);
                 let ask = PendingAsk {
                     identity,
                     reply,
+                    is_new,
                     in_doubt: false,
                     deadline,
                 };
@@ -230,10 +248,9 @@ impl Driver {
     /// Writes the contact, or asks again in the conversation that there is, and what goes to them.
     fn ask(
         &mut self,
+        known: Option<ContactRow>,
         request: AddRequest,
-        group: GroupId,
-        device: DeviceId,
-        welcome: Vec<u8>,
+        made: NewGroup,
     ) -> Result<ConversationNo, DriverError> {
         let invite = request.invite.body();
         let identity = request.invite.cert().identity();
@@ -241,12 +258,18 @@ impl Driver {
             relay: invite.relay.clone(),
             queue: invite.queue,
             write_token: invite.write_token,
+            key_packages: Some((invite.key_package_owner, invite.key_package_token)),
             envelope: Bytes::new(),
             deposited: false,
             before: Vec::new(),
+            was_lost: false,
         };
-        let name = request.name.as_deref();
-        let known = self.find(&identity).map(|known| known.row.clone());
+        let NewGroup {
+            group,
+            peer,
+            welcome,
+        } = made;
+        let (name, device) = (request.name.as_deref(), peer.device);
         let no = match known {
             Some(row) => self.ask_again(row, stage, group.clone(), device, name)?,
             None => {
@@ -320,6 +343,9 @@ impl Driver {
                 proof,
             };
             stage.envelope = Envelope::Request(request).encode();
+            // If it keeps something else when it is there again, it has lost the request.
+            let relay = self.relays.get(&stage.relay);
+            row.relay_store = relay.and_then(|relay| relay.store);
         }
         self.put_row(row)?;
         self.deposit_request(no);
@@ -331,13 +357,13 @@ impl Driver {
         let Some(conversation) = self.conversations.get_mut(&no) else {
             return;
         };
-        conversation.request_again_at = None;
         let ContactState::Requesting(stage) = &conversation.row.state else {
             return;
         };
         if stage.deposited || stage.envelope.is_empty() {
             return;
         }
+        conversation.request_again_at = None;
         let id = EnvelopeId::of(&stage.envelope);
         let deposit = RelayCommand::Deposit {
             tag: DepositTag { no, id },
@@ -400,6 +426,7 @@ impl Driver {
         }
         if matches!(row.state, ContactState::Accepted | ContactState::Lost) {
             stage.before.clone_from(&row.groups);
+            stage.was_lost = row.state == ContactState::Lost;
             self.go_on_in(&mut row, group.clone());
         } else {
             while row.groups.len() >= HELLO_GROUPS_MAX && !row.unconfirmed.is_empty() {
@@ -413,6 +440,7 @@ impl Driver {
         }
         if let ContactState::Requesting(earlier) = &row.state {
             stage.before.clone_from(&earlier.before);
+            stage.was_lost = earlier.was_lost;
         }
         row.unconfirmed.push(group);
         row.meet_as(device);
@@ -432,34 +460,28 @@ impl Driver {
         }
     }
 
-    /// The relay does not take a conversation's request. If it never will, there is nothing else in the
-    /// conversation yet, and the request cannot have got there before, it is as if it had never been.
+    /// The relay does not take a conversation's request. If it never will, the conversation was made for it, and the
+    /// request cannot have got there before, it is as if it had never been.
     pub(super) fn request_refused(
         &mut self,
         no: ConversationNo,
         reason: RefusedDeposit,
         retry_after: Option<Duration>,
     ) -> Result<(), DriverError> {
+        let now = self.around.now().instant;
+        if let Some(conversation) = self.conversations.get_mut(&no) {
+            // The mailbox may be made again, where its relay has lost it.
+            let wait = REQUEST_AGAIN * (1 << conversation.request_refusals.min(REFUSALS_MAX));
+            conversation.request_refusals += 1;
+            let wait = retry_after.unwrap_or_default().max(wait);
+            conversation.request_again_at = Some(now.after(wait));
+        }
         if reason != RefusedDeposit::Rejected {
-            let wait = retry_after.unwrap_or_default().max(REQUEST_AGAIN);
-            let at = self.around.now().instant.after(wait);
-            if let Some(conversation) = self.conversations.get_mut(&no) {
-                conversation.request_again_at = Some(at);
-            }
             return Ok(());
         }
-        if self.take_up_again(no)? {
-            if let Some(ask) = self.pending_asks.remove(&no) {
-                self.answer(ask.reply, Err(AddError::UsedUp));
-            }
-            return Ok(());
-        }
+        let is_taken_up = self.take_up_again(no)?;
         if let Some(ask) = self.pending_asks.remove(&no) {
-            let is_fresh = self
-                .conversations
-                .get(&no)
-                .is_some_and(|known| known.row.groups.len() == 1 && known.row.retired.is_empty());
-            if is_fresh && !ask.in_doubt {
+            if ask.is_new && !ask.in_doubt && !is_taken_up {
                 self.forget(no)?;
             }
             self.answer(ask.reply, Err(AddError::UsedUp));
@@ -467,7 +489,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Who was a contact before they were asked once more is one again. True if that is so.
+    /// Who was a contact before they were asked once more is one again, or lost as before. True if that is so.
     fn take_up_again(&mut self, no: ConversationNo) -> Result<bool, DriverError> {
         let Some(conversation) = self.conversations.get(&no) else {
             return Ok(false);
@@ -476,7 +498,13 @@ impl Driver {
         let ContactState::Requesting(stage) = &mut row.state else {
             return Ok(false);
         };
-        let before = std::mem::take(&mut stage.before);
+        let (before, was_lost) = (std::mem::take(&mut stage.before), stage.was_lost);
+        if was_lost {
+            row.state = ContactState::Lost;
+            self.put_row(row)?;
+            self.turn.sync_servers();
+            return Ok(true);
+        }
         if before.is_empty() {
             return Ok(false);
         }

@@ -74,11 +74,10 @@ impl Driver {
             return Ok(Ok(()));
         }
         let no = row.no;
-        if let ContactState::Requesting(_) = row.state {
+        if matches!(row.state, ContactState::Requesting(_)) && row.their_reach.is_none() {
             return Ok(Err(ContactError::NotAnswered));
         }
-        row.settings.blocked_contact =
-            matches!(row.state, ContactState::Accepted | ContactState::Lost);
+        row.settings.blocked_contact = !matches!(row.state, ContactState::Asked { .. });
         // Those who only ask may be called like somebody else.
         row.name = self.free_name(&row.name, Some(no));
         row.state = ContactState::Blocked;
@@ -121,6 +120,7 @@ impl Driver {
         if row.groups.is_empty() {
             row.state = ContactState::Lost;
             let result = self.put_changed(row)?;
+            self.ask_lost(no);
             self.turn.sync_servers();
             return Ok(result);
         }
@@ -161,6 +161,7 @@ impl Driver {
         let result = self.put_changed(row)?;
         // What waited until somebody has made sure who they are.
         self.relay_path(no)?;
+        self.ask_lost(no);
         self.turn.sync_servers();
         Ok(result)
     }

@@ -22,6 +22,8 @@ pub(super) struct Conversation {
     pub(super) anew: Pace,
     /// When our request goes to its relay again, which could not take it; or when a key package is asked for again.
     pub(super) request_again_at: Option<Instant>,
+    /// How often its relay has not taken it.
+    pub(super) request_refusals: u32,
     /// The offers of links that they make.
     pub(super) offers: Pace,
     /// Envelopes of theirs that cannot be opened.
@@ -42,6 +44,7 @@ impl Conversation {
             reach_changed: None,
             anew: Pace::default(),
             request_again_at: None,
+            request_refusals: 0,
             offers: Pace::default(),
             refused: Pace::default(),
             news: News::default(),

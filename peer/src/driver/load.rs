@@ -116,7 +116,11 @@ impl Driver {
     /// A conversation's session as it was left.
     fn restore(&mut self, row: &ContactRow, batch: &Batch) -> Result<Session, DriverError> {
         let Some(snapshot) = batch.snapshot(row.no)? else {
-            return Ok(self.new_session(row, LeftAt::default()));
+            let mut session = self.new_session(row, LeftAt::default());
+            if row.send_group().is_none() {
+                session.without_keys();
+            }
+            return Ok(session);
         };
         let devices = DeviceAt {
             local: self.device.device(),
@@ -125,14 +129,12 @@ impl Driver {
         let now = self.around.now();
         let seed = self.seed();
         let vault = ConversationVault::new(batch, self.mls.as_mut(), row);
-        Ok(Session::restore(
-            Config::default(),
-            devices,
-            seed,
-            &snapshot,
-            &vault,
-            now,
-        )?)
+        let mut session =
+            Session::restore(Config::default(), devices, seed, &snapshot, &vault, now)?;
+        if row.send_group().is_none() {
+            session.without_keys();
+        }
+        Ok(session)
     }
 }
 

@@ -19,6 +19,7 @@
 //! | [`messages`] | what is sent, and what is done with messages; [`removals`] what goes |
 //! | [`contact_changes`] | what a person decides about a contact |
 //! | [`contacts`] | contact rows; [`invites`], [`asking`] and [`asked`] how people become contacts |
+//! | [`anew`] | conversations that are begun anew; [`lost`] those whose keys are lost |
 //! | [`reaches`] | how contacts are reached, as it changes |
 //! | [`unknown_contents`] | the bound of what only a later version can read |
 //! | [`links`] | direct links: who offers, glare, retries; [`link_slot`] their state, [`link_signals`] their signals, [`pace`] how many; [`turn_servers`] of which servers |

@@ -40,7 +40,7 @@ pub(super) struct RelayState {
     pub(super) up: bool,
     pub(super) lost: Option<String>,
     /// Names what it keeps.
-    store: Option<StoreId>,
+    pub(super) store: Option<StoreId>,
     /// How often that has changed.
     forgot: Pace,
     /// Mailboxes that are there and have been read to their end.
@@ -236,8 +236,14 @@ impl Driver {
             if self.asks_at(no) == Some(server) {
                 self.request_path(no, store.filter(|_| up))?;
             }
-            if up {
-                self.ask_lost(no);
+            if self
+                .package_wanted(no)
+                .is_some_and(|at| at.relay == *server)
+            {
+                self.lost_relay_down(no);
+                if up {
+                    self.ask_lost(no);
+                }
             }
             if self.relay_towards(no).as_ref() == Some(server) {
                 if up {

@@ -100,11 +100,14 @@ impl Vault for ConversationVault<'_> {
     }
 
     fn find_envelopes(&self, ids: &[EnvelopeId]) -> Result<Vec<(u64, u64)>, VaultError> {
+        // What is not sealed has no id of its own.
+        let unsealed = EnvelopeId::of(&[]);
+        let ids: Vec<&EnvelopeId> = ids.iter().filter(|id| **id != unsealed).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let rows = self.batch.outbox(self.no, 0).map_err(vault_error)?;
-        let found = rows.into_iter().filter(|(_, meta)| ids.contains(&meta.id));
+        let found = rows.into_iter().filter(|(_, meta)| ids.contains(&&meta.id));
         Ok(found.map(|(first, meta)| (first, meta.last)).collect())
     }
 
@@ -198,9 +201,13 @@ impl Driver {
         let batch = self.turn.batch()?;
         let mut vault = ConversationVault::new(batch, self.mls.as_mut(), &conversation.row);
         call(&mut conversation.session, &mut vault, now)?;
+        let mut begins_anew = false;
         if let Some(opened) = vault.opened.take()
             && conversation.row.confirm(&opened)
         {
+            if conversation.is_accepted() {
+                begins_anew = conversation.row.retire_before(&opened);
+            }
             batch.put_contact(&conversation.row)?;
         }
         let (mut rows, mut leaving) = (Vec::new(), Vec::new());
@@ -242,6 +249,9 @@ impl Driver {
                 }
                 Output::Event(event) => self.handle_event(no, event)?,
             }
+        }
+        if begins_anew {
+            self.begin_anew(no)?;
         }
         Ok(())
     }

@@ -5,9 +5,16 @@ use tincan_protocol::origin::ServerUrl;
 use super::Driver;
 use super::sessions::wait_reason;
 use crate::status::{ContactStatus, LinkStatus, ServerStatus, StatusReport};
+use crate::store::ContactState;
 
 /// Why a server beyond the limit is not connected.
 const TOO_MANY: &str = "not connected: your contacts use too many servers of their own; it is when one of these is not needed any more";
+
+/// What is on its way to somebody who was verified with another device.
+const CHANGED: &str = "nothing goes out before you have made sure that their new device is theirs";
+
+/// And to somebody of whom only a backup knows.
+const LOST: &str = "they are asked to go on with this device as soon as their relay can be reached";
 
 impl Driver {
     pub(super) fn status(&self) -> StatusReport {
@@ -20,10 +27,15 @@ impl Driver {
                 None if conversation.link.is_connecting() => LinkStatus::Connecting,
                 None => LinkStatus::None,
             };
-            let waiting = conversation
-                .session
-                .waiting()
-                .map(|(_, _, reason)| wait_reason(reason));
+            let row = &conversation.row;
+            let waiting = if row.has_changed() {
+                conversation.session.has_pending().then_some(CHANGED)
+            } else if row.state == ContactState::Lost {
+                conversation.session.has_pending().then_some(LOST)
+            } else {
+                let waiting = conversation.session.waiting();
+                waiting.map(|(_, _, reason)| wait_reason(reason))
+            };
             ContactStatus {
                 identity: conversation.row.identity,
                 name: conversation.row.name.clone(),

@@ -74,10 +74,8 @@ impl Driver {
             if let ContactState::Requesting(stage) = &conversation.row.state {
                 wanted.add_foreign(&stage.relay);
             }
-            if let (ContactState::Lost, Some(reach)) =
-                (&conversation.row.state, &conversation.row.their_reach)
-            {
-                wanted.add_foreign(&reach.relay);
+            if let Some(at) = self.package_wanted(conversation.row.no) {
+                wanted.add_foreign(&at.relay);
             }
         }
         wanted

@@ -9,6 +9,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Instant;
 
 use super::error::RpcError;
+use super::method::Entry;
+use super::methods::find;
 use super::{LINE_MAX, methods, socket};
 use crate::home::Home;
 use crate::peer::Peer;
@@ -25,6 +27,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// The same for calls that do nothing but wait: somebody has said how long they will.
 const ANSWER_WAITING: Duration = Duration::from_secs(5);
+
+/// The same for calls that read everything there is. Chosen: ten gigabytes on a slow disk.
+const ANSWER_LONG: Duration = Duration::from_secs(3600);
 
 /// Why another process's socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +116,7 @@ impl RemoteClient {
     async fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
         let limit = match params["timeout_ms"].as_u64() {
             Some(wait) => Duration::from_millis(wait).saturating_add(ANSWER_WAITING),
+            None if find(method).is_some_and(Entry::is_long) => ANSWER_LONG,
             None => ANSWER,
         };
         match tokio::time::timeout(limit, self.answer_to(method, params)).await {

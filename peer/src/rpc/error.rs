@@ -242,6 +242,10 @@ impl From<AddError> for RpcError {
                 error,
                 "`peer contacts` shows how far it has come; if they have removed you, `--again` asks them once more",
             ),
+            AddError::Changed => Self::refused(
+                error,
+                "ask them whether that is so, compare the safety number (`peer verify NAME`) and confirm it, then add them again",
+            ),
             AddError::TheyAsked => {
                 Self::usage(error, "`peer requests` shows it, `peer accept` accepts")
             }

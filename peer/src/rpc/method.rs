@@ -24,6 +24,9 @@ pub(super) trait Method: DeserializeOwned + JsonSchema + Send {
     /// Whether somebody must look at what came of it before it is called again.
     const ONCE: bool = false;
 
+    /// Whether it may take as long as there is a lot of data.
+    const LONG: bool = false;
+
     /// What it answers.
     type Answer: Serialize + JsonSchema;
 
@@ -37,6 +40,7 @@ pub struct Entry {
     name: &'static str,
     waits: bool,
     once: bool,
+    long: bool,
     call: for<'a> fn(&'a Peer, Value) -> Calling<'a>,
     params: fn(&mut SchemaGenerator) -> Schema,
     answer: fn(&mut SchemaGenerator) -> Schema,
@@ -48,6 +52,7 @@ impl Entry {
             name: M::NAME,
             waits: M::WAITS,
             once: M::ONCE,
+            long: M::LONG,
             call: call::<M>,
             params: M::json_schema,
             answer: SchemaGenerator::subschema_for::<M::Answer>,
@@ -63,6 +68,11 @@ impl Entry {
     /// Whether it does nothing but wait for news.
     pub(super) const fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// Whether it may take as long as there is a lot of data.
+    pub(super) const fn is_long(&self) -> bool {
+        self.long
     }
 
     /// Whether somebody must look at what came of it before it is called again.

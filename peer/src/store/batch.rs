@@ -9,6 +9,7 @@ use tincan_mls::Row;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, LinkSessionId, QueueId};
 
+use super::dump::{left_bytes, read_left};
 use super::journal::JournalEvent;
 use super::messages::is_wiped;
 use super::removals::waiting_removals;
@@ -134,24 +135,11 @@ impl Batch {
     /// Where this device left the conversation with somebody that it has forgotten.
     pub(crate) fn left_at(&self, with: &[u8; 32]) -> Result<Option<LeftAt>, StoreError> {
         let bytes = self.get(LEFT, "left", with)?;
-        let read = |bytes: Vec<u8>| {
-            let (next_seq, stamp) = bytes.split_first_chunk::<8>()?;
-            let stamp = stamp.first_chunk::<8>()?;
-            Some(LeftAt {
-                next_seq: u64::from_be_bytes(*next_seq),
-                stamp: Hlc::from_u64(u64::from_be_bytes(*stamp)),
-            })
-        };
-        Ok(bytes.and_then(read))
+        Ok(bytes.and_then(|bytes| read_left(&bytes)))
     }
 
     pub(crate) fn put_left_at(&self, with: &[u8; 32], left: LeftAt) -> Result<(), StoreError> {
-        let value = [
-            left.next_seq.to_be_bytes(),
-            left.stamp.as_u64().to_be_bytes(),
-        ]
-        .concat();
-        let sealed = self.store.sealer.seal("left", with, &value);
+        let sealed = self.store.sealer.seal("left", with, &left_bytes(left));
         self.txn
             .open_table(LEFT)?
             .insert(with.as_slice(), sealed.as_slice())?;

@@ -1,12 +1,15 @@
 //! Every row that outlives a device, in clear: out, as it was at one moment, and into an empty database.
 
-use redb::{ReadableTable as _, ReadableTableMetadata as _};
+use redb::ReadableTable as _;
+use tincan_core::LeftAt;
+use tincan_protocol::content::Content;
+use tincan_protocol::hlc::Hlc;
 
 use super::tables::{
     ANNOTATIONS, CONTACTS, ENDED_QUEUES, HELD, INVITES, LEFT, MESSAGE_IDS, OUTBOX,
     OUTBOX_ENVELOPES, PROFILE, REMOVALS, SENT, SESSIONS, TIMELINE, Table, UNREAD,
 };
-use super::{Batch, Store, StoreError, contained};
+use super::{Batch, Store, StoreError, contained, is_message};
 
 /// Names of the tables whose rows need a second look.
 pub(crate) const PROFILE_TABLE: &str = "profile";
@@ -14,6 +17,7 @@ pub(crate) const CONTACTS_TABLE: &str = "contacts";
 pub(crate) const LEFT_TABLE: &str = "left";
 pub(crate) const SESSIONS_TABLE: &str = "sessions";
 pub(crate) const OUTBOX_TABLE: &str = "outbox";
+pub(crate) const TIMELINE_TABLE: &str = "timeline";
 pub(crate) const OUTBOX_ENVELOPES_TABLE: &str = "outbox_envelopes";
 
 /// Not here: the journal with its readers' places, marks of envelopes and links that nobody can send again, and all
@@ -27,7 +31,7 @@ const DUMPED: [Dumped; 14] = [
     Dumped::sealed(SESSIONS_TABLE, SESSIONS),
     Dumped::sealed(OUTBOX_TABLE, OUTBOX),
     Dumped::sealed("sent", SENT),
-    Dumped::sealed("timeline", TIMELINE),
+    Dumped::sealed(TIMELINE_TABLE, TIMELINE),
     Dumped::sealed("annotations", ANNOTATIONS),
     Dumped::sealed("held", HELD),
     Dumped::clear("message_ids", MESSAGE_IDS),
@@ -85,15 +89,32 @@ impl Store {
             Ok(())
         })
     }
+}
 
-    /// How many contacts, and messages of both sides, there are.
-    pub(crate) fn count(&self) -> Result<(u64, u64), StoreError> {
-        contained(|| {
-            let txn = self.read()?;
-            let contacts = txn.open_table(CONTACTS)?.len()?;
-            Ok((contacts, txn.open_table(MESSAGE_IDS)?.len()?))
-        })
-    }
+/// A row of the conversations that were left: `u64 next seq | u64 stamp`, big-endian.
+pub(crate) fn left_bytes(left: LeftAt) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let (next_seq, stamp) = bytes.split_at_mut(8);
+    next_seq.copy_from_slice(&left.next_seq.to_be_bytes());
+    stamp.copy_from_slice(&left.stamp.as_u64().to_be_bytes());
+    bytes
+}
+
+/// Reads such a row.
+pub(crate) fn read_left(bytes: &[u8]) -> Option<LeftAt> {
+    let (next_seq, stamp) = bytes.split_first_chunk::<8>()?;
+    let stamp = stamp.first_chunk::<8>()?;
+    Some(LeftAt {
+        next_seq: u64::from_be_bytes(*next_seq),
+        stamp: Hlc::from_u64(u64::from_be_bytes(*stamp)),
+    })
+}
+
+/// Whether a row of the timeline is a message.
+pub(crate) fn is_message_row(value: &[u8]) -> bool {
+    let content = value.split_first_chunk::<8>().map(|(_, content)| content);
+    let content = content.and_then(|bytes| Content::decode_kept(bytes).ok());
+    content.is_some_and(|content| is_message(&content.body))
 }
 
 type BytesTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
@@ -119,19 +140,11 @@ impl Batch {
 }
 
 impl Loading<'_> {
-    /// False if no table has this name.
-    pub(crate) fn put(
-        &mut self,
-        table: &str,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<bool, StoreError> {
-        let found = self
-            .tables
-            .iter_mut()
-            .find(|(known, _)| known.name == table);
-        let Some((dumped, table)) = found else {
-            return Ok(false);
+    /// A row of a table of which this version knows nothing is of no use to it.
+    pub(crate) fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let mut tables = self.tables.iter_mut();
+        let Some((dumped, table)) = tables.find(|(known, _)| known.name == table) else {
+            return Ok(());
         };
         if dumped.is_sealed {
             let sealed = self.store.sealer.seal(dumped.name, key, value);
@@ -139,6 +152,6 @@ impl Loading<'_> {
         } else {
             table.insert(key, value)?;
         }
-        Ok(true)
+        Ok(())
     }
 }

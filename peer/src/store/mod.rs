@@ -46,7 +46,7 @@ pub(crate) use data_key::{DataKey, KeyFile};
 pub use data_key::{DataKeyError, KeySource};
 pub(crate) use dump::{
     CONTACTS_TABLE, LEFT_TABLE, Loading, OUTBOX_ENVELOPES_TABLE, OUTBOX_TABLE, PROFILE_TABLE,
-    SESSIONS_TABLE,
+    SESSIONS_TABLE, TIMELINE_TABLE, is_message_row, left_bytes, read_left,
 };
 use file::DatabaseFile;
 pub use journal::{ChangeName, JournalEvent};

@@ -42,10 +42,8 @@ impl Cost {
         if memory_kib > most.memory_kib {
             return Err(argon2::Error::MemoryTooMuch);
         }
-        if passes > most.passes {
-            return Err(argon2::Error::TimeTooSmall);
-        }
-        if lanes > most.lanes {
+        // The library has no name for too many passes.
+        if passes > most.passes || lanes > most.lanes {
             return Err(argon2::Error::ThreadsTooMany);
         }
         let mut key = Zeroizing::new([0; 32]);

@@ -179,7 +179,10 @@ pub(crate) struct RequestStage {
     pub(crate) relay: ServerUrl,
     pub(crate) queue: QueueId,
     pub(crate) write_token: WriteToken,
-    /// What goes there.
+    /// Owner and token of their key packages at that relay.
+    #[serde(default)]
+    pub(crate) key_packages: Option<(QueueId, WriteToken)>,
+    /// What goes there; nothing yet, if it must be made with another key package.
     #[serde(with = "envelope", default)]
     pub(crate) envelope: Bytes,
     /// The relay has it.
@@ -187,6 +190,9 @@ pub(crate) struct RequestStage {
     /// If they were a contact before: the groups of that time, for the case that nothing comes of it.
     #[serde(with = "group_ids", default)]
     pub(crate) before: Vec<GroupId>,
+    /// If they were [`ContactState::Lost`] before.
+    #[serde(default)]
+    pub(crate) was_lost: bool,
 }
 
 /// An invite that can still be used, or whose mailbox has not been read to its end yet.
@@ -316,6 +322,17 @@ impl ContactRow {
         self.unconfirmed.len() < unconfirmed
     }
 
+    /// They have heard of a group that we made after others, and may have left those: they are retired. True if
+    /// there were any.
+    pub(crate) fn retire_before(&mut self, group: &GroupId) -> bool {
+        let at = self.groups.iter().position(|known| known == group);
+        let older: Vec<GroupId> = self.groups.drain(..at.unwrap_or_default()).collect();
+        self.unconfirmed.retain(|group| !older.contains(group));
+        let any = !older.is_empty();
+        self.retired.extend(older);
+        any
+    }
+
     /// Their device from now on.
     pub(crate) fn meet_as(&mut self, device: DeviceId) {
         if self.device != device {
@@ -342,10 +359,15 @@ impl ContactRow {
         self.next_reach.as_ref().or(self.their_reach.as_ref())
     }
 
+    /// Whether somebody has made sure of another device of theirs than this one.
+    pub(crate) fn is_verified_but(&self, device: &DeviceId) -> bool {
+        let verified = self.verified.as_ref();
+        verified.is_some_and(|verified| verified.device != *device)
+    }
+
     /// They were verified, and are another device now.
     pub(crate) fn has_changed(&self) -> bool {
-        let verified = self.verified.as_ref();
-        verified.is_some_and(|verified| verified.device != self.device)
+        self.is_verified_but(&self.device)
     }
 
     pub(crate) fn their_address(&self) -> Option<SignalAddress> {

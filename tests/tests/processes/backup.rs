@@ -47,12 +47,14 @@ async fn whoever_has_lost_everything_goes_on_with_a_backup() -> Result<()> {
     bob.run(&["verify", "ann", "--confirm"])?;
     ann.run(&["verify", "bob", "--confirm"])?;
     ann.run(&["rename", "bob", "bobby"])?;
+    // One that is at the relay when the backup is made.
+    says(&ann, "bobby", "waiting")?;
     let file = world.path("ann.backup");
     let file = file.to_str().context("a path")?;
     let made = ann.run(&["backup", "export", file, "--with", with])?;
     assert_eq!(
         (&made[0]["contacts"], &made[0]["messages"]),
-        (&1.into(), &2.into())
+        (&1.into(), &3.into())
     );
 
     // What comes after it: one that arrived, one that is at the relay, and one of bob that nobody has read.
@@ -64,9 +66,11 @@ async fn whoever_has_lost_everything_goes_on_with_a_backup() -> Result<()> {
 
     let ann = Profile::at(&world.path("ann's next"));
     ann.run(&["--no-keyring", "backup", "import", file, "--with", with])?;
-    assert_eq!(texts(&ann, "bobby")?, ["one", "two"], "at once and offline");
-    assert_eq!(contact(&ann, "bobby")?["standing"], "requested");
+    let kept = texts(&ann, "bobby")?;
+    assert_eq!(kept, ["one", "two", "waiting"], "at once and offline");
+    // What is written before anybody could be asked waits as well.
     ann.run(&["send", "bobby", "it is me again"])?;
+    assert_eq!(contact(&ann, "bobby")?["standing"], "requested");
     // Bob had verified the other device.
     fetches(&bob)?;
     assert_eq!(contact(&bob, "ann")?["verification"], "changed");
@@ -90,6 +94,7 @@ async fn whoever_has_lost_everything_goes_on_with_a_backup() -> Result<()> {
         [
             "one, edited",
             "two",
+            "waiting",
             "for the new device",
             "it is me again",
             "welcome back"
@@ -100,6 +105,7 @@ async fn whoever_has_lost_everything_goes_on_with_a_backup() -> Result<()> {
         [
             "one, edited",
             "two",
+            "waiting",
             "after the backup",
             "still at the relay",
             "for the new device",

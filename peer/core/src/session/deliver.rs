@@ -6,6 +6,7 @@ use core::time::Duration;
 use tincan_protocol::EnvelopeId;
 use tincan_protocol::ack::SeqSet;
 use tincan_protocol::envelope::Payload;
+use tincan_protocol::limits::SKIPPED_RANGES_MAX;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
@@ -259,7 +260,7 @@ impl Session {
                 .push_back(Output::Event(Event::Misbehaved { what }));
             return;
         }
-        self.delivered_by_receipt(&self.without_failed_and_skipped(received));
+        self.delivered_by_receipt(received);
         // What has not come in order cannot have been shown.
         let read_up_to = read_up_to.min(self.delivered.cumulative());
         if read_up_to > self.read_by_peer {
@@ -298,24 +299,6 @@ impl Session {
         difference(&range, &self.delivered)
     }
 
-    /// Who does not wait for a number says that they have it. Of what was skipped only what was delivered before
-    /// has arrived.
-    fn without_failed_and_skipped(&self, received: &SeqSet) -> SeqSet {
-        let undone = difference(&self.skipped, &self.delivered);
-        if undone.is_empty() {
-            return received.clone();
-        }
-        let mut skipped = SeqSet::default();
-        for (first, last) in undone {
-            skipped.insert_range(first, last);
-        }
-        let mut arrived = SeqSet::default();
-        for (first, last) in difference(received, &skipped) {
-            arrived.insert_range(first, last);
-        }
-        arrived
-    }
-
     fn delivered_by_receipt(&mut self, received: &SeqSet) {
         let before = self.delivered.clone();
         // No honest reader has more holes: what is beyond so many counts when they are filled.
@@ -325,10 +308,6 @@ impl Session {
             return;
         }
         self.arrived_late();
-        if self.has_begun_anew() {
-            // Whoever says so may have forgotten it since.
-            self.skipped.union_within(&self.delivered, RECEIVED_RANGES);
-        }
         self.dirty = true;
         self.outbox.drop_delivered(&self.delivered);
         self.persist(Persist::Delivered {
@@ -373,7 +352,9 @@ impl Session {
         vault: &mut dyn Vault,
     ) -> Result<Bytes, VaultError> {
         let mut contents = vault.sent_contents(first, last)?;
-        contents.retain(|(seq, _)| !self.skipped.contains(*seq));
+        if self.has_begun_anew {
+            contents.retain(|(seq, _)| !self.delivered.contains(*seq));
+        }
         let is_there = |seq: &u64| contents.iter().any(|(there, _)| there == seq);
         let missing = (first..=last).find(|seq| !is_there(seq) && !self.delivered.contains(*seq));
         if let Some(seq) = missing {
@@ -389,18 +370,27 @@ impl Session {
         Ok(envelope)
     }
 
-    fn has_begun_anew(&self) -> bool {
-        self.skipped.highest() > 0
+    /// What is never sent again, if the other side has to be told.
+    pub(super) fn skipped(&self) -> Vec<(u64, u64)> {
+        if self.has_begun_anew {
+            all_ranges(&self.delivered)
+        } else {
+            Vec::new()
+        }
     }
 
     /// What is sealed together, with the numbers that are skipped before one of these contents.
     #[must_use]
     pub fn payload(&self, contents: Vec<(u64, Bytes)>) -> Payload {
-        let mut skipped = Vec::new();
-        let follows = |(seq, _): &(u64, Bytes)| self.skipped.contains(seq.saturating_sub(1));
-        if contents.iter().any(follows) {
-            skipped = all_ranges(&self.skipped);
-        }
+        let comes_before = |range: &(u64, u64)| {
+            let mut seqs = contents.iter().map(|(seq, _)| seq.saturating_sub(1));
+            seqs.any(|before| range.0 <= before && before <= range.1)
+        };
+        let skipped = self.skipped().into_iter();
+        let skipped = skipped
+            .filter(comes_before)
+            .take(SKIPPED_RANGES_MAX)
+            .collect();
         let contents = contents.into_iter().map(|(_, content)| content);
         Payload {
             contents: contents.collect(),
@@ -442,7 +432,7 @@ impl Session {
 }
 
 /// The ranges of a set, also the one that begins it.
-pub(super) fn all_ranges(set: &SeqSet) -> Vec<(u64, u64)> {
+fn all_ranges(set: &SeqSet) -> Vec<(u64, u64)> {
     let start = (set.cumulative() > 0).then_some((1, set.cumulative()));
     start.into_iter().chain(set.ranges()).collect()
 }

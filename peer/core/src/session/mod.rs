@@ -14,7 +14,7 @@ use tincan_protocol::content::Body;
 use tincan_protocol::hlc::Hlc;
 use tincan_protocol::{DeviceId, EnvelopeId, MsgId};
 
-use crate::config::{Config, RECEIVED_RANGES};
+use crate::config::Config;
 use crate::control::Control;
 use crate::inbox::{Inbox, Mailbox};
 use crate::input::Input;
@@ -83,8 +83,10 @@ pub struct Session {
     paths: Paths,
     delivered: SeqSet,
     failed: SeqSet,
-    /// Of ours: what is never sent again, so that nobody need wait for it.
-    skipped: SeqSet,
+    /// The other side may have forgotten what was delivered to it: it is told not to wait for that.
+    has_begun_anew: bool,
+    /// What of it was asked for, and is told with the next receipt.
+    skipped_asked: Vec<(u64, u64)>,
     read_by_peer: u64,
     read_up_to: u64,
     expiry_at: Instant,
@@ -166,7 +168,8 @@ impl Session {
             paths: Paths::default(),
             delivered: snapshot.delivered_set(),
             failed: snapshot.failed_set(),
-            skipped: snapshot.skipped_set(),
+            has_begun_anew: snapshot.has_begun_anew,
+            skipped_asked: Vec::new(),
             read_by_peer: snapshot.read_by_peer,
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
@@ -251,11 +254,14 @@ impl Session {
         self.outbox.begin_anew();
         // The store says so only after that row.
         self.unread = true;
-        for done in [&self.delivered, &self.failed] {
-            self.skipped.union_within(done, RECEIVED_RANGES);
-        }
+        self.has_begun_anew = true;
         self.dirty = true;
         self.say_what_we_know(now.instant);
+    }
+
+    /// There are no keys of this conversation: until it is begun anew, what is sent is numbered and waits.
+    pub const fn without_keys(&mut self) {
+        self.outbox.without_keys();
     }
 
     /// The other side is another device now, and its numbers go on.
@@ -390,6 +396,12 @@ impl Session {
         Some((entry.first, entry.last, reason))
     }
 
+    /// Whether something was sent that is stored nowhere else yet.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.stored_up_to() < self.outbox.last_seq()
+    }
+
     /// The device is about to go: what is owed to the other side is due now.
     pub fn hasten(&mut self, now: Instant) {
         if self.control.receipt_pending {
@@ -466,7 +478,7 @@ impl Session {
             resend_ids: self.wanted.ids(),
             announced: self.missing.announced,
             to_announce: self.to_announce.unwrap_or_default(),
-            skipped: to_rows(&self.skipped),
+            has_begun_anew: self.has_begun_anew,
         }
     }
 

@@ -9,7 +9,6 @@ use tincan_protocol::envelope::Payload;
 use tincan_protocol::wire::NackReason;
 
 use super::Session;
-use super::deliver::all_ranges;
 use crate::input::Via;
 use crate::output::{Event, Output, Persist, Transmit};
 use crate::time::{Instant, Now};
@@ -189,7 +188,7 @@ impl Session {
             let env_ids = asked.clone();
             contents.push(self.control_content(Body::Resend(Resend { env_ids, ranges }), now));
         }
-        let skipped = all_ranges(&self.skipped);
+        let skipped = core::mem::take(&mut self.skipped_asked);
         let envelope = vault.seal(Payload { contents, skipped }.encode())?;
         let id = EnvelopeId::of(&envelope);
         self.control.sealed(id, envelope, asked, asks_for_missing);

@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 use tincan_protocol::content::Resend;
-use tincan_protocol::limits::RESEND_MAX;
+use tincan_protocol::limits::{RESEND_MAX, SKIPPED_RANGES_MAX};
 
 use super::Session;
-use super::deliver::all_ranges;
 use crate::config::RESEND_ENVELOPES;
 use crate::inbox::Mailbox;
 use crate::output::Persist;
@@ -16,8 +15,14 @@ use crate::vault::{Vault, VaultError};
 impl Session {
     /// The other side asks for envelopes to be sealed again.
     pub(super) fn resend(&mut self, resend: &Resend, now: Instant) {
-        let mut asked = resend.ranges.iter();
-        if asked.any(|&(first, last)| self.skips_some_of(first, last)) {
+        let asked = &resend.ranges;
+        let is_asked = |range: &(u64, u64)| {
+            let mut asked = asked.iter();
+            asked.any(|&(first, last)| range.0 <= last && first <= range.1)
+        };
+        let skipped = self.skipped().into_iter().filter(is_asked);
+        self.skipped_asked = skipped.take(SKIPPED_RANGES_MAX).collect();
+        if !self.skipped_asked.is_empty() {
             // What says so may have been lost. Our receipt says it again.
             self.receipt_in(Duration::ZERO, now);
         }
@@ -25,13 +30,8 @@ impl Session {
         self.dirty = true;
     }
 
-    fn skips_some_of(&self, first: u64, last: u64) -> bool {
-        let mut skipped = all_ranges(&self.skipped).into_iter();
-        skipped.any(|range| range.0 <= last && first <= range.1)
-    }
-
     pub(super) fn resend_due(&self) -> Option<Instant> {
-        (!self.wanted.is_empty()).then_some(self.resend_at)
+        (!self.wanted.is_empty() && self.outbox.has_keys()).then_some(self.resend_at)
     }
 
     /// Seals again what was asked for, at a bounded pace.
@@ -40,7 +40,7 @@ impl Session {
         vault: &mut dyn Vault,
         now: Instant,
     ) -> Result<(), VaultError> {
-        if self.resend_due().is_none_or(|at| at > now) {
+        if !self.outbox.has_keys() || self.resend_due().is_none_or(|at| at > now) {
             return Ok(());
         }
         self.resend_at = now.after(self.config.resend_interval);

@@ -89,7 +89,7 @@ fn what_the_forgotten_one_had_sent_takes_its_place_however_late() {
 }
 
 #[test]
-fn what_had_failed_is_not_delivered_because_nobody_waits_for_it() {
+fn what_had_failed_is_a_gap_for_who_has_forgotten_as_for_everybody() {
     let mut pair = Pair::new();
     pair.send(0, &texts(0, 1));
     pair.advance(Duration::from_secs(15 * 24 * 3600));
@@ -100,7 +100,12 @@ fn what_had_failed_is_not_delivered_because_nobody_waits_for_it() {
     pair.forget(1);
     pair.send(0, &texts(1, 1));
     pair.settle();
+    for _ in 0..5 {
+        run_link(&mut pair);
+        pair.advance(Duration::from_secs(1));
+    }
     assert_eq!(pair.sides[1].texts(), texts(1, 1));
+    assert!(pair.sides[1].session.has_gaps());
     let states = [1, 2].map(|seq| pair.sides[0].session.state_of(seq));
     assert_eq!(
         states,

@@ -1,7 +1,7 @@
 //! Sealing and opening: what opens, what does not, and what is said about it.
 
 use tincan_mls::{GroupId, Mls, OpenError, SealError};
-use tincan_protocol::limits::{ENVELOPE_MAX, PAYLOAD_MAX};
+use tincan_protocol::limits::{ENVELOPE_MAX, PAYLOAD_SEALED_MAX};
 
 use crate::fixture::{Device, pair};
 
@@ -172,19 +172,19 @@ fn lengths_are_padded() {
 #[test]
 fn the_longest_payload_fits_an_envelope() {
     let (mut alice, mut bob, group) = pair();
-    let payload = vec![7; PAYLOAD_MAX];
+    let payload = vec![7; PAYLOAD_SEALED_MAX];
     let sealed = alice.mls.seal(&group, &payload).unwrap();
     assert!(sealed.len() <= ENVELOPE_MAX, "{} bytes", sealed.len());
     assert_eq!(bob.mls.open(&sealed).unwrap().payload, payload);
     let error = alice
         .mls
-        .seal(&group, &vec![7; PAYLOAD_MAX + 1])
+        .seal(&group, &vec![7; PAYLOAD_SEALED_MAX + 1])
         .unwrap_err();
     assert!(
         matches!(
             error,
             SealError::TooLarge {
-                max: PAYLOAD_MAX,
+                max: PAYLOAD_SEALED_MAX,
                 ..
             }
         ),

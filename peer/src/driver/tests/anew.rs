@@ -1,6 +1,7 @@
 //! Conversations that are begun anew.
 
 use tincan_protocol::envelope::Envelope;
+use tincan_protocol::limits::{PAYLOAD_MAX, TEXT_MAX};
 
 use super::bench::{Bench, ann_and_bob};
 use super::post::exchange;
@@ -8,7 +9,7 @@ use crate::driver::anew::ANEW_PER_HOUR;
 use crate::message::{Change, ContactChange, Draft, HistoryItem, MessageState};
 use crate::store::ContactState;
 
-fn say(bench: &mut Bench, text: &str) -> tincan_protocol::MsgId {
+pub(super) fn say(bench: &mut Bench, text: &str) -> tincan_protocol::MsgId {
     let (no, id) = (bench.no(), bench.driver.new_msg_id());
     let draft = Draft {
         id,
@@ -21,7 +22,7 @@ fn say(bench: &mut Bench, text: &str) -> tincan_protocol::MsgId {
     id
 }
 
-fn texts(bench: &Bench) -> Vec<String> {
+pub(super) fn texts(bench: &Bench) -> Vec<String> {
     let messages = bench.history().into_iter().filter_map(|item| match item {
         HistoryItem::Message(message) => Some(message.text),
         _ => None,
@@ -30,7 +31,7 @@ fn texts(bench: &Bench) -> Vec<String> {
 }
 
 /// Their clocks are not the same, so neither is the order.
-fn sorted(mut texts: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts
 }
@@ -201,4 +202,30 @@ async fn a_verified_contact_with_another_device_gets_nothing_until_somebody_has_
     // Its numbers are none that the other device may have used.
     assert_eq!(sorted(texts(&ann)), ["before", "let me in", "let me in"]);
     assert!(!ann.contact().session.has_gaps());
+}
+
+/// The numbers that are skipped were not counted in what a payload may have, and no turn came to its end.
+#[tokio::test]
+async fn regression_full_payloads_are_sealed_again_with_what_is_skipped_before_them() {
+    let (mut ann, mut bob) = ann_and_bob();
+    exchange(&mut ann, &mut bob);
+    say(&mut ann, "delivered");
+    exchange(&mut ann, &mut bob);
+    let no = ann.no();
+    let long = [TEXT_MAX, TEXT_MAX, TEXT_MAX].map(|len| "x".repeat(len));
+    let rest = PAYLOAD_MAX - 3 * TEXT_MAX - 4 * 50;
+    let all = long
+        .into_iter()
+        .chain([20, 10, 5, 0].map(|less| "y".repeat(rest - less)));
+    let drafts: Vec<Draft> = all.map(Draft::new).collect();
+    ann.driver.send(no, drafts).unwrap().unwrap();
+    ann.commit();
+    remove(&mut bob);
+    add_again(&mut bob, &mut ann);
+    exchange(&mut ann, &mut bob);
+    exchange(&mut ann, &mut bob);
+    assert_eq!(
+        texts(&bob).iter().filter(|text| text.len() > 100).count(),
+        7
+    );
 }

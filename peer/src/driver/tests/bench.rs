@@ -74,6 +74,21 @@ impl Bench {
         Self::with("ann", |row| row.relay = relay.clone())
     }
 
+    /// The profile that is made of a backup of this one.
+    pub(super) fn backed_up(&mut self) -> Self {
+        self.commit();
+        let file = self
+            .folder
+            .path()
+            .join(format!("backup-{}", self.driver.next_attempt));
+        self.driver.next_attempt += 1;
+        crate::backup::export(&self.store, &file, "correct horse").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Peer::builder().home(folder.path());
+        builder.import(&file, "correct horse").unwrap();
+        Self::open(folder)
+    }
+
     /// Gives the profile's folder away.
     pub(super) fn close(self) -> TempDir {
         self.store.close();

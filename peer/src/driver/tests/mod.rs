@@ -5,6 +5,7 @@ mod bench;
 mod contact_changes;
 mod invites;
 mod links;
+mod lost;
 mod mailboxes;
 mod messages;
 mod news;

@@ -38,14 +38,23 @@ impl Bench {
         self.driver.turn([]).unwrap();
         self.commit();
         for command in commands.taken() {
-            let RelayCommand::Deposit {
-                tag,
-                queue,
-                envelope,
-                ..
-            } = command
-            else {
-                continue;
+            let (tag, queue, envelope) = match command {
+                RelayCommand::Deposit {
+                    tag,
+                    queue,
+                    envelope,
+                    ..
+                } => (tag, queue, envelope),
+                RelayCommand::TakeKeyPackage { request, .. } => {
+                    let package = to.driver.mls.create_key_package(false);
+                    to.commit();
+                    let package = Ok(package.unwrap());
+                    let event = RelayEvent::KeyPackage { request, package };
+                    self.driver.handle_relay(&to.server(), event).unwrap();
+                    self.commit();
+                    continue;
+                }
+                _ => continue,
             };
             *index += 1;
             let is_there = to.driver.by_queue.contains_key(&queue);

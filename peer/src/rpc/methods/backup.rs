@@ -24,6 +24,7 @@ pub(super) struct Export {
 impl Method for Export {
     const NAME: &'static str = "backup.export";
     const ONCE: bool = true;
+    const LONG: bool = true;
     type Answer = BackupObject;
 
     async fn call(self, peer: &Peer) -> Result<BackupObject, RpcError> {
