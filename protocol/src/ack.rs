@@ -92,6 +92,15 @@ impl SeqSet {
         missing
     }
 
+    /// The ranges of the set above `seq`.
+    #[must_use]
+    pub fn beyond(&self, seq: u64) -> Vec<(u64, u64)> {
+        let start = (self.cumulative > seq).then(|| (seq + 1, self.cumulative));
+        let rest = self.ranges().filter(|&(_, last)| last > seq);
+        let rest = rest.map(|(first, last)| (first.max(seq + 1), last));
+        start.into_iter().chain(rest).collect()
+    }
+
     /// Whether every seq of `first..=last` is in the set.
     #[must_use]
     pub fn contains_all(&self, first: u64, last: u64) -> bool {
@@ -305,6 +314,19 @@ mod tests {
                 let missing: BTreeSet<u64> = gaps.into_iter().flat_map(|(a, b)| a..=b).collect();
                 let expected: BTreeSet<u64> = (1..set.highest()).filter(|seq| !model.contains(seq)).collect();
                 prop_assert_eq!(missing, expected);
+                let flat = |ranges: Vec<(u64, u64)>| -> BTreeSet<u64> {
+                    ranges.into_iter().flat_map(|(first, last)| first..=last).collect()
+                };
+                for first in 0..20 {
+                    let end = (first..).take_while(|seq| model.contains(seq)).last();
+                    prop_assert_eq!(set.run_end(first), end);
+                    let beyond: BTreeSet<u64> = model.range(first + 1..).copied().collect();
+                    prop_assert_eq!(flat(set.beyond(first)), beyond);
+                    for last in first..20 {
+                        let absent = (first.max(1)..=last).filter(|seq| !model.contains(seq));
+                        prop_assert_eq!(flat(set.missing_in(first, last)), absent.collect());
+                    }
+                }
             }
         }
 

@@ -59,6 +59,9 @@ pub struct Snapshot {
     /// The other side may have forgotten what was delivered to it.
     #[prost(bool, tag = "17")]
     pub has_begun_anew: bool,
+    /// Ours that were delivered to a former life of the other side, which had not shown them as far as we know.
+    #[prost(message, repeated, tag = "18")]
+    pub not_read: Vec<RangeRow>,
 }
 
 /// A range of seqs, both ends included.
@@ -102,6 +105,12 @@ impl Snapshot {
         to_set(&self.failed)
     }
 
+    /// Whether the other side has shown an own message, as far as it has said so.
+    #[must_use]
+    pub fn is_read(&self, seq: u64) -> bool {
+        seq <= self.read_by_peer && !to_set(&self.not_read).contains(seq)
+    }
+
     /// The same conversation, whose numbers go on at `next_seq`: whatever this device has called by those before
     /// it, and is not in the outbox, is not sent any more.
     #[must_use]
@@ -134,7 +143,7 @@ pub(crate) fn to_rows(set: &SeqSet) -> Vec<RangeRow> {
         .collect()
 }
 
-fn to_set(rows: &[RangeRow]) -> SeqSet {
+pub(crate) fn to_set(rows: &[RangeRow]) -> SeqSet {
     let mut set = SeqSet::default();
     for row in rows {
         set.insert_range(row.first, row.last);

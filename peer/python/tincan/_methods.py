@@ -93,6 +93,8 @@ ContactEvent = TypedDict(
         "name": "str",
         # `"contact_changed"`.
         "type": "Literal['contact_changed']",
+        # Whether the safety number was compared with them, and still holds.
+        "verification": "Verification",
     },
 )
 
@@ -825,6 +827,8 @@ LoggedContactEvent = TypedDict(
         "name": "str",
         # `"contact_changed"`.
         "type": "Literal['contact_changed']",
+        # Whether the safety number was compared with them, and still holds.
+        "verification": "Verification",
     },
 )
 

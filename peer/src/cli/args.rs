@@ -79,6 +79,7 @@ durations milliseconds. Fields may be added; those named here stay.
   changed   listen              id, change (edited, deleted, reaction, removed), message
   state     send                id, state (pending, sent, delivered, read), reason
             listen              ids, state (failed), conversation, address
+  contact_changed  listen       name, address, verification (changed: they have another device)
   missed    listen              count (of events that nobody has read in time; see history)
   gap       listen              first, last (seqs that are missing), conversation, address
   backup    backup              file, bytes, contacts, messages

@@ -125,6 +125,16 @@ pub(super) fn changed_line(changed: &Value) -> String {
 }
 
 /// Somebody became a contact, for people.
+/// By address: a name that others have chosen is nothing to be copied into a shell.
+pub(super) fn device_line(changed: &Value) -> String {
+    format!(
+        "({} was verified, and uses another device since: nothing goes there until you have compared the number again: \
+         peer verify {})",
+        visible(&text(&changed["name"])),
+        text(&changed["address"])
+    )
+}
+
 pub(super) fn accepted_line(accepted: &Value) -> String {
     format!(
         "({} is your contact now)",

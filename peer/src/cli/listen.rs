@@ -6,15 +6,15 @@
 //! alone and so may be further. A message counts as shown when its line has been written; if the
 //! program is killed between the two, the line is printed again next time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::args::{Global, Listen};
 use super::lines::{
-    accepted_line, changed_line, failure_line, gap_line, message_line, missed_line, request_lines,
-    timer_line,
+    accepted_line, changed_line, device_line, failure_line, gap_line, message_line, missed_line,
+    request_lines, timer_line,
 };
 use super::output::Output;
 use super::session::{FIRST_LOOK, Network, ROOM_AGAIN, Session, Stay};
@@ -115,6 +115,8 @@ enum Kind {
     Failure,
     /// Events are gone before they were read.
     Missed,
+    /// A contact who was verified has another device.
+    Device,
 }
 
 impl Kind {
@@ -128,6 +130,7 @@ impl Kind {
             "timer" => Some(Self::Timer),
             "accepted" => Some(Self::Accepted),
             "state" if event["state"] == "failed" => Some(Self::Failure),
+            "contact_changed" if event["verification"] == "changed" => Some(Self::Device),
             _ => None,
         }
     }
@@ -148,6 +151,8 @@ struct Listener {
     from: Option<String>,
     /// Places of conversations that may be further, by address.
     further: BTreeMap<String, u64>,
+    /// Of whose other device it was told.
+    other_devices: BTreeSet<String>,
 }
 
 impl Listener {
@@ -156,6 +161,7 @@ impl Listener {
             cursor: stored(session, ALL).await?,
             from: None,
             further: BTreeMap::new(),
+            other_devices: BTreeSet::new(),
         };
         if let Some(name) = from {
             let address = address_of(session, name).await?;
@@ -188,7 +194,10 @@ impl Listener {
                 (Some(Kind::Missed), _) | (Some(_), None) => true,
                 (Some(_), Some(_)) | (None, _) => false,
             };
-            if is_wanted {
+            // Something else of them changes again and again.
+            let is_news = Kind::of(event) != Some(Kind::Device)
+                || self.other_devices.insert(text(&event["address"]));
+            if is_wanted && is_news {
                 wanted.push(event);
             }
         }
@@ -315,6 +324,7 @@ fn print<'a>(
             Some(Kind::Changed) => changed_line(&object),
             Some(Kind::Timer) => timer_line(&object),
             Some(Kind::Missed) => missed_line(&object),
+            Some(Kind::Device) => device_line(&object),
             Some(Kind::Message | Kind::Accepted) | None => message_line(&object),
         });
         *left -= u64::from(Kind::of(event) == Some(Kind::Message));

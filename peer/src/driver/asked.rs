@@ -300,6 +300,8 @@ impl Driver {
         let heard = conversation.session.shown_up_to();
         let mut row = conversation.row.clone();
         let news = row.state != ContactState::Accepted;
+        let goes_on = matches!(row.state, ContactState::Accepted | ContactState::Lost);
+        let expires_s = row.settings.expires_s;
         if matches!(row.state, ContactState::Asked { .. }) {
             row.name = self.free_name(&row.name, Some(no));
             for (place, seq) in self.turn.batch()?.received(no, heard)? {
@@ -321,6 +323,10 @@ impl Driver {
         };
         self.put_row(row)?;
         self.send_body(no, Body::ContactAccept(accept))?;
+        if goes_on && expires_s > 0 {
+            // They may have forgotten how long messages stay, and would keep ours for ever.
+            self.say_timer(no, expires_s)?;
+        }
         if news {
             self.journal(JournalEvent::Accepted { no });
         }

@@ -175,17 +175,26 @@ impl Driver {
         if self.may_send(no).is_err() {
             return Ok(Err(ContactError::NotAnswered));
         }
+        self.say_timer(no, expires_s)?;
+        Ok(Ok(()))
+    }
+
+    pub(super) fn say_timer(
+        &mut self,
+        no: ConversationNo,
+        expires_s: u32,
+    ) -> Result<(), DriverError> {
         let id = self.new_msg_id();
         // The later word counts, and this is the later one, whatever clock theirs had.
-        if let (Some(known), Some(conversation)) =
-            (row.settings.timer_set, self.conversations.get_mut(&no))
+        if let Some(conversation) = self.conversations.get_mut(&no)
+            && let Some(known) = conversation.row.settings.timer_set
         {
             conversation.session.observe(known.stamp);
         }
         if let Some(at) = self.number(no, id, Body::Timer(Timer { expires_s }))? {
             self.note_timer(no, Who::Me, at.place, expires_s)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// How long messages stay was said by one side. Of several the latest counts, so that both come to the same.
@@ -197,9 +206,6 @@ impl Driver {
         expires_s: u32,
     ) -> Result<(), DriverError> {
         let own = self.device.device();
-        if self.is_asking(no) {
-            return Ok(());
-        }
         // A clock far ahead does not have the last word for ever.
         let stamp = match who {
             Who::Me => stamp,
@@ -217,7 +223,10 @@ impl Driver {
         row.settings.timer_set = Some(set);
         row.settings.expires_s = expires_s;
         self.put_row(row)?;
-        self.journal(JournalEvent::Contact { no });
+        // Of a stranger nothing is told but their request.
+        if !self.is_asking(no) {
+            self.journal(JournalEvent::Contact { no });
+        }
         Ok(())
     }
 }

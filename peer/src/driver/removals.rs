@@ -75,6 +75,21 @@ impl Driver {
         Ok(())
     }
 
+    /// Before anybody reads: what disappeared while no process ran the profile is not shown once more.
+    pub(super) fn remove_all_due(&mut self) -> Result<(), DriverError> {
+        let now_ms = self.around.now().unix_ms;
+        let next = self.turn.batch()?.next_removal()?;
+        if next.is_none_or(|due_ms| due_ms > now_ms) {
+            // Nothing is written at each start.
+            self.turn.abandon();
+            return Ok(());
+        }
+        while self.removals_at <= self.around.now().instant {
+            self.remove_due()?;
+        }
+        self.commit()
+    }
+
     pub(super) fn remove_due(&mut self) -> Result<(), DriverError> {
         let now = self.around.now();
         if self.removals_at > now.instant {

@@ -59,7 +59,12 @@ pub(crate) fn spawn(
         runtime,
         _lock: lock,
     };
-    let driver = shell.load()?;
+    let mut driver = shell.load()?;
+    if let Err(error) = contained(|| driver.remove_all_due()) {
+        // With a full disk there is still something to read.
+        tracing::warn!(%error, "what is due stays for now");
+        driver = shell.load_again()?;
+    }
     std::thread::Builder::new()
         .name("tincan-driver".to_owned())
         .stack_size(STACK)

@@ -66,6 +66,11 @@ impl Turn {
         self.batch.as_ref().ok_or(StoreError::Locked)
     }
 
+    /// Nothing was written, and the transaction is not needed.
+    pub(super) fn abandon(&mut self) {
+        self.batch = None;
+    }
+
     pub(super) fn after(&mut self, after: After) {
         self.urgent |= !matches!(after, After::AckMailbox { .. });
         self.after.push(after);

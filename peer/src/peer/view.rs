@@ -87,8 +87,7 @@ impl View<'_> {
         seq: u64,
     ) -> Result<MessageState, StoreError> {
         if snapshot.delivered_set().contains(seq) {
-            let read = seq <= snapshot.read_by_peer;
-            return Ok(if read {
+            return Ok(if snapshot.is_read(seq) {
                 MessageState::Read
             } else {
                 MessageState::Delivered

@@ -103,7 +103,10 @@ async fn a_verified_contact_on_another_device_is_told_about_and_gets_nothing_bef
     ann.run(&["send", "bob", "for bob"])?;
     let phone = world.same_person_elsewhere(&bob, "bob's phone")?;
     phone.run(&["add", &invite(&ann)?])?;
-    fetches(&ann)?;
+    let heard = ann.run(&["listen", "--timeout", A_WHILE])?;
+    let told = heard.iter().filter(|one| one["type"] == "contact_changed");
+    let told: Vec<_> = told.map(|one| &one["verification"]).collect();
+    assert_eq!(told, ["changed"]);
     let contacts = ann.run(&["contacts"])?;
     assert_eq!(contacts.len(), 1, "{contacts:?}");
     assert_eq!(contacts[0]["verification"], "changed");

@@ -167,6 +167,21 @@ async fn nothing_of_a_blocked_contact_arrives_and_what_waited_comes_when_they_ar
     Ok(())
 }
 
+/// The first command after its time showed it, and the driver took it out a moment later.
+#[tokio::test]
+async fn regression_what_disappeared_while_nobody_was_there_is_not_shown_once_more() -> Result<()> {
+    let world = World::start()?;
+    let (ann, bob) = world.ann_and_bob()?;
+    ann.run(&["disappear", "bob", "2s"])?;
+    fetches(&bob)?;
+    let id = says(&bob, "ann", &["for a moment"])?;
+    ann.run(&["listen", "--count", "1", "--timeout", "60s"])?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let seen = history(&ann, "bob")?;
+    assert!(seen.iter().all(|one| one["id"] != *id), "{seen:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn messages_disappear_on_both_sides() -> Result<()> {
     let world = World::start()?;

@@ -267,12 +267,13 @@ impl Session {
             let first = self.read_by_peer + 1;
             self.read_by_peer = read_up_to;
             self.dirty = true;
-            let state = DeliveryState::Read;
-            self.outputs.push_back(Output::Event(Event::State {
-                first,
-                last: read_up_to,
-                state,
-            }));
+            let mut shown = SeqSet::default();
+            shown.insert_range(first, read_up_to);
+            for (first, last) in difference(&shown, &self.not_read) {
+                let state = DeliveryState::Read;
+                self.outputs
+                    .push_back(Output::Event(Event::State { first, last, state }));
+            }
         }
     }
 

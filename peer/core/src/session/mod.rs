@@ -24,7 +24,7 @@ use crate::outbox::Outbox;
 use crate::output::{DeliveryState, Output, Persist, WaitReason};
 use crate::paths::Paths;
 use crate::rng::SplitMix64;
-use crate::snapshot::{Snapshot, to_rows};
+use crate::snapshot::{Snapshot, to_rows, to_set};
 use crate::time::{Instant, Now};
 use crate::unreadable::Unreadable;
 use crate::vault::{Vault, VaultError};
@@ -88,6 +88,8 @@ pub struct Session {
     /// What of it was asked for, and is told with the next receipt.
     skipped_asked: Vec<(u64, u64)>,
     read_by_peer: u64,
+    /// Of what is delivered: what a former life of the other side had not shown, as far as we know.
+    not_read: SeqSet,
     read_up_to: u64,
     expiry_at: Instant,
     missing: Missing,
@@ -171,6 +173,7 @@ impl Session {
             has_begun_anew: snapshot.has_begun_anew,
             skipped_asked: Vec::new(),
             read_by_peer: snapshot.read_by_peer,
+            not_read: to_set(&snapshot.not_read),
             read_up_to: snapshot.read_up_to,
             expiry_at: now.instant,
             missing: Missing::restore(snapshot.announced),
@@ -255,6 +258,10 @@ impl Session {
         // The store says so only after that row.
         self.unread = true;
         self.has_begun_anew = true;
+        // Whoever says from now on up to where all was shown may never have had these.
+        for (first, last) in self.delivered.beyond(self.read_by_peer) {
+            self.not_read.insert_range(first, last);
+        }
         self.dirty = true;
         self.say_what_we_know(now.instant);
     }
@@ -368,7 +375,7 @@ impl Session {
     #[must_use]
     pub fn state_of(&self, seq: u64) -> Option<DeliveryState> {
         if self.delivered.contains(seq) {
-            let read = seq <= self.read_by_peer;
+            let read = seq <= self.read_by_peer && !self.not_read.contains(seq);
             return Some(if read {
                 DeliveryState::Read
             } else {
@@ -479,6 +486,7 @@ impl Session {
             announced: self.missing.announced,
             to_announce: self.to_announce.unwrap_or_default(),
             has_begun_anew: self.has_begun_anew,
+            not_read: to_rows(&self.not_read),
         }
     }
 

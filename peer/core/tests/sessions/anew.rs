@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tincan_core::{DeliveryState, Event, Input};
+use tincan_core::config::RECEIVED_RANGES;
+use tincan_core::{DeliveryState, Event, Input, Vault as _, Via};
+use tincan_protocol::DeviceId;
+use tincan_protocol::content::{Body, Resend};
+use tincan_protocol::envelope::Payload;
 
 use crate::pair::{Pair, run_link, run_mailbox, texts};
 
@@ -249,6 +253,23 @@ proptest! {
     }
 }
 
+/// Nobody had seen them: the former self had received them, and died.
+#[test]
+fn regression_what_only_the_forgotten_one_had_received_is_not_called_read() {
+    let mut pair = forgotten();
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    pair.input(1, Input::Read { up_to: 5 });
+    pair.step(1);
+    pair.settle();
+    pair.crash(0);
+    let states = [1, 2, 3, 4, 5].map(|seq| pair.sides[0].session.state_of(seq));
+    let (delivered, read) = (Some(DeliveryState::Delivered), Some(DeliveryState::Read));
+    assert_eq!(states, [delivered, delivered, delivered, read, read]);
+    let snapshot = pair.sides[0].durable.snapshot.as_ref().unwrap();
+    assert_eq!([3, 4].map(|seq| snapshot.is_read(seq)), [false, true]);
+}
+
 #[test]
 fn a_side_that_is_read_on_is_shown_as_read() {
     let mut pair = forgotten();
@@ -259,4 +280,163 @@ fn a_side_that_is_read_on_is_shown_as_read() {
     pair.settle();
     let state = pair.sides[0].session.state_of(5);
     assert_eq!(state, Some(DeliveryState::Read));
+}
+
+#[test]
+fn without_keys_nothing_is_sealed_until_all_begins_anew() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 1));
+    assert!(!pair.sides[0].session.has_pending(), "it is at the relay");
+    pair.sides[0].session.without_keys();
+    let sealed = pair.sides[0].working.generation;
+    for number in 1..3 {
+        pair.send(0, &texts(number, 1));
+    }
+    assert!(pair.sides[0].session.has_pending());
+    // Nor is what the other side asks for.
+    let asked = Resend {
+        env_ids: Vec::new(),
+        ranges: vec![(1, 1)],
+    };
+    let envelope = pair.sides[1].sealed(Body::Resend(asked));
+    let via = Via::Link;
+    pair.input(0, Input::Envelope { via, envelope });
+    pair.step(0);
+    pair.relay(0, false);
+    pair.advance(Duration::from_secs(60));
+    pair.relay(0, true);
+    pair.advance(Duration::from_secs(60));
+    let rows = &pair.sides[0].durable.outbox;
+    let unsealed = rows.values().filter(|row| row.envelope.is_empty()).count();
+    assert_eq!(unsealed, 2);
+    // A receipt, which needs none of the outbox, is the only thing that may have been sealed.
+    assert!(pair.sides[0].working.generation <= sealed + 4);
+    pair.begin_anew(0);
+    pair.advance(Duration::from_secs(1));
+    assert!(!pair.sides[0].session.has_pending());
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    assert_eq!(pair.sides[1].texts(), texts(0, 3));
+}
+
+#[test]
+fn what_is_open_already_is_taken_once_and_remembered() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.send(0, &texts(0, 2));
+    let row = pair.sides[0]
+        .durable
+        .outbox
+        .values()
+        .next()
+        .unwrap()
+        .clone();
+    let payload = row.envelope.slice(40..);
+    for _ in 0..2 {
+        let (now, side) = (pair.now, &mut pair.sides[1]);
+        let taken = side
+            .session
+            .take_opened(row.id, payload.clone(), &mut side.working, now);
+        taken.unwrap();
+        pair.step(1);
+    }
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+    assert!(pair.sides[1].durable.seen.contains(&row.id));
+    pair.relay(1, true);
+    run_mailbox(&mut pair, 1);
+    assert_eq!(
+        pair.sides[1].texts(),
+        texts(0, 2),
+        "also when it comes sealed"
+    );
+}
+
+/// Holes that only what is known about them tells of are asked for, behind one that was taken open.
+#[test]
+fn what_is_missing_before_what_was_open_is_asked_for() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    pair.send(0, &texts(0, 1));
+    pair.send(0, &texts(1, 1));
+    pair.wires[1].clear();
+    let rows: Vec<_> = pair.sides[0].durable.outbox.values().cloned().collect();
+    let (now, side) = (pair.now, &mut pair.sides[1]);
+    let payload = rows[1].envelope.slice(40..);
+    let taken = side
+        .session
+        .take_opened(rows[1].id, payload, &mut side.working, now);
+    taken.unwrap();
+    pair.step(1);
+    assert!(pair.sides[1].texts().is_empty());
+    pair.settle();
+    assert_eq!(pair.sides[1].texts(), texts(0, 2));
+}
+
+#[test]
+fn another_device_of_the_other_side_is_heard_and_the_former_one_not() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    let phone = DeviceId::from_bytes([7; 32]);
+    pair.sides[1].session.met_as(phone);
+    assert_eq!(pair.sides[1].session.devices().remote, phone);
+    pair.tolerate_misbehaviour(1);
+    pair.send(0, &texts(0, 1));
+    run_link(&mut pair);
+    assert!(pair.sides[1].texts().is_empty());
+}
+
+#[test]
+fn ranges_of_skipped_numbers_have_a_bound() {
+    let mut pair = Pair::new();
+    pair.link_up();
+    let ranges = RECEIVED_RANGES as u64 + 50;
+    for n in 0..ranges {
+        let skipped = vec![(10 * n + 2, 10 * n + 3)];
+        let contents = Vec::new();
+        let payload = Payload { contents, skipped }.encode();
+        let envelope = pair.sides[0].working.seal(payload).unwrap();
+        let via = Via::Link;
+        pair.input(1, Input::Envelope { via, envelope });
+        pair.step(1);
+    }
+    let snapshot = pair.sides[1].durable.snapshot.clone().unwrap();
+    assert_eq!(snapshot.received.len(), RECEIVED_RANGES);
+}
+
+/// What is skipped does not begin the wait for another hole anew.
+#[test]
+fn a_hole_waits_no_longer_because_something_else_is_skipped() {
+    let mut pair = Pair::new();
+    pair.relay(0, true);
+    pair.relay(1, true);
+    pair.send(0, &texts(0, 1));
+    pair.lose_mailbox(1, false);
+    pair.relay(0, false);
+    pair.send(0, &texts(1, 1));
+    let row = pair.sides[0]
+        .durable
+        .outbox
+        .values()
+        .last()
+        .unwrap()
+        .clone();
+    let (now, side) = (pair.now, &mut pair.sides[1]);
+    let payload = row.envelope.slice(40..);
+    let taken = side
+        .session
+        .take_opened(row.id, payload, &mut side.working, now);
+    taken.unwrap();
+    pair.step(1);
+    for n in 0..40 {
+        pair.advance(Duration::from_secs(1));
+        let skipped = vec![(100 + 2 * n, 100 + 2 * n)];
+        let contents = Vec::new();
+        let payload = Payload { contents, skipped }.encode();
+        let envelope = pair.sides[0].working.seal(payload).unwrap();
+        let via = Via::Link;
+        pair.input(1, Input::Envelope { via, envelope });
+        pair.step(1);
+    }
+    assert_eq!(pair.sides[1].texts(), texts(1, 1));
 }

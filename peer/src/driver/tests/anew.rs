@@ -204,6 +204,22 @@ async fn a_verified_contact_with_another_device_gets_nothing_until_somebody_has_
     assert!(!ann.contact().session.has_gaps());
 }
 
+#[tokio::test]
+async fn how_long_messages_stay_is_said_again_to_who_has_forgotten_it() {
+    let (mut ann, mut bob) = ann_and_bob();
+    exchange(&mut ann, &mut bob);
+    let no = ann.no();
+    let timer = ContactChange::Timer { expires_s: 60 };
+    ann.driver.change_contact(no, timer).unwrap().unwrap();
+    exchange(&mut ann, &mut bob);
+    for _ in 0..2 {
+        remove(&mut bob);
+        add_again(&mut bob, &mut ann);
+        exchange(&mut ann, &mut bob);
+        assert_eq!(bob.row().settings.expires_s, 60);
+    }
+}
+
 /// The numbers that are skipped were not counted in what a payload may have, and no turn came to its end.
 #[tokio::test]
 async fn regression_full_payloads_are_sealed_again_with_what_is_skipped_before_them() {

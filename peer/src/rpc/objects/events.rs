@@ -8,7 +8,7 @@ use super::messages::{MessageObject, TimerObject};
 use super::{Presence, tags};
 use crate::MsgId;
 use crate::event::{Event, LoggedEvent};
-use crate::message::MessageState;
+use crate::message::{MessageState, Verification};
 use crate::store::ChangeName;
 
 tags!(
@@ -179,6 +179,8 @@ pub struct ContactEvent {
     pub name: String,
     /// Their address.
     pub address: String,
+    /// Whether the safety number was compared with them, and still holds.
+    pub verification: Verification,
 }
 
 /// Somebody is no contact any more.
@@ -300,6 +302,7 @@ impl EventObject {
                 kind: ContactTag::Tag,
                 name: contact.name.clone(),
                 address: contact.identity.to_string(),
+                verification: contact.verification,
             }),
             Event::Removed { identity, name } => Self::Removed(RemovedEvent {
                 kind: RemovedTag::Tag,

@@ -138,7 +138,7 @@ impl Stage {
 
     fn contacts_changed(&mut self, address: &str) {
         let name = address.trim_start_matches("tin1");
-        self.tells(json!({"type": "contact_changed", "name": name, "address": address}));
+        self.tells(json!({"type": "contact_changed", "name": name, "address": address, "verification": "unverified"}));
     }
 
     pub(super) fn happens(&mut self, event: Event) {

@@ -19,7 +19,7 @@ pub(crate) struct Side {
     remote: DeviceId,
     pub(crate) session: Session,
     /// The open transaction.
-    pub(super) working: Disk,
+    pub(crate) working: Disk,
     /// What a crash leaves.
     pub(crate) durable: Disk,
     /// What waits for the commit.
