@@ -384,6 +384,10 @@ impl Driver {
         });
         let due: Vec<ConversationNo> = due.map(|(&no, _)| no).collect();
         for no in due {
+            // Also where nothing is left to be tried: what stays due wakes the driver without end.
+            if let Some(conversation) = self.conversations.get_mut(&no) {
+                conversation.request_again_at = None;
+            }
             self.deposit_request(no);
             self.ask_lost(no);
         }

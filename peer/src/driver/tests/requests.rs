@@ -175,3 +175,22 @@ async fn regression_a_request_that_a_lost_answer_may_have_taken_is_kept_when_it_
     assert_eq!(after_a_refusal(false), 0);
     assert_eq!(after_a_refusal(true), 1);
 }
+
+/// A request that was refused once and has been answered since: the driver woke up for it without end.
+#[tokio::test]
+async fn regression_a_request_that_was_answered_is_not_due_for_ever() {
+    let (mut ann, mut bob) = (Bench::new("ann"), Bench::new("bob"));
+    let invite = ann.invite(1);
+    let request = bob.ask(&mut ann, &invite);
+    let no = bob.no();
+    let (reason, wait) = (RefusedDeposit::QueueFull, None);
+    bob.driver.request_refused(no, reason, wait).unwrap();
+    ann.take_request(&invite, 1, request);
+    for envelope in ann.outbox() {
+        bob.take(envelope);
+    }
+    assert!(bob.contact().is_accepted());
+    bob.pass(Duration::from_secs(3600));
+    bob.driver.turn([]).unwrap();
+    assert_eq!(bob.contact().request_again_at, None);
+}
